@@ -1,0 +1,115 @@
+"""A user's own model: `factory()` in a Python file, its mistakes reported as the user's, at their line."""
+
+import hashlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models_zoo.errors import ModelError
+
+_DEFAULT_SHAPE = (1, 3, 224, 224)
+
+
+def load_user_model(file: Path, factory: str) -> tuple[nn.Module, tuple[Tensor, ...] | None]:
+    """Import `file`, call `factory()`, and return its module in evaluation mode with its example arguments
+    if any.
+
+    Raises ModelError, naming file, line and exception, when that does not give a module or (module,
+    arguments).
+    """
+    place = f"{file}:{factory}"
+    with _on_path(file.resolve().parent):
+        namespace = _execute(file)
+        make = namespace.get(factory)
+        if not callable(make):
+            functions = [n for n, v in namespace.items() if callable(v) and not n.startswith("_")]
+            raise ModelError(
+                f"{place}: the file defines no function {factory!r}; it has {', '.join(functions) or 'none'}"
+            )
+        try:
+            made = make()
+        except (Exception, SystemExit) as error:
+            raise ModelError(f"{place}: {_blame(error, file)}") from error
+    return _checked(made, place)
+
+
+def run_once(module: nn.Module, args: tuple[Tensor, ...], file: Path, factory: str) -> None:
+    """Run the model on copies of its arguments, so that a mistake in it is shown as its own.
+
+    Raises ModelError, naming file, line and exception.
+    """
+    try:
+        with torch.no_grad():
+            module(*(a.clone() for a in args))
+    except (Exception, SystemExit) as error:
+        shapes = ", ".join(str(tuple(a.shape)) for a in args)
+        raise ModelError(
+            f"{file}:{factory}: the model fails on its example arguments {shapes}: {_blame(error, file)}; "
+            "return (module, (argument, ...)) from the factory to say what it takes"
+        ) from error
+
+
+def default_shape() -> tuple[int, ...]:
+    """The input (B, C, H, W) given to a model whose factory names none."""
+    return _DEFAULT_SHAPE
+
+
+def _execute(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        raise ModelError(f"{file}: there is no such file (looked from {Path.cwd()})")
+    # A name per path: two files called model.py must not share one module.
+    digest = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:12]
+    spec = importlib.util.spec_from_file_location(f"_user_model_{file.stem}_{digest}", file)
+    if spec is None or spec.loader is None:
+        raise ModelError(f"{file}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses and inspect look a class's module up here
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[spec.name]
+        raise ModelError(f"{file}: {_blame(error, file)}") from error
+    return vars(module)
+
+
+def _checked(made: object, place: str) -> tuple[nn.Module, tuple[Tensor, ...] | None]:
+    module, args = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    if not isinstance(module, nn.Module):
+        kind = type(made).__name__
+        if isinstance(made, tuple):
+            kind = f"({', '.join(type(part).__name__ for part in made)})"
+        raise ModelError(f"{place}: must return a torch.nn.Module or (module, arguments), not {kind}")
+    if isinstance(args, Tensor):
+        args = (args,)
+    if args is not None and not (isinstance(args, tuple | list) and all(isinstance(a, Tensor) for a in args)):
+        raise ModelError(
+            f"{place}: the example arguments must be a tensor or a tuple of tensors, not {args!r:.80}"
+        )
+    return module.eval(), None if args is None else tuple(args)
+
+
+def _blame(error: BaseException, file: Path) -> str:
+    """`line 7: ValueError: message`, the line being the last one within the user's own file."""
+    if isinstance(error, SyntaxError):
+        return f"line {error.lineno}: {type(error).__name__}: {error.msg}"
+    own = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == file.resolve()]
+    own += [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
+    where = f"line {own[-1]}: " if own else ""
+    return f"{where}{type(error).__name__}: {error}"
+
+
+@contextmanager
+def _on_path(folder: Path) -> Iterator[None]:
+    """Let the file import its neighbours, as it could when run as a script."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))

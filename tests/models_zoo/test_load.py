@@ -1,0 +1,90 @@
+"""Loaded models: alive, reproducible, and leaving the process as it was."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import Tensor
+
+from models_zoo import LoadedModel, ModelError, import_torchvision, load, names, resolve
+from models_zoo.random_weights import seeded_images
+
+
+def _output(model: LoadedModel, images: Tensor) -> Tensor:
+    with torch.no_grad():
+        output = model.module(images.clone())
+    return output["out"] if isinstance(output, dict) else output
+
+
+@pytest.mark.parametrize("name", names())
+def test_outputs_are_finite_and_depend_on_the_input(name: str) -> None:
+    model = load(resolve([name])[0])
+    assert not model.module.training
+    output = _output(model, seeded_images((3, *model.args[0].shape[1:]), seed=99))
+    assert output.isfinite().all()
+    assert 0.05 < output.std() < 50
+    assert output.std(dim=0).mean() > 0.1 * output.std()
+
+
+def test_segmentation_output_is_a_dict_without_auxiliary_head() -> None:
+    model = load(resolve(["lraspp_mobilenet_v3_large"])[0])
+    with torch.no_grad():
+        output = model.module(*model.args)
+    assert list(output) == ["out"] and output["out"].shape == (1, 21, 256, 256)
+
+
+_DIGEST = """
+import hashlib, sys, torch, models_zoo
+torch.set_num_threads(int(sys.argv[1]))
+model = models_zoo.load(models_zoo.resolve(["mobilenet_v3_large"])[0], seed=3)
+digest = hashlib.sha256(model.args[0].numpy().tobytes())
+for value in model.module.state_dict().values():
+    digest.update(value.numpy().tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_same_seed_gives_same_bits_in_every_process() -> None:
+    runs = [
+        subprocess.run([sys.executable, "-c", _DIGEST, n], capture_output=True, text=True, check=True).stdout
+        for n in ("1", "2")
+    ]
+    assert runs[0] and runs[0] == runs[1]
+
+
+def test_other_seed_gives_other_weights_and_inputs() -> None:
+    spec = resolve(["squeezenet1_1"])[0]
+    one, two = load(spec, seed=1), load(spec, seed=2)
+    assert not torch.equal(one.args[0], two.args[0])
+    assert not torch.equal(next(one.module.parameters()), next(two.module.parameters()))
+
+
+def test_global_state_is_left_alone() -> None:
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    load(resolve(["mobilenet_v2"])[0])
+    assert torch.equal(state, torch.get_rng_state()) and threads == torch.get_num_threads()
+
+
+def test_weights_are_named() -> None:
+    assert load(resolve(["resnet18"])[0]).weights == "random"
+    assert load(resolve(["slice_relu"])[0], weights="default").weights == "none"
+    with pytest.raises(ModelError, match=r"'best'.*random, default"):
+        load(resolve(["resnet18"])[0], weights="best")  # pyright: ignore[reportArgumentType]
+
+
+def test_failed_download_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise OSError("network is unreachable")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
+    with pytest.raises(ModelError, match=r"resnet18: .*https.*unreachable.*weights 'random'"):
+        load(resolve(["resnet18"])[0], weights="default")
+
+
+def test_torchvision_runs_detection_too() -> None:
+    models = import_torchvision().models
+    detector = models.detection.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None).eval()
+    with torch.no_grad():
+        (found,) = detector([torch.rand(3, 320, 320)])
+    assert set(found) == {"boxes", "scores", "labels"}

@@ -1,0 +1,66 @@
+"""From names to models: no torch needed, and a wrong name is answered with near ones."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import models_zoo
+from models_zoo import ModelError, ModelSpec, UnknownModelError, resolve
+
+
+def test_groups_hold_known_names() -> None:
+    groups = models_zoo.groups()
+    assert groups["readme"] == ["mobilenet_v3_large", "deeplabv3_resnet50", "slice_relu"]
+    assert len(groups["classification"]) == 8
+    assert groups["segmentation"] == ["deeplabv3_resnet50", "lraspp_mobilenet_v3_large"]
+    assert {name for members in groups.values() for name in members} == set(models_zoo.names())
+
+
+def test_names_and_groups_mix_and_repeat_once() -> None:
+    specs = resolve(["resnet18", "readme", "mobilenet_v3_large"])
+    assert [s.name for s in specs] == ["resnet18", "mobilenet_v3_large", "deeplabv3_resnet50", "slice_relu"]
+
+
+def test_user_file(tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.touch()
+    (spec,) = resolve([f"{file}:make"])
+    assert spec == ModelSpec(f"{file}:make", file, "make")
+    assert "/" not in spec.slug and ":" not in spec.slug
+
+
+@pytest.mark.parametrize("typo, expected", [("mobilenetv3", "mobilenet_v3_large"), ("ReadMe", "readme")])
+def test_unknown_name_suggests_near_ones(typo: str, expected: str) -> None:
+    with pytest.raises(UnknownModelError, match=rf"{typo!r}.*did you mean .*{expected}"):
+        resolve([typo])
+
+
+def test_unknown_name_without_near_ones_lists_all() -> None:
+    with pytest.raises(UnknownModelError, match=r"models: mobilenet_v2.*groups: readme.*file\.py:factory"):
+        resolve(["zzz"])
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("absent.py:make", r"no file absent\.py"),
+        ("absent.py", r"absent\.py:make_model"),
+        ("absent.py:", "not the name of a function"),
+        ("absent.py:1+1", "not the name of a function"),
+    ],
+)
+def test_bad_file_spec(text: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        resolve([text])
+
+
+def test_one_string_is_refused() -> None:
+    with pytest.raises(TypeError, match="list of names"):
+        resolve("resnet18")
+
+
+def test_listing_does_not_import_torch() -> None:
+    code = "import sys, models_zoo; models_zoo.resolve(['readme']); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
