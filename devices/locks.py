@@ -1,0 +1,51 @@
+"""One user per device, across processes."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from devices.cache import cache_folder
+from devices.errors import DeviceError
+
+
+def lock_file_of(name: str) -> Path:
+    """The lock file of the device called ``name``."""
+    return cache_folder("locks") / (re.sub(r"[^A-Za-z0-9._-]", "_", name) + ".lock")
+
+
+@contextmanager
+def device_lock(name: str, *, wait_seconds: float = 0.0) -> Iterator[None]:
+    """Hold the device called ``name``; the lock falls when this process ends, however it ends.
+
+    Raises ``DeviceError`` naming the process that holds it when it is not free within ``wait_seconds``.
+    """
+    import filelock
+
+    path = lock_file_of(name)
+    # The holder's note lies beside the lock, not in it: the lock file itself is truncated when it is taken.
+    note = path.with_suffix(".holder")
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=wait_seconds, poll_interval=0.1)
+    except filelock.Timeout as error:
+        raise DeviceError(
+            f"device {name} is in use by {_holder(note)}; wait for it to end, or choose another device"
+        ) from error
+    try:
+        note.write_text(f"process {os.getpid()} since {time.strftime('%Y-%m-%d %H:%M:%S')}", encoding="utf-8")
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+        lock.release()
+
+
+def _holder(note: Path) -> str:
+    try:
+        return note.read_text(encoding="utf-8") or "another process"
+    except OSError:
+        return "another process"

@@ -1,0 +1,230 @@
+/* The embedded runner: loads one .tflite model with libLiteRt.so, times it, and prints one JSON document.
+ *
+ * One process is one launch. The timed runs carry no profiler: what the delegate took and the figures of single
+ * operators come from a second compilation of the same model after the timing, with the profiler on. */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "arguments.h"
+#include "litert_api.h"
+#include "report.h"
+#include "session.h"
+
+typedef struct {
+  char *name;
+  uint64_t node;
+  int partition; /* which part of the graph that a delegate took; -1: run by the runtime itself */
+  double total_us;
+  long calls;
+} Operator;
+
+typedef struct {
+  Operator *operators;
+  size_t count, capacity;
+  long runs;
+  int partitions;
+  LiteRtIndex nodes_left; /* nodes that no delegate took */
+} Profile;
+
+void fail(const char *format, ...) {
+  char message[2048];
+  va_list values;
+  va_start(values, format);
+  vsnprintf(message, sizeof message, format, values);
+  va_end(values);
+  printf("{\"error\": ");
+  json_string(message);
+  printf("}\n");
+  fflush(stdout);
+  _exit(1); /* no destructors: a runtime that has just failed may not survive them */
+}
+
+static double now_us(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+/* Peak resident memory of this process so far, in KiB. */
+static long peak_memory_kb(void) {
+  long kb = 0;
+  char line[256];
+  FILE *status = fopen("/proc/self/status", "r");
+  while (status && fgets(line, sizeof line, status))
+    if (sscanf(line, "VmHWM: %ld", &kb) == 1) break;
+  if (status) fclose(status);
+  return kb;
+}
+
+static double timed_run(Session *session) {
+  double start = now_us();
+  run_once(session);
+  return now_us() - start;
+}
+
+typedef struct {
+  double *values;
+  size_t count, capacity;
+} Times;
+
+static void add_time(Times *times, double value) {
+  if (times->count == times->capacity) {
+    times->capacity = times->capacity ? 2 * times->capacity : 256;
+    times->values = realloc(times->values, times->capacity * sizeof *times->values);
+    if (!times->values) fail("out of memory for %zu times", times->capacity);
+  }
+  times->values[times->count++] = value;
+}
+
+/* At least `runs` runs and at least `min_seconds`, whichever is later; never past `max_seconds` once one run is done. */
+static Times repeat(Session *session, int runs, double min_seconds, double max_seconds) {
+  Times times = {0};
+  double start = now_us();
+  for (;;) {
+    double seconds = (now_us() - start) / 1e6;
+    bool enough = times.count >= (size_t)runs && seconds >= min_seconds;
+    if (enough || (times.count && seconds >= max_seconds)) return times;
+    add_time(&times, timed_run(session));
+  }
+}
+
+/* The row for one event. Events come in the same order each run, so the row is nearly always the next one. */
+static Operator *find_operator(Profile *profile, size_t guess, const char *name, uint64_t node, int partition) {
+  for (size_t step = 0; step < profile->count; step++) {
+    Operator *o = &profile->operators[(guess + step) % profile->count];
+    if (o->node == node && o->partition == partition && strcmp(o->name, name) == 0) return o;
+  }
+  if (profile->count == profile->capacity) {
+    profile->capacity = profile->capacity ? 2 * profile->capacity : 256;
+    profile->operators = realloc(profile->operators, profile->capacity * sizeof *profile->operators);
+    if (!profile->operators) fail("out of memory for %zu operators", profile->capacity);
+  }
+  Operator *o = &profile->operators[profile->count++];
+  *o = (Operator){.name = strdup(name), .node = node, .partition = partition};
+  return o;
+}
+
+static void add_events(Profile *profile, const LiteRtProfilerEvent *events, int count) {
+  size_t row = 0;
+  int partition = -1;
+  LiteRtIndex nodes_left = 0;
+  for (int i = 0; i < count; i++) {
+    const LiteRtProfilerEvent *e = &events[i];
+    bool kernel = e->event_type == LITERT_EVENT_KERNEL;
+    if (!kernel && e->event_type != LITERT_EVENT_DELEGATE_NODE && e->event_type != LITERT_EVENT_DELEGATE_INTERNAL)
+      continue;
+    /* A delegate numbers its nodes from 0 in each part of the graph that it took. */
+    if (!kernel && e->metadata1 == 0) partition++;
+    if (kernel && e->metadata2 == 0) nodes_left++;
+    Operator *o = find_operator(profile, row++, e->tag ? e->tag : "?", e->metadata1, kernel ? -1 : partition);
+    o->total_us += (double)e->elapsed_us;
+    o->calls++;
+  }
+  profile->partitions = partition + 1;
+  profile->nodes_left = nodes_left;
+  profile->runs++;
+}
+
+static Profile take_profile(Session *session, const Arguments *arguments) {
+  Profile profile = {0};
+  LiteRtHandle profiler;
+  check(litert.CompiledModelGetProfiler(session->compiled, &profiler), "opening the profiler");
+  if (arguments->profile) run_once(session); /* the first run is slower than the rest; its rows would show that */
+  double start = now_us();
+  do {
+    int count = 0;
+    check(litert.ResetProfiler(profiler), "resetting the profiler");
+    check(litert.StartProfiler(profiler), "starting the profiler");
+    run_once(session);
+    check(litert.StopProfiler(profiler), "stopping the profiler");
+    check(litert.GetNumProfilerEvents(profiler, &count), "counting profiler events");
+    LiteRtProfilerEvent *events = calloc((size_t)count + 1, sizeof *events);
+    if (!events) fail("out of memory for %d profiler events", count);
+    check(litert.GetProfilerEvents(profiler, count, events), "reading profiler events");
+    add_events(&profile, events, count);
+    free(events);
+  } while (arguments->profile && profile.runs < arguments->runs && (now_us() - start) / 1e6 < arguments->max_seconds);
+  return profile;
+}
+
+static void write_outputs(Session *session, const char *path) {
+  FILE *file = fopen(path, "wb");
+  if (!file) fail("cannot write the outputs to %s", path);
+  for (LiteRtIndex i = 0; i < session->output_count; i++) {
+    void *memory;
+    size_t bytes = byte_count(&session->outputs[i].type);
+    check(litert.LockTensorBuffer(session->outputs[i].buffer, &memory, LITERT_LOCK_READ), "reading an output");
+    if (fwrite(memory, 1, bytes, file) != bytes) fail("cannot write %zu bytes of output to %s", bytes, path);
+    check(litert.UnlockTensorBuffer(session->outputs[i].buffer), "reading an output");
+  }
+  if (fclose(file)) fail("cannot finish writing the outputs to %s", path);
+}
+
+static void print_tensors(const char *key, const Tensor *tensors, LiteRtIndex count) {
+  printf(",\n\"%s\": [", key);
+  for (LiteRtIndex i = 0; i < count; i++) {
+    printf("%s{\"name\": ", i ? ", " : "");
+    json_string(tensors[i].name ? tensors[i].name : "");
+    printf(", \"dtype\": \"%s\", \"shape\": [", element_name(tensors[i].type.element_type));
+    for (unsigned d = 0; d < tensors[i].type.layout.rank; d++)
+      printf("%s%d", d ? ", " : "", tensors[i].type.layout.dimensions[d]);
+    printf("]}");
+  }
+  printf("]");
+}
+
+static void print_operators(const Profile *profile) {
+  printf(",\n\"operators\": [");
+  for (size_t i = 0; i < profile->count; i++) {
+    const Operator *o = &profile->operators[i];
+    printf("%s\n{\"name\": ", i ? "," : "");
+    json_string(o->name);
+    printf(", \"node\": %llu, \"partition\": %d, \"us\": %.3f, \"calls\": %.3f}", (unsigned long long)o->node, o->partition,
+           o->total_us / (double)profile->runs, (double)o->calls / (double)profile->runs);
+  }
+  printf("]");
+}
+
+int main(int count, char **values) {
+  /* Dies with whoever started it: a benchmark that goes on alone would disturb the next one. */
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  Arguments arguments = parse_arguments(count, values);
+  Session session;
+
+  double start = now_us();
+  open_session(&session, &arguments);
+  compile(&session, &arguments, false);
+  double init_us = now_us() - start;
+
+  double first_us = timed_run(&session);
+  settle_output_shapes(&session);
+  if (arguments.warmup_runs || arguments.warmup_seconds > 0)
+    repeat(&session, arguments.warmup_runs, arguments.warmup_seconds, arguments.max_seconds);
+  Times times = repeat(&session, arguments.runs, arguments.min_seconds, arguments.max_seconds);
+  long peak_kb = peak_memory_kb();
+  if (*arguments.outputs) write_outputs(&session, arguments.outputs);
+  Session timed = session; /* shapes, for the report: the second compilation writes over them */
+  close_compiled(&session);
+
+  compile(&session, &arguments, true);
+  Profile profile = take_profile(&session, &arguments);
+
+  printf("{\"init_us\": %.3f, \"first_us\": %.3f, \"peak_rss_kb\": %ld,\n", init_us, first_us, peak_kb);
+  printf("\"fully_delegated\": %s, \"partitions\": %d, \"total_nodes\": %zu, \"delegated_nodes\": %zu",
+         timed.fully_delegated ? "true" : "false", profile.partitions, session.node_count,
+         session.node_count - profile.nodes_left);
+  print_tensors("inputs", timed.inputs, timed.input_count);
+  print_tensors("outputs", timed.outputs, timed.output_count);
+  if (arguments.profile) print_operators(&profile);
+  printf(",\n\"times_us\": [");
+  for (size_t i = 0; i < times.count; i++) printf("%s%.3f", i ? ", " : "", times.values[i]);
+  printf("]}\n");
+  fflush(stdout);
+  _exit(0); /* the report is out; the runtime's destructors have nothing to add and have been seen to hang */
+}
