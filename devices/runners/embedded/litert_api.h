@@ -17,7 +17,6 @@ enum { LITERT_ACCELERATOR_CPU = 1, LITERT_ACCELERATOR_GPU = 2 };
 enum { LITERT_ENV_RUNTIME_LIBRARY_DIR = 22, LITERT_ENV_AUTO_REGISTER_ACCELERATORS = 24 };
 enum { LITERT_ANY_INT = 2, LITERT_ANY_STRING = 8 };
 enum { LITERT_LOCK_READ = 0, LITERT_LOCK_WRITE = 1 };
-enum { LITERT_BUFFER_HOST_MEMORY = 1 };
 enum { LITERT_MAX_RANK = 8 };
 
 typedef struct {
@@ -92,7 +91,6 @@ typedef struct {
   X(LiteRtStatus, GetCompiledModelOutputBufferRequirements, (LiteRtHandle, LiteRtIndex, LiteRtIndex, LiteRtHandle *)) \
   X(LiteRtStatus, CreateManagedTensorBufferFromRequirements,                                            \
     (LiteRtHandle, const LiteRtTensorType *, LiteRtHandle, LiteRtHandle *))                             \
-  X(LiteRtStatus, CreateManagedTensorBuffer, (LiteRtHandle, int, const LiteRtTensorType *, size_t, LiteRtHandle *)) \
   X(void, DestroyTensorBuffer, (LiteRtHandle))                                                          \
   X(LiteRtStatus, GetTensorBufferSize, (LiteRtHandle, size_t *))                                        \
   X(LiteRtStatus, LockTensorBuffer, (LiteRtHandle, void **, int))                                       \

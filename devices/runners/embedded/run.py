@@ -18,6 +18,7 @@ from devices.runners.embedded.litert import litert_library, litert_version, plug
 
 DELEGATES = ("xnnpack", "xnnpack-fp16", "cpu", "cpu-reference", "gpu-webgpu")
 _WITHOUT_DELEGATE = {"cpu", "cpu-reference"}
+_DATA_DEPENDENT = "Failed to set custom allocation for output"
 
 
 def runner_name() -> str:
@@ -91,6 +92,8 @@ def _read_report(done: RunResult, log: str, request: LaunchRequest) -> tuple[dic
         reason = report.get("error") or f"the runner ended with exit code {done.exit_code} and no report"
         if not complaints and "error" not in report:
             complaints = log.splitlines()[-3:]
+    if any(_DATA_DEPENDENT in line for line in complaints):
+        reason = f"an output's shape depends on the data, which this runtime's API cannot return; {reason}"
     return {}, "; ".join([reason, *dict.fromkeys(complaints)])
 
 

@@ -45,6 +45,25 @@ void fail(const char *format, ...) {
   _exit(1); /* no destructors: a runtime that has just failed may not survive them */
 }
 
+/* What is being done, for the message of a crash: the runtime does not check a model file all the way through. */
+static const char *volatile current_step = "starting";
+
+static void on_crash(int number) {
+  static const char before[] = "ERROR: crashed while ", after[] = "\n";
+  const char *step = current_step;
+  ssize_t ignored = write(STDERR_FILENO, before, sizeof before - 1);
+  ignored = write(STDERR_FILENO, step, strlen(step));
+  ignored = write(STDERR_FILENO, after, 1);
+  (void)ignored; /* there is nobody left to tell */
+  signal(number, SIG_DFL);
+  raise(number);
+}
+
+static void report_crashes(void) {
+  const int numbers[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) signal(numbers[i], on_crash);
+}
+
 static double now_us(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
@@ -194,22 +213,26 @@ static void print_operators(const Profile *profile) {
 int main(int count, char **values) {
   /* Dies with whoever started it: a benchmark that goes on alone would disturb the next one. */
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  report_crashes();
   Arguments arguments = parse_arguments(count, values);
   Session session;
 
   double start = now_us();
+  current_step = "loading the model";
   open_session(&session, &arguments);
+  current_step = "compiling the model for the delegate";
   compile(&session, &arguments, false);
   double init_us = now_us() - start;
 
+  current_step = "running the model";
   double first_us = timed_run(&session);
-  settle_output_shapes(&session);
   if (arguments.warmup_runs || arguments.warmup_seconds > 0)
     repeat(&session, arguments.warmup_runs, arguments.warmup_seconds, arguments.max_seconds);
   Times times = repeat(&session, arguments.runs, arguments.min_seconds, arguments.max_seconds);
   long peak_kb = peak_memory_kb();
   if (*arguments.outputs) write_outputs(&session, arguments.outputs);
   Session timed = session; /* shapes, for the report: the second compilation writes over them */
+  current_step = "profiling the model";
   close_compiled(&session);
 
   compile(&session, &arguments, true);

@@ -8,9 +8,6 @@
 
 LiteRtApi litert;
 
-/* How many bytes an output of unknown shape gets at first. */
-enum { UNKNOWN_OUTPUT_BYTES = 1 << 20 };
-
 typedef struct {
   int code;
   const char *name;
@@ -176,16 +173,11 @@ static void make_input(Session *session, const Arguments *arguments, LiteRtIndex
   check(litert.UnlockTensorBuffer(tensor->buffer), "filling an input");
 }
 
-static void make_output_of(Session *session, Tensor *tensor, size_t bytes) {
-  if (tensor->buffer) litert.DestroyTensorBuffer(tensor->buffer);
-  check(litert.CreateManagedTensorBuffer(session->environment, LITERT_BUFFER_HOST_MEMORY, &tensor->type, bytes,
-                                         &tensor->buffer), "allocating an output");
-  tensor->capacity = bytes;
-}
-
-static void read_output_shapes(Session *session, bool allocate) {
+/* The file may leave a dimension open; after the allocation asked for here the runtime knows every shape, except those
+ * that depend on the data. Those outputs the compiled-model API cannot return: a run then fails, and says so. */
+static void read_output_shapes(Session *session) {
   LiteRtLayout layouts[MAX_TENSORS] = {0};
-  check(litert.GetCompiledModelOutputTensorLayouts(session->compiled, 0, session->output_count, layouts, allocate),
+  check(litert.GetCompiledModelOutputTensorLayouts(session->compiled, 0, session->output_count, layouts, true),
         "reading the outputs' shapes");
   for (LiteRtIndex i = 0; i < session->output_count; i++) session->outputs[i].type.layout = layouts[i];
 }
@@ -193,11 +185,6 @@ static void read_output_shapes(Session *session, bool allocate) {
 static void make_output(Session *session, LiteRtIndex i) {
   Tensor *tensor = &session->outputs[i];
   LiteRtHandle requirements;
-  tensor->buffer = NULL;
-  if (byte_count(&tensor->type) == 0) {
-    make_output_of(session, tensor, UNKNOWN_OUTPUT_BYTES);
-    return;
-  }
   check(litert.GetCompiledModelOutputBufferRequirements(session->compiled, 0, i, &requirements), "sizing an output");
   check(litert.CreateManagedTensorBufferFromRequirements(session->environment, &tensor->type, requirements,
                                                          &tensor->buffer), "allocating an output");
@@ -212,7 +199,7 @@ void compile(Session *session, const Arguments *arguments, bool with_profiler) {
   if (arguments->input_count && (LiteRtIndex)arguments->input_count != session->input_count)
     fail("%d input files were given, the model has %zu inputs", arguments->input_count, session->input_count);
   for (LiteRtIndex i = 0; i < session->input_count; i++) make_input(session, arguments, i);
-  read_output_shapes(session, true);
+  read_output_shapes(session);
   for (LiteRtIndex i = 0; i < session->output_count; i++) make_output(session, i);
 }
 
@@ -233,18 +220,4 @@ void run_once(Session *session) {
     check(litert.LockTensorBuffer(outputs[0], &memory, LITERT_LOCK_READ), "reading an output back");
     check(litert.UnlockTensorBuffer(outputs[0]), "reading an output back");
   }
-}
-
-void settle_output_shapes(Session *session) {
-  bool moved = false;
-  LiteRtTensorType before[MAX_TENSORS];
-  for (LiteRtIndex i = 0; i < session->output_count; i++) before[i] = session->outputs[i].type;
-  read_output_shapes(session, false);
-  for (LiteRtIndex i = 0; i < session->output_count; i++) {
-    Tensor *tensor = &session->outputs[i];
-    if (byte_count(&tensor->type) == byte_count(&before[i])) continue;
-    moved = true;
-    if (byte_count(&tensor->type) > tensor->capacity) make_output_of(session, tensor, byte_count(&tensor->type));
-  }
-  if (moved) run_once(session);
 }

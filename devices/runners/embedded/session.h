@@ -33,10 +33,6 @@ void close_compiled(Session *session);
 /* One inference. On a GPU it includes reading one output back, since starting the work is not doing it. */
 void run_once(Session *session);
 
-/* To be called after the first inference: an output whose shape depends on the data has its shape only now. Makes room
- * for it and runs again if what the inference wrote did not fit. */
-void settle_output_shapes(Session *session);
-
 size_t byte_count(const LiteRtTensorType *type);
 const char *element_name(int element_type);
 

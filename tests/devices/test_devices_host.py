@@ -1,0 +1,171 @@
+"""The host device, the cache and the locks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import devices
+from devices.cache import CACHE_VARIABLE, build_once, cache_folder, sha256_of
+from devices.locks import device_lock
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "cache"
+    monkeypatch.setenv(CACHE_VARIABLE, str(folder))
+    return folder
+
+
+@pytest.fixture
+def host(own_cache: Path) -> devices.Device:
+    return devices.open_device("host")
+
+
+def test_importing_the_package_is_cheap() -> None:
+    check = (
+        "import sys, devices; print(sorted({'numpy', 'adb_shell', 'torch', 'tensorflow'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_exists() -> None:
+    for name in devices.__all__:
+        assert getattr(devices, name) is not None
+
+
+def test_the_host_is_a_device_and_tells_what_it_is(host: devices.Device) -> None:
+    assert isinstance(host, devices.Device)
+    info, state = host.info(), host.state()
+    assert info.abi in {"x86_64", "arm64"}
+    assert info.cores >= 1 and info.memory_bytes > 1 << 28
+    assert state.load_1min is not None and state.free_memory_bytes
+
+
+def test_unknown_device_names_the_nearest() -> None:
+    with pytest.raises(devices.DeviceError, match="did you mean host"):
+        devices.open_device("hots")
+
+
+def test_exit_codes_and_streams_are_kept_apart(host: devices.Device) -> None:
+    script = "printf 'out\\000\\377'; printf err >&2; exit 7"
+    done = host.run(["sh", "-c", script], timeout=10)
+    assert (done.exit_code, done.stdout, done.stderr) == (7, b"out\x00\xff", b"err")
+
+
+def test_environment_and_folder_reach_the_command(host: devices.Device, tmp_path: Path) -> None:
+    done = host.run(
+        ["sh", "-c", 'printf "%s %s" "$WORD" "$PWD"'], timeout=10, env={"WORD": "a b"}, cwd=str(tmp_path)
+    )
+    assert done.stdout.decode() == f"a b {tmp_path}"
+
+
+def test_a_signal_is_128_and_its_number(host: devices.Device) -> None:
+    assert host.run(["sh", "-c", "kill -SEGV $$"], timeout=10).exit_code == 128 + signal.SIGSEGV
+
+
+def test_a_command_that_is_not_there(host: devices.Device) -> None:
+    done = host.run(["/no/such/program"], timeout=10)
+    assert done.exit_code == 127 and b"/no/such/program" in done.stderr
+
+
+def test_a_time_out_ends_the_whole_group(host: devices.Device, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    start = time.monotonic()
+    done = host.run(["sh", "-c", f"sleep 60 & echo $! > {pid_file}; wait"], timeout=0.5)
+    assert done.timed_out and done.exit_code == 124 and time.monotonic() - start < 10
+    for _ in range(100):
+        state = Path(f"/proc/{int(pid_file.read_text())}/stat")
+        # A killed child may stay as a zombie until someone reaps it.
+        if not state.exists() or state.read_text().split()[2] == "Z":
+            return
+        time.sleep(0.05)
+    pytest.fail("the grandchild is still running")
+
+
+def test_push_is_by_content_and_keeps_what_was_pushed(host: devices.Device, tmp_path: Path) -> None:
+    file = tmp_path / "model.tflite"
+    file.write_bytes(b"one")
+    first = host.push(file)
+    file.write_bytes(b"two")
+    second = host.push(file)
+    assert Path(first).read_bytes() == b"one" and Path(second).read_bytes() == b"two"
+    stamp = Path(second).stat().st_mtime_ns
+    assert host.push(file) == second and Path(second).stat().st_mtime_ns == stamp
+    assert sha256_of(file) in second
+
+
+def test_push_of_a_missing_file_names_it(host: devices.Device, tmp_path: Path) -> None:
+    with pytest.raises(devices.DeviceError, match=r"nothing\.here"):
+        host.push(tmp_path / "nothing.here")
+
+
+def test_pull_and_its_failure(host: devices.Device, tmp_path: Path) -> None:
+    source = tmp_path / "odd name '\"\n"
+    source.write_bytes(b"content")
+    host.pull(str(source), tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == b"content"
+    with pytest.raises(devices.DeviceError, match="absent"):
+        host.pull(str(tmp_path / "absent"), tmp_path / "copy2")
+
+
+def test_clean_frees_what_was_pushed(host: devices.Device, tmp_path: Path) -> None:
+    file = tmp_path / "big"
+    file.write_bytes(bytes(100_000))
+    remote = host.push(file)
+    assert host.clean() >= 100_000 and not Path(remote).exists()
+
+
+def test_an_unwritable_cache_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
+    with pytest.raises(devices.DeviceError, match=CACHE_VARIABLE):
+        cache_folder("runner")
+
+
+def test_a_build_that_fails_leaves_nothing(own_cache: Path) -> None:
+    target = cache_folder("thing") / "file"
+
+    def half(folder: Path) -> Path:
+        (folder / "file").write_text("half")
+        raise devices.DeviceError("broke off")
+
+    with pytest.raises(devices.DeviceError):
+        build_once(target, half)
+    assert not target.exists()
+    assert [path.name for path in target.parent.iterdir() if not path.name.endswith(".lock")] == []
+
+
+HOLD = """
+import sys, time
+from devices.locks import device_lock
+with device_lock("phone"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_two_processes_cannot_hold_one_device(own_cache: Path) -> None:
+    environment = {**os.environ, CACHE_VARIABLE: str(own_cache)}
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    try:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        with (
+            pytest.raises(devices.DeviceError, match=rf"phone is in use by process {holder.pid}"),
+            device_lock("phone"),
+        ):
+            pytest.fail("the lock was given twice")
+    finally:
+        holder.kill()
+        holder.communicate()
+    with device_lock("phone", wait_seconds=5):
+        pass  # a lock dies with its holder, however it died
