@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_models
+from processes import wait_for_end
 
 import devices
 from devices.runners.embedded import litert
@@ -189,5 +190,4 @@ os._exit(0)
     pid = int(
         subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     )
-    stat = Path(f"/proc/{pid}/stat")
-    assert not stat.exists() or stat.read_text().split()[2] == "Z"
+    assert wait_for_end(pid)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import wait_for_end
 
 import devices
 from devices.cache import CACHE_VARIABLE, build_once, cache_folder, sha256_of
@@ -81,13 +82,7 @@ def test_a_time_out_ends_the_whole_group(host: devices.Device, tmp_path: Path) -
     start = time.monotonic()
     done = host.run(["sh", "-c", f"sleep 60 & echo $! > {pid_file}; wait"], timeout=0.5)
     assert done.timed_out and done.exit_code == 124 and time.monotonic() - start < 10
-    for _ in range(100):
-        state = Path(f"/proc/{int(pid_file.read_text())}/stat")
-        # A killed child may stay as a zombie until someone reaps it.
-        if not state.exists() or state.read_text().split()[2] == "Z":
-            return
-        time.sleep(0.05)
-    pytest.fail("the grandchild is still running")
+    assert wait_for_end(int(pid_file.read_text()))
 
 
 def test_push_is_by_content_and_keeps_what_was_pushed(host: devices.Device, tmp_path: Path) -> None:
