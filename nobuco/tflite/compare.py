@@ -1,0 +1,115 @@
+"""A `.tflite` file run beside the model it was made from."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from nobuco.tflite.errors import TFLiteExportError, TFLiteMismatchError
+from nobuco.tflite.signature import FrozenModel
+
+_DYNAMIC_BATCH = 1
+_DYNAMIC_SIZE = 64  # large enough to survive five halvings
+
+
+def largest_error(
+    model: FrozenModel, file: Path, sample: Sequence[np.ndarray] | None, *, flex: bool
+) -> tuple[float, str]:
+    """Run both; returns the largest relative error and the name of the output that has it."""
+    inputs = _noise(model.specs) if sample is None else _checked(model.specs, sample)
+    expected = [tensor.numpy() for tensor in model.traced(*(tf.constant(array) for array in inputs))]
+    got = _run(file, inputs, flex)
+    errors = [
+        relative_error(g, e, name) for g, e, name in zip(got, expected, model.output_names, strict=True)
+    ]
+    worst = max(range(len(errors)), key=lambda i: np.inf if np.isnan(errors[i]) else errors[i])
+    return errors[worst], model.output_names[worst]
+
+
+def relative_error(got: np.ndarray, expected: np.ndarray, name: str) -> float:
+    """max|got - expected| / max|expected|; the plain difference where all of `expected` is zero.
+
+    Not-a-number and infinities must be where they are expected, else the error is infinite.
+    """
+    if got.shape != expected.shape:
+        raise TFLiteMismatchError(f"output {name!r} has shape {got.shape} instead of {expected.shape}")
+    if expected.size == 0:
+        return 0.0
+    got, expected = np.asarray(got, np.float64), np.asarray(expected, np.float64)
+    finite = np.isfinite(expected)
+    if (
+        not np.array_equal(got[~finite], expected[~finite], equal_nan=True)
+        or not np.isfinite(got[finite]).all()
+    ):
+        return float("inf")
+    if not finite.any():
+        return 0.0
+    scale = np.abs(expected[finite]).max()
+    return float(np.abs(got[finite] - expected[finite]).max() / (scale or 1.0))
+
+
+def _noise(specs: Sequence[tf.TensorSpec]) -> list[np.ndarray]:
+    """Seeded inputs: standard normal numbers, small integers, or coin tosses."""
+    random = np.random.default_rng(0)
+    arrays = []
+    for spec in specs:
+        shape = _static_shape(spec)
+        if spec.dtype == tf.bool:
+            array = random.integers(0, 2, shape)
+        elif spec.dtype.is_integer:
+            array = random.integers(0, 8, shape)
+        elif spec.dtype.is_floating:
+            array = random.standard_normal(shape)
+        else:
+            raise TFLiteExportError(
+                f"input {spec.name!r} is {spec.dtype.name}, for which no test input can be made up; "
+                "give sample_inputs, or validate=False"
+            )
+        arrays.append(array.astype(spec.dtype.as_numpy_dtype))
+    return arrays
+
+
+def _static_shape(spec: tf.TensorSpec) -> list[int]:
+    if spec.shape.rank is None:
+        raise TFLiteExportError(f"input {spec.name!r} has no rank; give sample_inputs, or validate=False")
+    return [
+        size if size is not None else (_DYNAMIC_BATCH if axis == 0 else _DYNAMIC_SIZE)
+        for axis, size in enumerate(spec.shape.as_list())
+    ]
+
+
+def _checked(specs: Sequence[tf.TensorSpec], sample: Sequence[np.ndarray]) -> list[np.ndarray]:
+    if len(sample) != len(specs):
+        raise TFLiteExportError(f"sample_inputs has {len(sample)} arrays, the model takes {len(specs)}")
+    arrays = []
+    for spec, array in zip(specs, sample, strict=True):
+        array = np.asarray(array, spec.dtype.as_numpy_dtype)
+        if not spec.shape.is_compatible_with(array.shape):
+            raise TFLiteExportError(
+                f"sample_inputs: input {spec.name!r} takes shape {spec.shape}, not {array.shape}"
+            )
+        arrays.append(array)
+    return arrays
+
+
+def _run(file: Path, inputs: Sequence[np.ndarray], flex: bool) -> list[np.ndarray]:
+    interpreter = _interpreter(file, flex)
+    details = interpreter.get_input_details()
+    for detail, array in zip(details, inputs, strict=True):
+        if tuple(detail["shape"]) != array.shape:
+            interpreter.resize_tensor_input(detail["index"], array.shape)
+    interpreter.allocate_tensors()
+    for detail, array in zip(details, inputs, strict=True):
+        interpreter.set_tensor(detail["index"], array)
+    interpreter.invoke()
+    return [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
+
+
+def _interpreter(file: Path, flex: bool) -> Any:
+    if flex:
+        return tf.lite.Interpreter(str(file))  # TensorFlow's own is the one that has the Flex delegate
+    from ai_edge_litert.interpreter import Interpreter
+
+    return Interpreter(str(file))

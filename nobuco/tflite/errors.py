@@ -1,0 +1,17 @@
+"""What can go wrong on the way to a `.tflite` file and in reading one."""
+
+
+class TFLiteError(Exception):
+    """Base of the errors of this package."""
+
+
+class TFLiteFileError(TFLiteError):
+    """A file cannot be read as a TFLite model, or cannot be written; the message names it and says why."""
+
+
+class TFLiteExportError(TFLiteError):
+    """TensorFlow Lite's converter refused the model; the message names the ops or the reason it gave."""
+
+
+class TFLiteMismatchError(TFLiteError):
+    """The `.tflite` model computes something else than the Keras model."""

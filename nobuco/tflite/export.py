@@ -1,0 +1,166 @@
+"""From a Keras model to a `.tflite` file that was run and compared before it got its name."""
+
+import os
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from nobuco.tflite import flatbuffer as fb
+from nobuco.tflite.compare import largest_error
+from nobuco.tflite.errors import TFLiteExportError, TFLiteFileError, TFLiteMismatchError
+from nobuco.tflite.inspection import TFLiteInfo, inspect_tflite
+from nobuco.tflite.native_log import without_native_noise
+from nobuco.tflite.signature import FrozenModel, freeze
+
+
+@dataclass(frozen=True)
+class ExportedTFLite:
+    """The written file (usable as a path), what is in it, and how far it is from the Keras model.
+
+    `max_relative_error` is max|tflite - keras| / max|keras| of the worst output; None when it was not
+    validated.
+    """
+
+    path: Path
+    info: TFLiteInfo
+    max_relative_error: float | None
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+
+def export_tflite(
+    keras_model: keras.Model,
+    path: str | os.PathLike[str],
+    *,
+    validate: bool = True,
+    sample_inputs: Sequence[np.ndarray] | None = None,
+    tolerance: float = 1e-3,
+    allow_flex: bool = False,
+) -> ExportedTFLite:
+    """Write a Keras model as a `.tflite` file, in float32 and with TFLite's own ops.
+
+    Inputs and outputs have the order of the Keras model's, both for an interpreter that goes by index and
+    for one that goes by the signature `serving_default`: inputs by their Keras names, outputs as
+    `output_0`, ... or by the keys of a model that returns a dict.
+
+    validate: run the file in the LiteRT interpreter beside the Keras model before it gets its name.
+    sample_inputs: arrays to run it on, in the model's order; seeded noise when not given.
+    tolerance: largest relative error accepted, see `ExportedTFLite`.
+    allow_flex: let ops that TFLite lacks stay TensorFlow ops, which only runtimes with the Flex delegate
+    can run.
+
+    Raises TFLiteExportError when the model cannot be converted, TFLiteMismatchError when the file computes
+    something else, TFLiteFileError when it cannot be written. An existing file is replaced only by a
+    complete, valid one.
+    """
+    path = Path(path)
+    with _file_to_become(path) as temporary:
+        model = freeze(keras_model)
+        data = bytearray(_convert(model, allow_flex))
+        _restore_order(data, model)
+        temporary.write_bytes(data)
+        del data
+        info = inspect_tflite(temporary)
+        error = _validated(model, temporary, info, sample_inputs, tolerance) if validate else None
+    return ExportedTFLite(path, inspect_tflite(path), error)
+
+
+def _convert(model: FrozenModel, allow_flex: bool) -> bytes:
+    # tf.Module, not the Keras model: the function is frozen and needs no variables, and with the model at
+    # hand the converter would save and load all of them (several times slower).
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([model.frozen], tf.Module())
+    converter.exclude_conversion_metadata = True  # it holds a time stamp; the file depends on the model alone
+    if allow_flex:
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+    try:
+        with without_native_noise(drop_on_error=True):
+            return converter.convert()
+    except Exception as error:  # ConverterError has no public name; other types come from the same call
+        raise TFLiteExportError(_explain(str(error), allow_flex)) from error
+
+
+def _explain(message: str, allow_flex: bool) -> str:
+    """The ops that the converter refuses, out of its page-long message; or its first lines."""
+    flex = re.search(r"^TF Select ops: (.+)$", message, re.MULTILINE)
+    custom = re.search(r"^Custom ops: (.+)$", message, re.MULTILINE)
+    calls = "\n".join(re.findall(r"^\ttf\..+$", message, re.MULTILINE))
+    if flex and not allow_flex:
+        return (
+            f"TFLite has no op for {flex[1]}. Express it with other ops, or give allow_flex=True for a file "
+            f"that only runtimes with the Flex delegate can run.\n{calls}"
+        )
+    if custom:
+        return f"neither TFLite nor TensorFlow's Flex delegate has an op for {custom[1]}.\n{calls}"
+    return "TFLite's converter refused the model: " + "\n".join(message.strip().splitlines()[:12])
+
+
+def _restore_order(data: bytearray, model: FrozenModel) -> None:
+    """Put inputs and outputs back, in place, into the model's order, which the converter does not keep."""
+    flat = fb.root(data)
+    inputs, outputs = fb.signature_indices(flat)
+    names = model.input_names
+    if set(inputs) != set(names) or set(outputs) != set(model.output_names):
+        raise TFLiteExportError(
+            f"the converter gave the signature {list(inputs)} -> {list(outputs)}, "
+            f"expected {list(names)} -> {list(model.output_names)}"
+        )
+    graph = fb.subgraphs(flat)[0]
+    graph.InputsAsNumpy()[:] = [inputs[name] for name in names]
+    graph.OutputsAsNumpy()[:] = [outputs[name] for name in model.output_names]
+
+
+def _validated(
+    model: FrozenModel, file: Path, info: TFLiteInfo, sample: Sequence[np.ndarray] | None, tolerance: float
+) -> float:
+    with without_native_noise():
+        error, output = largest_error(model, file, sample, flex=bool(info.flex_ops))
+    if not error <= tolerance:  # also when it is not a number
+        raise TFLiteMismatchError(
+            f"output {output!r} of the .tflite model differs from the Keras model's by {error:.2e} "
+            f"(max|difference| / max|reference|), more than the tolerance of {tolerance:.0e}; "
+            "no file was written"
+        )
+    return error
+
+
+class _file_to_become:
+    """A temporary file beside `path`, renamed to it when the block succeeds and removed when it does not."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._temporary = path
+
+    def __enter__(self) -> Path:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if self._path.is_dir():
+                raise IsADirectoryError(None, "is a directory")
+            handle, name = tempfile.mkstemp(
+                dir=self._path.parent, prefix=f".{self._path.name}.", suffix=".part"
+            )
+        except OSError as error:
+            raise TFLiteFileError(f"{self._path}: cannot be written: {error.strerror}") from error
+        os.close(handle)
+        self._temporary = Path(name)
+        return self._temporary
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        try:
+            if kind is None:
+                # mkstemp makes files for the owner only; give it the permissions that open() would have
+                mask = os.umask(0)
+                os.umask(mask)
+                self._temporary.chmod(0o666 & ~mask)
+                self._temporary.replace(self._path)
+            elif isinstance(error, OSError):
+                raise TFLiteFileError(f"{self._path}: cannot be written: {error.strerror}") from error
+        finally:
+            self._temporary.unlink(missing_ok=True)

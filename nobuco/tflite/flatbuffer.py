@@ -1,0 +1,120 @@
+"""The few questions asked of a TFLite flatbuffer, answered in place: no weights are copied."""
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ai_edge_litert import schema_py_generated as schema
+
+from nobuco.tflite.errors import TFLiteFileError
+
+_IDENTIFIER = b"TFL3"
+# What the generated accessors raise when an offset points outside the file.
+_OUT_OF_BOUNDS = (struct.error, IndexError, ValueError, TypeError, AttributeError, OverflowError)
+
+_OP_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
+_TYPE_NAMES = {code: name.lower() for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
+_ACTIVATIONS = {
+    code: name.lower()
+    for name, code in vars(schema.ActivationFunctionType).items()
+    if isinstance(code, int) and name != "NONE"
+}
+
+
+def read_model(path: Path) -> bytes:
+    """The bytes of a file that starts like a TFLite model. Raises TFLiteFileError."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise TFLiteFileError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(data) < 8 or data[4:8] != _IDENTIFIER:
+        kind = "it is empty" if not data else f"it starts with {data[:8]!r}, not with a TFLite header"
+        raise TFLiteFileError(f"{path}: not a TFLite model: {kind}")
+    return data
+
+
+@contextmanager
+def damage_reported(path: Path) -> Iterator[None]:
+    """Turn an offset that leads out of the file into TFLiteFileError."""
+    try:
+        yield
+    except _OUT_OF_BOUNDS as error:
+        raise TFLiteFileError(
+            f"{path}: a truncated or damaged TFLite model ({path.stat().st_size:,} bytes are there): {error}"
+        ) from error
+
+
+def root(data: bytes | bytearray) -> Any:
+    return schema.Model.GetRootAs(data, 0)
+
+
+def subgraphs(model: Any) -> list[Any]:
+    return [model.Subgraphs(i) for i in range(model.SubgraphsLength())]
+
+
+def op_name(model: Any, operator: Any) -> str:
+    """`CONV_2D`, or for a custom op the name that it was registered with (`FlexErf`)."""
+    code = model.OperatorCodes(operator.OpcodeIndex())
+    if code.CustomCode():
+        return code.CustomCode().decode()
+    # Codes above 127 are only in the second field; files older than that field have only the first.
+    number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    return _OP_NAMES.get(number, f"BUILTIN_{number}")
+
+
+def type_name(tensor: Any) -> str:
+    return _TYPE_NAMES.get(tensor.Type(), f"type_{tensor.Type()}")
+
+
+def activation(operator: Any) -> str | None:
+    """Name of the activation fused into an op (`relu6`), None when there is none."""
+    table = operator.BuiltinOptions()
+    if table is None:
+        return None
+    kind = next(n for n, code in vars(schema.BuiltinOptions).items() if code == operator.BuiltinOptionsType())
+    options = getattr(schema, kind)()
+    options.Init(table.Bytes, table.Pos)
+    fused = getattr(options, "FusedActivationFunction", None)
+    return None if fused is None else _ACTIVATIONS.get(fused())
+
+
+def shape(tensor: Any) -> tuple[int, ...]:
+    return tuple(tensor.Shape(i) for i in range(tensor.ShapeLength()))
+
+
+def shape_signature(tensor: Any) -> tuple[int, ...]:
+    """The shape with -1 for each dynamic axis."""
+    if tensor.ShapeSignatureIsNone():
+        return shape(tensor)
+    return tuple(tensor.ShapeSignature(i) for i in range(tensor.ShapeSignatureLength()))
+
+
+def constant_bytes(model: Any, tensor: Any) -> int:
+    """Bytes of weights held for a tensor, 0 for one that is computed."""
+    buffer = model.Buffers(tensor.Buffer())
+    # A model above 2 GB keeps its weights behind the flatbuffer, addressed by offset and size.
+    return buffer.Size() or buffer.DataLength()
+
+
+def check_bounds(model: Any, data: bytes | bytearray) -> None:
+    """Raise ValueError when the weights reach beyond the end of the data."""
+    for i in range(model.BuffersLength()):
+        buffer = model.Buffers(i)
+        if buffer.Size() and buffer.Offset() + buffer.Size() > len(data):
+            raise ValueError(f"buffer {i} ends behind the end of the file")
+        buffer.DataAsNumpy()  # a view, which numpy refuses to make beyond the end
+
+
+def signature_indices(model: Any) -> tuple[dict[str, int], dict[str, int]]:
+    """Tensor indices of the first signature's inputs and outputs by name; empty without a signature."""
+    if not model.SignatureDefsLength():
+        return {}, {}
+    signature = model.SignatureDefs(0)
+    inputs = [signature.Inputs(i) for i in range(signature.InputsLength())]
+    outputs = [signature.Outputs(i) for i in range(signature.OutputsLength())]
+    return (
+        {entry.Name().decode(): entry.TensorIndex() for entry in inputs},
+        {entry.Name().decode(): entry.TensorIndex() for entry in outputs},
+    )
