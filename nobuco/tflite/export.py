@@ -63,7 +63,8 @@ def export_tflite(
     """
     path = Path(path)
     with _file_to_become(path) as temporary:
-        model = freeze(keras_model)
+        with without_native_noise():
+            model = freeze(keras_model)
         data = bytearray(_convert(model, allow_flex))
         _restore_order(data, model)
         temporary.write_bytes(data)
