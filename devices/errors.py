@@ -6,3 +6,11 @@ class DeviceError(Exception):
 
     The message names the thing, the place and the way out; it is meant to be shown to a user as it is.
     """
+
+
+class ConnectionLost(DeviceError):
+    """The connection to a device broke, or the device stopped answering. Connecting again may help."""
+
+
+class CommandInterrupted(ConnectionLost):
+    """The connection broke while a command ran. It is not known whether the command finished."""

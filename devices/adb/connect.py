@@ -1,0 +1,49 @@
+"""Making a link to a device by address, serial number or adb server."""
+
+from __future__ import annotations
+
+from devices.adb.keys import load_signer
+from devices.adb.messages import DirectLink
+from devices.adb.streams import Link
+from devices.errors import DeviceError
+
+
+def connect_tcp(name: str, host: str, port: int, timeout: float = 10.0) -> Link:
+    """A link over TCP."""
+    from adb_shell.transport.tcp_transport import TcpTransport
+
+    return DirectLink(name, TcpTransport(host, port), load_signer(), timeout=timeout)
+
+
+def connect_usb(name: str, serial: str, timeout: float = 10.0) -> Link:
+    """A link over USB, when no adb server holds the device."""
+    transport_class = _usb_transport()
+    from adb_shell.exceptions import UsbDeviceNotFoundError
+
+    try:
+        transport = transport_class.find_adb(serial=serial)
+    except UsbDeviceNotFoundError as error:
+        raise DeviceError(
+            f"there is no device with serial {serial} on USB; check the cable, and that USB debugging is on"
+        ) from error
+    return DirectLink(name, transport, load_signer(), timeout=timeout)
+
+
+def usb_serials() -> list[str]:
+    """Serial numbers of the adb devices on USB; empty when this machine has no libusb."""
+    try:
+        transports = _usb_transport().find_all_adb_devices()
+        return [transport.serial_number for transport in transports]
+    except DeviceError:
+        return []
+
+
+def _usb_transport():
+    try:
+        from adb_shell.transport.usb_transport import UsbTransport
+    except (ImportError, OSError) as error:
+        raise DeviceError(
+            f"USB needs libusb ({error}); run: pip install 'adb-shell[usb]' and sudo apt-get install "
+            f"libusb-1.0-0"
+        ) from error
+    return UsbTransport
