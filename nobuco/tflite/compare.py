@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 
 from nobuco.tflite.errors import TFLiteExportError, TFLiteMismatchError
 from nobuco.tflite.signature import FrozenModel
@@ -14,13 +14,17 @@ _DYNAMIC_BATCH = 1
 _DYNAMIC_SIZE = 64  # large enough to survive five halvings
 
 
-def largest_error(
-    model: FrozenModel, file: Path, sample: Sequence[np.ndarray] | None, *, flex: bool
-) -> tuple[float, str]:
+def largest_error(model: FrozenModel, file: Path, sample: Sequence[np.ndarray] | None) -> tuple[float, str]:
     """Run both; returns the largest relative error and the name of the output that has it."""
     inputs = _noise(model.specs) if sample is None else _checked(model.specs, sample)
     expected = [tensor.numpy() for tensor in model.traced(*(tf.constant(array) for array in inputs))]
-    got = _run(file, inputs, flex)
+    try:
+        got = _run(file, inputs)
+    except (RuntimeError, ValueError) as error:
+        shapes = ", ".join(str(array.shape) for array in inputs)
+        raise TFLiteExportError(
+            f"the .tflite model does not run on inputs of shape {shapes}: {error}"
+        ) from error
     errors = [
         relative_error(g, e, name) for g, e, name in zip(got, expected, model.output_names, strict=True)
     ]
@@ -94,8 +98,8 @@ def _checked(specs: Sequence[tf.TensorSpec], sample: Sequence[np.ndarray]) -> li
     return arrays
 
 
-def _run(file: Path, inputs: Sequence[np.ndarray], flex: bool) -> list[np.ndarray]:
-    interpreter = _interpreter(file, flex)
+def _run(file: Path, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    interpreter = Interpreter(str(file))
     details = interpreter.get_input_details()
     for detail, array in zip(details, inputs, strict=True):
         if tuple(detail["shape"]) != array.shape:
@@ -105,11 +109,3 @@ def _run(file: Path, inputs: Sequence[np.ndarray], flex: bool) -> list[np.ndarra
         interpreter.set_tensor(detail["index"], array)
     interpreter.invoke()
     return [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
-
-
-def _interpreter(file: Path, flex: bool) -> Any:
-    if flex:
-        return tf.lite.Interpreter(str(file))  # TensorFlow's own is the one that has the Flex delegate
-    from ai_edge_litert.interpreter import Interpreter
-
-    return Interpreter(str(file))
