@@ -1,0 +1,63 @@
+"""The `bench` command. Subcommands are imported when they are called, so that `bench --help` is quick."""
+
+import sys
+from importlib import import_module
+
+import click
+
+from bench.errors import SHOWN_AS_THEY_ARE, BenchError
+
+# name -> (module with a click command called `command`, help line). The help lines stand here because asking
+# the modules for them would import them.
+COMMANDS = {
+    "zoo": ("bench.commands.zoo", "Convert models, run the files on devices, compare."),
+    "report": ("bench.commands.report", "Make tables and charts again from records."),
+    "models": ("bench.commands.models", "List the models and groups of models."),
+    "baselines": ("bench.commands.baselines", "Manage the environments of competing converters."),
+}
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group whose members are imported on use; known errors end as one message."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return import_module(COMMANDS[cmd_name][0]).command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except SHOWN_AS_THEY_ARE as error:
+            raise BenchError(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("Stopped. What was measured is kept; the same command goes on from here.", err=True)
+            sys.exit(INTERRUPTED)
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(package_name="nobuco", prog_name="bench")
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Measure converted PyTorch models on devices.
+
+    Options come from the command line, else from the environment (BENCH_OUT, BENCH_ROUNDS, ...), else from
+    [tool.bench] in pyproject.toml or from bench.toml.
+    """
+    from bench.settings import load_settings
+
+    ctx.default_map = load_settings(COMMANDS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Option types and checks that several commands share."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.errors import BenchError
+
+
+class CommaList(click.ParamType):
+    """`a,b,c` -> ("a", "b", "c"), each converted by `item`."""
+
+    name = "LIST"
+
+    def __init__(self, item: Callable[[str], Any] = str) -> None:
+        self.item = item
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):
+            return value
+        words = [word.strip() for word in str(value).split(",") if word.strip()]
+        if not words:
+            self.fail("give at least one", param, ctx)
+        try:
+            return tuple(dict.fromkeys(self.item(word) for word in words))
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError("must be 1 or more")
+    return value
+
+
+def writable_folder(path: Path) -> Path:
+    """Make the folder; raises BenchError when it cannot be made or written into."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".writable"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise BenchError(
+            f"--out {path}: cannot be written: {reason}; give another folder with --out"
+        ) from error
+    return path
+
+
+def print_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=2, allow_nan=False, default=str))
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+out_option = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    envvar="BENCH_OUT",
+    show_default=True,
+    help="Folder for records, artifacts, tables and charts.",
+)

@@ -1,0 +1,31 @@
+"""`bench report`: tables and charts again, from records alone."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from bench.answer import RECORDS, read_groups, write_answer
+from bench.commands.options import json_option, out_option, print_json
+from bench.errors import BenchError
+from reports import tables
+from reports.store import RecordStore
+
+
+@click.command("report")
+@out_option
+@json_option
+def command(out: Path, as_json: bool) -> None:
+    """Make the tables and charts again from the records in the output folder."""
+    store = RecordStore(out / RECORDS)
+    groups, complaints = read_groups(store)
+    for complaint in complaints:
+        click.echo(f"warning: {complaint}", err=True)
+    if not groups:
+        raise BenchError(f"{store.path}: no records; `bench zoo --out {out}` makes them")
+    written = write_answer(groups, out)
+    if as_json:
+        print_json(tables.flat_rows(groups))
+    else:
+        Console().print(tables.terminal(groups))
+    click.echo(f"Written: {', '.join(map(str, written))}", err=True)

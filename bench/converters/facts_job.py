@@ -1,0 +1,63 @@
+"""Job: what is in the converted files, and their inputs in the form that a device is given. All files in one
+process, because importing nobuco takes seconds.
+
+For each file it leaves `<number>.json`, and `<number>/input_<i>.bin` in the order and layout of the file's
+inputs.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.converters import job_side
+from bench.converters.mapping import MappingError, Tensor, match
+from nobuco.tflite.inspection import inspect_tflite
+
+
+def work(job: dict[str, Any]) -> dict[str, Any]:
+    for item in job["files"]:
+        folder = Path(item["out"])
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            facts = {"error": None, **_facts(item, folder)}
+        except MappingError as error:
+            facts = {"error": str(error)}
+        partial = folder / ".facts.json"
+        partial.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        partial.rename(folder / "facts.json")
+    return {}
+
+
+def _facts(item: dict[str, Any], folder: Path) -> dict[str, Any]:
+    info = inspect_tflite(Path(item["file"]))
+    inputs = match("input", _reference(item["inputs"]), _file(info.inputs), item["layout"])
+    outputs = match("output", _reference(item["outputs"]), _file(info.outputs), item["layout"])
+    files = []
+    for i, (place, tensor) in enumerate(zip(inputs, info.inputs, strict=True)):
+        array = np.load(Path(item["reference"]) / item["inputs"][place.reference]["file"])
+        file = folder / f"input_{i}.bin"
+        laid_out = np.ascontiguousarray(array.transpose(place.axes)).astype(tensor.dtype)
+        file.write_bytes(laid_out.tobytes())
+        files.append(file.name)
+    return {
+        "inputs": files,
+        "outputs": [{"reference": place.reference, "axes": place.axes} for place in outputs],
+        "ops": dict(info.ops),
+        "n_ops": info.n_ops,
+        "transposes": info.transposes,
+        "size_bytes": info.size_bytes,
+    }
+
+
+def _reference(described: list[dict[str, Any]]) -> list[Tensor]:
+    return [Tensor(d.get("name"), tuple(d["shape"])) for d in described]
+
+
+def _file(tensors: Any) -> list[Tensor]:
+    return [Tensor(t.name, tuple(t.shape)) for t in tensors]
+
+
+if __name__ == "__main__":
+    job_side.main(work)

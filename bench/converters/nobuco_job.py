@@ -1,0 +1,28 @@
+"""Job: nobuco, from the PyTorch model to a validated `model.tflite`."""
+
+from pathlib import Path
+from typing import Any
+
+from bench.converters import job_side
+from bench.converters.torch_side import fresh_args, load_model
+
+
+def work(job: dict[str, Any]) -> dict[str, Any]:
+    import nobuco
+    from nobuco import ChannelOrder
+
+    loaded = load_model(job)
+    args = list(fresh_args(loaded))
+    with job_side.Stopwatch() as watch:
+        keras_model = nobuco.pytorch_to_keras(
+            loaded.module,
+            args=args,
+            inputs_channel_order=ChannelOrder.TENSORFLOW,
+            outputs_channel_order=ChannelOrder.TENSORFLOW,
+        )
+        nobuco.export_tflite(keras_model, Path(job["out"]) / "model.tflite")
+    return {"file": "model.tflite", **watch.figures()}
+
+
+if __name__ == "__main__":
+    job_side.main(work)

@@ -1,0 +1,37 @@
+"""Job: the ONNX file that the converters by way of ONNX start from: `model.onnx`, legacy exporter.
+
+Opset 12 is the one that onnx-tf's own documentation and the README's comparison use.
+"""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.converters import job_side
+from bench.converters.torch_side import FlatOutputs, fresh_args, load_model
+
+OPSET = 12
+
+
+def work(job: dict[str, Any]) -> dict[str, Any]:
+    loaded = load_model(job)
+    n_outputs = int(job["n_outputs"])
+    with job_side.Stopwatch() as watch, warnings.catch_warnings():
+        # The exporter warns that it is the old one; it is the one that onnx-tf can read.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            FlatOutputs(loaded.module).eval(),
+            fresh_args(loaded),
+            str(Path(job["out"]) / "model.onnx"),
+            opset_version=OPSET,
+            dynamo=False,
+            input_names=[f"input_{i}" for i in range(len(loaded.args))],
+            output_names=[f"output_{i}" for i in range(n_outputs)],
+        )
+    return {"file": "model.onnx", **watch.figures()}
+
+
+if __name__ == "__main__":
+    job_side.main(work)

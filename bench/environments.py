@@ -1,0 +1,187 @@
+"""Python environments of competing converters: made on first use from a lock file, kept, removable.
+
+An environment lies in the user's cache folder under the hash of its lock file, and counts only once its
+marker file is there: one that was interrupted is made anew.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import filelock
+
+from bench.errors import BenchError
+from bench.progress import Reporter
+from devices.cache import cache_folder, cache_root
+
+_MARKER = "complete"
+_LOG = "install.log"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """`lock` names a file of pinned packages, known to work on Python `python` (as "3.11")."""
+
+    name: str
+    lock: str
+    python: str
+
+    @property
+    def pins(self) -> str:
+        return files("bench.converters").joinpath("locks", self.lock).read_text(encoding="utf-8")
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(f"{self.python}\n{self.pins}".encode()).hexdigest()[:12]
+
+    @property
+    def folder(self) -> Path:
+        return cache_root() / "baselines" / f"{self.name}-{self.digest}"
+
+    @property
+    def interpreter(self) -> Path:
+        return self.folder / "bin" / "python"
+
+    @property
+    def installed(self) -> bool:
+        return (self.folder / _MARKER).is_file()
+
+    def size_bytes(self) -> int:
+        return sum(p.lstat().st_size for p in self.folder.rglob("*")) if self.folder.is_dir() else 0
+
+    def ensure(self, say: Reporter) -> Path:
+        """Its interpreter; the environment is made when it is not there. Raises BenchError."""
+        if not self.installed:
+            with self._alone(say):
+                if not self.installed:  # another process may have made it while this one waited
+                    self._install(say)
+        return self.interpreter
+
+    def remove(self, say: Reporter) -> bool:
+        """Whether there was something to remove."""
+        with self._alone(say):
+            if not self.folder.exists():
+                return False
+            (self.folder / _MARKER).unlink(missing_ok=True)  # first: half removed is not installed
+            shutil.rmtree(self.folder)
+            return True
+
+    @contextmanager
+    def _alone(self, say: Reporter) -> Iterator[None]:
+        lock = filelock.FileLock(cache_folder("baselines") / f"{self.folder.name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            say.line(f"{self.name}: another process is at work on its environment; waiting for it")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _install(self, say: Reporter) -> None:
+        python = find_python(self.python, self.name)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        say.line(f"Making the environment of {self.name}, once, in {self.folder}")
+        self._run([python, "-m", "venv", str(self.folder)], "create the environment")
+        requirements = self.folder / "requirements.txt"
+        requirements.write_text(self.pins, encoding="utf-8")
+        # --no-deps: the lock is complete, and some pins contradict what packages say of each other.
+        command = [
+            str(self.interpreter),
+            "-m",
+            "pip",
+            "install",
+            "--no-deps",
+            "--no-input",
+            "--disable-pip-version-check",
+        ]
+        self._pip([*command, "--progress-bar", "off", "-r", str(requirements)], say)
+        (self.folder / _MARKER).write_text(self.digest, encoding="utf-8")
+
+    def _run(self, command: list[str], purpose: str) -> None:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            words = (done.stdout + done.stderr).strip().splitlines()
+            reason = words[-1] if words else "no reason given"
+            raise BenchError(f"{self.name}: cannot {purpose} in {self.folder}: {reason}")
+
+    def _pip(self, command: list[str], say: Reporter) -> None:
+        pins = self.pins.splitlines()
+        with (
+            (self.folder / _LOG).open("w", encoding="utf-8") as log,
+            say.track(f"Installing {self.name}", len(pins)) as track,
+        ):
+            # The user's PIP_REQUIRE_VIRTUALENV, PIP_USER and the like must not reach into this environment.
+            process = subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env={**os.environ, "PIP_USER": "0"},
+            )
+            assert process.stdout is not None
+            try:
+                lines = []
+                for line in process.stdout:
+                    log.write(line)
+                    lines.append(line.rstrip())
+                    # "Collecting ..." or "Processing ..." begins the work on the lock's line N.
+                    if match := re.match(r"[CP]\w+ing .* -r .*\(line (\d+)\)", line):
+                        track.step(pins[int(match[1]) - 1])
+                    elif line.startswith("Installing collected"):
+                        track.now("unpacking")
+                code = process.wait()
+            finally:
+                process.kill()
+                process.wait()
+        if code != 0:
+            raise BenchError(self._pip_failure(lines))
+
+    def _pip_failure(self, lines: list[str]) -> str:
+        said = next(
+            (line for line in lines if line.startswith("ERROR:")), lines[-1] if lines else "nothing was said"
+        )
+        no_network = any(
+            sign in line
+            for line in lines
+            for sign in (
+                "No matching distribution",
+                "NameResolutionError",
+                "NewConnectionError",
+                "ConnectTimeout",
+            )
+        )
+        guess = " Is the network there, and pip's package index within reach?" if no_network else ""
+        return (
+            f"{self.name}: its environment could not be installed: {said.removeprefix('ERROR: ')}.{guess} "
+            f"All that pip said is in {self.folder / _LOG}. Try again with "
+            f"`bench baselines install {self.name}`, or choose other converters with --converter"
+        )
+
+
+def find_python(version: str, purpose: str) -> str:
+    """An interpreter of this version: our own, or one on the PATH. Raises BenchError that says what was
+    found.
+    """
+    ours = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if ours == version:
+        return sys.executable
+    command = f"python{version}"
+    if found := shutil.which(command):
+        # A launcher of that name may be there without an interpreter behind it.
+        probe = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
+        if probe.returncode == 0 and f" {version}." in probe.stdout:
+            return found
+    raise BenchError(
+        f"{purpose} needs Python {version}: this is Python {ours}, and there is no working {command} "
+        "on the PATH. Install it, or choose other converters with --converter"
+    )

@@ -1,0 +1,146 @@
+"""Work done in a process of its own: a JSON file in, a JSON file out, with a time limit.
+
+The folder of a job appears under its name only when the job has ended and left its result in it: a job that
+was killed half-way leaves a folder that nobody looks at, and is done again. The process ends by itself when
+its standard input closes, that is, when this program is killed.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench.errors import BenchError
+
+RESULT = "result.json"
+LOG = "log.txt"
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class JobOutcome:
+    """A finished job: its folder and the result it left. `error` is None when it did what it should."""
+
+    folder: Path
+    result: dict[str, Any]
+
+    @property
+    def error(self) -> str | None:
+        return self.result.get("error")
+
+    @property
+    def log(self) -> Path:
+        return self.folder / LOG
+
+
+def finished(folder: Path) -> JobOutcome | None:
+    """The outcome that an earlier run left in `folder`, or None."""
+    try:
+        return JobOutcome(folder, json.loads((folder / RESULT).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, json.JSONDecodeError) as error:
+        raise BenchError(
+            f"{folder / RESULT}: cannot be read ({error}); remove {folder} to do it again"
+        ) from error
+
+
+def our_python(module: str) -> list[str]:
+    """Command line for a job module of this package in this interpreter."""
+    return [sys.executable, "-m", module]
+
+
+def run_job(command: Sequence[str], job: Mapping[str, Any], folder: Path, timeout: float) -> JobOutcome:
+    """Run `command JOB.json` and return its outcome; `job` is extended by `out`, the folder to write into.
+
+    A job that raises, dies or takes longer than `timeout` seconds is an outcome with an `error`.
+    """
+    scratch = folder.with_name(f".{folder.name}.partial")
+    try:
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        job_file = scratch / "job.json"
+        job_file.write_text(json.dumps({**job, "out": str(scratch)}, indent=1), encoding="utf-8")
+        result = _supervise([*command, str(job_file)], scratch, timeout)
+        (scratch / RESULT).write_text(json.dumps(result, indent=1), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        scratch.rename(folder)
+    except OSError as error:
+        raise BenchError(
+            f"{folder}: cannot be written: {error.strerror or error}; give another --out"
+        ) from error
+    return JobOutcome(folder, result)
+
+
+def _supervise(command: list[str], scratch: Path, timeout: float) -> dict[str, Any]:
+    environment = {
+        **os.environ,
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    with (scratch / LOG).open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,  # held open by us alone: its end of file tells the job that we are gone
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        )
+        started, peak, timed_out = time.monotonic(), 0, False
+        try:
+            while process.poll() is None:
+                peak = max(peak, _resident_bytes(process.pid))
+                if time.monotonic() - started > timeout:
+                    timed_out = True
+                    break
+                time.sleep(_POLL_SECONDS)
+        finally:
+            _end(process)
+    return _result(process, scratch, timeout if timed_out else None, peak / 1e6)
+
+
+def _result(
+    process: subprocess.Popen[bytes], scratch: Path, limit: float | None, peak_mb: float
+) -> dict[str, Any]:
+    if limit is None and process.returncode == 0 and (left := finished(scratch)) is not None:
+        return left.result
+    if limit is not None:
+        error = f"took longer than {limit:.0f} s"
+    elif process.returncode < 0:
+        name = signal.Signals(-process.returncode).name
+        hint = ", probably for want of memory" if name == "SIGKILL" else ""
+        error = f"the process was ended by {name}{hint} (peak {peak_mb:.0f} MB)"
+    else:
+        error = f"exit code {process.returncode}: {_last_line(scratch / LOG)}"
+    return {"error": error, "peak_rss_mb": round(peak_mb, 1)}
+
+
+def _last_line(log: Path) -> str:
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+    return next((line for line in reversed(lines) if line), "nothing was printed")
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        return psutil.Process(pid).memory_info().rss
+    except psutil.Error:  # it has just ended
+        return 0
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdin:
+        process.stdin.close()

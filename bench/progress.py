@@ -1,0 +1,85 @@
+"""How a long run tells where it is: a live line with the time left on a terminal, plain lines elsewhere. On
+stderr.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `3 min 20 s`, `1 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+class Track:
+    """One phase of the work: `total` steps, of which `done` are done."""
+
+    def __init__(self, say: "Reporter", title: str, total: int, live: Progress | None) -> None:
+        self._say, self._title, self._total, self._live = say, title, total, live
+        self._done = 0
+        self._task = live.add_task(title, total=total, now="", left="") if live else None
+
+    def now(self, words: str) -> None:
+        """What is being done. On a plain log nothing is written until it is done."""
+        if self._live is not None and self._task is not None:
+            self._live.update(self._task, now=escape(words))
+
+    def step(self, words: str, seconds_left: float | None = None, line: bool = False) -> None:
+        """One step is done. `line`: worth a line of its own on a terminal, too."""
+        self._done += 1
+        left = (
+            f"about {duration(seconds_left)} left" if seconds_left is not None and seconds_left >= 1 else ""
+        )
+        if self._live is None or self._task is None:
+            tail = f" ({left})" if left else ""
+            self._say.line(f"[{self._done}/{self._total}] {self._title}: {words}{tail}")
+            return
+        if line:
+            self._live.console.print(f"  {words}", highlight=False, markup=False)
+        self._live.update(self._task, advance=1, left=left)
+
+
+class Reporter:
+    """Where progress, notes and warnings of a command go."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True)
+        self._started = time.monotonic()
+
+    def line(self, words: str) -> None:
+        self.console.print(words, highlight=False, markup=False, soft_wrap=True)
+
+    @contextmanager
+    def track(self, title: str, total: int) -> Iterator[Track]:
+        if not self.console.is_terminal:
+            yield Track(self, title, total, None)
+            return
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}", style="bold"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}", style="cyan"),
+            TextColumn("{task.fields[now]}", style="dim"),
+        )
+        # Two refreshes a second: the live line must not take part in what is being measured.
+        with Progress(*columns, console=self.console, refresh_per_second=2, transient=True) as live:
+            yield Track(self, title, total, live)

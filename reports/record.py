@@ -1,0 +1,152 @@
+"""The record of one launch: the only thing written down; tables, charts and resume are derived from it.
+
+A *cell* is (model, converter, device, delegate, threads, precision). A *launch* is one process that loads one
+file and times it. A failure, of a conversion or of a launch, is a record too.
+"""
+
+import hashlib
+import json
+from statistics import median
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+Unit = Literal["us", "kinstr"]
+Stage = Literal["conversion", "launch"]
+
+
+class _Part(BaseModel):
+    """Unknown fields are refused: a record of a newer schema must not be half understood."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+
+
+class Cell(_Part):
+    """What was measured, by name: everything that a table or a chart groups by."""
+
+    model: str
+    converter: str
+    device: str
+    delegate: str
+    threads: int
+    precision: str = "fp32"
+
+
+class Subject(_Part):
+    """What was measured, exactly: two launches are comparable when cell and subject are equal.
+
+    `weights` says where the numbers in the model come from ("random", "default", "own", "none"), `seed` seeds
+    the random weights and the inputs. `file_sha256` is None when there is no file, because the conversion
+    failed.
+    """
+
+    weights: str
+    seed: int
+    converter_version: str
+    device_identity: str
+    file_sha256: str | None
+
+
+class Conversion(_Part):
+    """How the file came to be, and what is in it. Seconds do not count the import of the frameworks."""
+
+    seconds: float | None = None
+    cpu_seconds: float | None = None
+    peak_rss_mb: float | None = None
+    size_bytes: int | None = None
+    n_ops: int | None = None
+    transposes: int | None = None
+    ops: dict[str, int] = Field(default_factory=dict)
+
+
+class Accuracy(_Part):
+    """The device's own outputs against PyTorch's: max|difference| / max|reference|, one for each output.
+
+    `max_error` is infinite where an output is missing, has another shape, or holds NaN or infinity that
+    PyTorch's has not.
+    """
+
+    max_error: float
+    per_output: tuple[float, ...]
+    tolerance: float
+
+    @property
+    def right(self) -> bool:
+        return self.max_error <= self.tolerance
+
+
+class Delegation(_Part):
+    """The delegate asked for and what became of it."""
+
+    asked: str
+    applied: str | None = None
+    fully: bool | None = None
+    partitions: int | None = None
+    delegated_nodes: int | None = None
+    total_nodes: int | None = None
+
+
+class Timing(_Part):
+    """Figures of one launch, all in `unit`: microseconds, or thousands of executed instructions."""
+
+    unit: Unit
+    times: tuple[float, ...]
+    init: float | None = None
+    first: float | None = None
+    peak_rss_kb: int | None = None
+
+    @property
+    def median(self) -> float:
+        return median(self.times)
+
+
+class Environment(_Part):
+    """Where the measuring program ran: not the device, unless that is this host."""
+
+    python: str
+    platform: str
+    cpu: str
+    versions: dict[str, str]
+    git: str | None = None
+
+
+class LaunchRecord(_Part):
+    """One line of the store."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    started: str
+    wall_seconds: float
+    cell: Cell
+    subject: Subject
+    round: int
+    ok: bool
+    stage: Stage = "launch"
+    error: str | None = None
+    timing: Timing | None = None
+    accuracy: Accuracy | None = None
+    delegation: Delegation | None = None
+    conversion: Conversion | None = None
+    emulated: bool = False
+    runner: str | None = None
+    device_info: dict[str, Any] = Field(default_factory=dict)
+    state_before: dict[str, Any] = Field(default_factory=dict)
+    state_after: dict[str, Any] = Field(default_factory=dict)
+    environment: Environment
+    log: str | None = None
+
+    @property
+    def key(self) -> str:
+        return launch_key(self.cell, self.subject, self.round)
+
+
+def measurement_key(cell: Cell, subject: Subject) -> str:
+    """Equal for all launches that may be pooled into one figure."""
+    text = json.dumps([cell.model_dump(), subject.model_dump()], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def launch_key(cell: Cell, subject: Subject, round_number: int) -> str:
+    """What resume goes by: a launch with this key has been measured, or it has not."""
+    return f"{measurement_key(cell, subject)}/{round_number}"
