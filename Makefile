@@ -1,12 +1,17 @@
-# make bench   set everything up and run the main job
+# make bench   set everything up and run the main job: the README's models, nobuco against onnx-tf, on this machine
 # make test    set everything up and run the tests
+# make lint    set everything up, check style and types
 # make setup   only set up (into .venv)
+# make clean   remove what set-up and builds left here
+#
+# Another Python: make setup PYTHON=python3.12
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
 
-.PHONY: bench test setup lint clean
+.PHONY: bench test lint setup clean
 bench: setup
 	$(BIN)/bench zoo --models readme --device host
 
@@ -20,10 +25,19 @@ lint: setup
 
 setup: $(STAMP)
 
+# The stamp is written last and taken away first: without it, set-up was never finished, and starts afresh.
 $(STAMP): pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[bench]' --group dev
+	@command -v $(PYTHON) >/dev/null \
+	  || { echo "set-up needs Python 3.11 or newer, and there is no $(PYTHON); on Debian: apt install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "set-up needs Python 3.11 or newer, $(PYTHON) is `$(PYTHON) -V`; name another one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "$(PYTHON) cannot make virtual environments, a package is missing; on Debian: apt install python3-venv" >&2; exit 1; }
+	@echo "setting up $(VENV) (a few minutes the first time) ..."
+	@[ -e $@ ] || $(PYTHON) -m venv --clear $(VENV)
+	@rm -f $@
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@$(PIP) install --editable '.[bench]' --group dev
 	@touch $@
 
 clean:
