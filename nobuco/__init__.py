@@ -1,0 +1,44 @@
+"""PyTorch models into TensorFlow/Keras graphs and TFLite files."""
+
+from nobuco import node_converters as node_converters
+from nobuco.convert import pytorch_to_keras
+from nobuco.layout.order import (
+    ChannelOrder,
+    ChannelOrderingStrategy,
+    get_channel_order,
+    permute_keras2pytorch,
+    permute_pytorch2keras,
+    set_channel_order,
+    t_keras2pytorch,
+    t_pytorch2keras,
+)
+from nobuco.node_converters.registry import converter, locate_converter
+from nobuco.trace.errors import NobucoError, TraceError
+from nobuco.trace.traceable import force_pytorch_order, force_tensorflow_order, shape, traceable
+from nobuco.validate.findings import BakedValueError, DiscrepancyError, MissingConverterError
+from nobuco.validate.report import BakedValueWarning, DiscrepancyWarning
+
+__all__ = [
+    "BakedValueError",
+    "BakedValueWarning",
+    "ChannelOrder",
+    "ChannelOrderingStrategy",
+    "DiscrepancyError",
+    "DiscrepancyWarning",
+    "MissingConverterError",
+    "NobucoError",
+    "TraceError",
+    "converter",
+    "force_pytorch_order",
+    "force_tensorflow_order",
+    "get_channel_order",
+    "locate_converter",
+    "permute_keras2pytorch",
+    "permute_pytorch2keras",
+    "pytorch_to_keras",
+    "set_channel_order",
+    "shape",
+    "t_keras2pytorch",
+    "t_pytorch2keras",
+    "traceable",
+]

@@ -1,0 +1,207 @@
+"""`pytorch_to_keras`: trace, choose, plan, build, validate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import torch
+from torch import nn
+from torch.utils import _pytree as pytree
+
+from nobuco.build.model import GraphBuilder
+from nobuco.build.nodes import Node, NodeFactory
+from nobuco.build.outputs import restore_structure
+from nobuco.inputs import InputSpec, input_specs, order_for
+from nobuco.layout.modes import demanded, modes_of
+from nobuco.layout.order import ChannelOrder, Layout, order_of
+from nobuco.layout.planner import Mode, Tensor, plan
+from nobuco.layout.planner import Node as PlanNode
+from nobuco.node_converters.registry import Converter, find_converter
+from nobuco.show.console import print_tree
+from nobuco.show.progress import Progress
+from nobuco.trace.choose import Choice, choose
+from nobuco.trace.graph import Call, Trace
+from nobuco.trace.tracer import run_untraced, trace
+from nobuco.validate.calls import validate_call
+from nobuco.validate.findings import MissingConverterError, report_calls, warn_of
+from nobuco.validate.model import check_model, fresh_inputs
+from nobuco.validate.report import Check, Report, Status
+
+
+def pytorch_to_keras(
+    model: nn.Module | Callable[..., Any],
+    args: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    input_shapes: Mapping[torch.Tensor, Sequence[int | None]] | None = None,
+    inputs_channel_order: ChannelOrder | Mapping[torch.Tensor, ChannelOrder] = ChannelOrder.TENSORFLOW,
+    outputs_channel_order: ChannelOrder | Mapping[int, ChannelOrder] | None = None,
+    input_names: Sequence[str] | Mapping[torch.Tensor, str] | None = None,
+    output_names: Sequence[str] | None = None,
+    trace_shape: bool = False,
+    constants_to_variables: bool = True,
+    full_validation: bool = True,
+    validation_tolerance: float = 1e-4,
+    return_outputs_pt: bool = False,
+    save_trace_html: bool | str | Path = False,
+    strict: bool = False,
+    verbose: bool = True,
+) -> Any:
+    """Converts a PyTorch module or function to a Keras Functional model, by running it once.
+
+    Args:
+        model: a module (in `eval()` mode) or a function of tensors.
+        args, kwargs: example arguments, of any nesting; every tensor in them becomes an input of the Keras model, in
+            order.
+        input_shapes: for an input tensor of `args`, its shape in PyTorch's order, with None for dims of unknown size.
+        inputs_channel_order: the order in which the Keras model takes its inputs; one for all or one by tensor.
+        outputs_channel_order: the order in which it gives its outputs; one for all or one by place. None: whichever
+            needs no transpose; `model.report.outputs_channel_order` tells which.
+        input_names, output_names: names of the Keras inputs and outputs.
+        trace_shape: follow `tensor.shape` as tensors, so that what is computed from it stays dynamic.
+        constants_to_variables: parameters that ops use directly become Keras variables; otherwise constants.
+        full_validation: check every call against PyTorch; otherwise only the finished model.
+        validation_tolerance: the largest ``max|diff| / max|ref|`` that counts as right.
+        return_outputs_pt: return `(keras_model, outputs)` with PyTorch's own outputs for `args`.
+        save_trace_html: write the call tree as a page: True for "trace.html", or a path.
+        strict: raise, instead of warn, on a discrepancy or on a value that Python read from a traced tensor.
+        verbose: print the call tree.
+
+    Returns:
+        The Keras model; its `report` attribute holds every call with its error.
+
+    Raises:
+        MissingConverterError: some calls have no converter; it names all of them.
+        TraceError: the program does what no graph can express; it names the source line.
+        DiscrepancyError, BakedValueError: with `strict`.
+    """
+    args, kwargs = tuple(args or ()), dict(kwargs or {})
+    specs = input_specs(model, args, kwargs, input_shapes, inputs_channel_order, input_names)
+    with Progress(verbose) as progress:
+        traced = trace(
+            model, args, kwargs, _has_converter, [s.name for s in specs], trace_shape, progress.step("Tracing")
+        )
+        choice = choose(traced, _has_converter)
+        report = report_calls(traced.root, choice, validation_tolerance)
+        try:
+            if choice.missing:
+                raise MissingConverterError(choice.missing)
+            modes, output_layouts = _plan(traced, choice.nodes, specs, outputs_channel_order)
+            nodes, keras_model = _build(
+                traced, choice, modes, specs, output_layouts, output_names, constants_to_variables,
+                full_validation, report, progress,
+            )  # fmt: skip
+            _validate(model, args, kwargs, traced, keras_model, specs, output_layouts, report)
+        finally:
+            progress.stop()
+            if verbose:
+                print_tree(report)
+            if save_trace_html:
+                from nobuco.show.page import write_page
+
+                write_page(report, Path("trace.html") if save_trace_html is True else Path(save_trace_html))
+    warn_of(report, traced, choice, strict)
+    keras_model.report = report
+    if return_outputs_pt:
+        return keras_model, pytree.tree_map(lambda leaf: getattr(leaf, "tensor", leaf), traced.root.output)
+    return keras_model
+
+
+def _has_converter(op: Any) -> bool:
+    return find_converter(op) is not None
+
+
+def _converter(call: Call) -> Converter:
+    converter = find_converter(call.op)
+    assert converter is not None
+    return converter
+
+
+def _plan(
+    traced: Trace,
+    calls: Sequence[Call],
+    specs: Sequence[InputSpec],
+    outputs_order: ChannelOrder | Mapping[int, ChannelOrder] | None,
+) -> tuple[list[Mode], list[Layout]]:
+    """The layout of every node, and of the model's outputs."""
+    tensors = {}
+    for value in (*traced.inputs, *traced.outputs, *(v for c in calls for v in (*c.inputs, *c.outputs))):
+        tensors[id(value)] = Tensor(value.shape, value.nbytes, value.constant)
+    nodes = []
+    for value, spec in zip(traced.inputs, specs, strict=True):
+        nodes.append(PlanNode((), (id(value),), lambda _, spec=spec: [Mode((), (spec.layout,))]))
+    for call in calls:
+        produced = tuple(id(value) for value in call.outputs)
+        nodes.append(PlanNode(tuple(id(value) for value in call.inputs), produced, modes_of(call, _converter(call))))
+    for index, value in enumerate(traced.outputs):
+        layouts = demanded(order_for(outputs_order, index), value.rank)
+        nodes.append(PlanNode((id(value),), (), lambda _, layouts=layouts: [Mode((each,), ()) for each in layouts]))
+    modes = plan(nodes, tensors)
+    inputs, outputs = len(specs), len(traced.outputs)
+    return modes[inputs : len(modes) - outputs], [mode.inputs[0] for mode in modes[len(modes) - outputs :]]
+
+
+def _build(
+    traced: Trace,
+    choice: Choice,
+    modes: Sequence[Mode],
+    specs: Sequence[InputSpec],
+    output_layouts: Sequence[Layout],
+    output_names: Sequence[str] | None,
+    constants_to_variables: bool,
+    full_validation: bool,
+    report: Report,
+    progress: Progress,
+) -> tuple[list[Node], keras.Model]:
+    builder = GraphBuilder()
+    factory = NodeFactory(any(None in spec.shape for spec in specs), constants_to_variables)
+    inputs = [
+        builder.add_input(value, spec.layout, spec.shape, spec.name)
+        for value, spec in zip(traced.inputs, specs, strict=True)
+    ]
+    nodes = []
+    converted = progress.step("Converting", len(choice.nodes))
+    for call, mode in zip(choice.nodes, modes, strict=True):
+        converted()
+        node = factory.convert(call, _converter(call), mode)
+        before = len(builder.transpositions)
+        found = report.calls[id(call)]
+        if full_validation:
+            found = report.calls[id(call)] = validate_call(node, report.tolerance)
+            if found.status is Status.FAILED:
+                raise node.failure(found.message)
+        builder.add(node, node.apply)
+        found.converter = node.converter
+        found.transposed_inputs = sum(each.moves for each in builder.transpositions[before:])
+        nodes.append(node)
+    outputs = [builder.tensor(value, layout) for value, layout in zip(traced.outputs, output_layouts, strict=True)]
+    keras_model = restore_structure(inputs, outputs, traced.root.output, output_names, type(traced.root.op).__name__)
+    report.transpositions = builder.transpositions
+    report.outputs_channel_order = [order_of(layout) for layout in output_layouts]
+    return nodes, keras_model
+
+
+def _validate(
+    model: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    traced: Trace,
+    keras_model: keras.Model,
+    specs: Sequence[InputSpec],
+    output_layouts: Sequence[Layout],
+    report: Report,
+) -> None:
+    layouts = [spec.layout for spec in specs]
+    given = [spec.tensor for spec in specs]
+    expected = [value.tensor for value in traced.outputs]
+    report.checks.append(check_model(keras_model, given, layouts, expected, output_layouts, "traced inputs"))
+    fresh = fresh_inputs(given)
+    try:
+        results = run_untraced(model, args, kwargs, given, fresh)
+    except Exception as error:  # values that the model does not take are no finding about the conversion
+        why = f"not checked: PyTorch's own model raised {type(error).__name__}: {error}"
+        report.checks.append(Check("fresh inputs", None, skipped=why))
+        return
+    report.checks.append(check_model(keras_model, fresh, layouts, results, output_layouts, "fresh inputs"))

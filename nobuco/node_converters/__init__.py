@@ -1,0 +1,16 @@
+"""The node converters: for each PyTorch op its TensorFlow equivalent, one file per family.
+
+Also a place to look things up: `nobuco.locate_converter(torch.Tensor.repeat)` finds the entry for an op."""
+
+from nobuco.node_converters import activation as activation
+from nobuco.node_converters import arithmetic as arithmetic
+from nobuco.node_converters import convolution as convolution
+from nobuco.node_converters import elementwise as elementwise
+from nobuco.node_converters import indexing as indexing
+from nobuco.node_converters import linear as linear
+from nobuco.node_converters import normalization as normalization
+from nobuco.node_converters import order as order
+from nobuco.node_converters import pooling as pooling
+from nobuco.node_converters import reduction as reduction
+from nobuco.node_converters import resampling as resampling
+from nobuco.node_converters import shape_ops as shape_ops

@@ -1,0 +1,200 @@
+"""Activations. TFLite knows some of them as one op, if they are spelled as here."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nobuco.build.results import LayerChain
+from nobuco.layout.order import axis_of, get_layout, identity, set_layout
+from nobuco.node_converters.registry import builtin, spellings
+
+
+@builtin(*spellings("relu"), any_layout=True)
+def relu(input: Tensor, inplace: bool = False):
+    return LayerChain(keras.layers.ReLU())
+
+
+@builtin(F.relu6, any_layout=True)
+def relu6(input: Tensor, inplace: bool = False):
+    return LayerChain(keras.layers.ReLU(6.0))
+
+
+@builtin(F.leaky_relu, F.leaky_relu_, any_layout=True)
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False):
+    return LayerChain(keras.layers.LeakyReLU(negative_slope))
+
+
+@builtin(*spellings("sigmoid"), *spellings("expit"), any_layout=True)
+def sigmoid(input: Tensor, *, out=None):
+    return LayerChain(keras.layers.Activation("sigmoid"))
+
+
+@builtin(*spellings("tanh"), any_layout=True)
+def tanh(input: Tensor, *, out=None):
+    return LayerChain(keras.layers.Activation("tanh"))
+
+
+@builtin(F.hardswish, any_layout=True)
+def hardswish(input: Tensor, inplace: bool = False):
+    """One HARD_SWISH in TFLite."""
+    return LayerChain(keras.layers.Activation("hard_silu"))
+
+
+@builtin(F.hardsigmoid, any_layout=True)
+def hardsigmoid(input: Tensor, inplace: bool = False):
+    """relu6 fuses with the op before it, where a clip to 0 and 1 would not."""
+    return lambda input, inplace=False: tf.nn.relu6(input + 3.0) * (1 / 6)
+
+
+@builtin(F.hardtanh, F.hardtanh_, any_layout=True)
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False):
+    if (min_val, max_val) == (0.0, 6.0):
+        return LayerChain(keras.layers.ReLU(6.0))
+    return lambda input, min_val=-1.0, max_val=1.0, inplace=False: tf.clip_by_value(input, min_val, max_val)
+
+
+@builtin(F.silu, any_layout=True)
+def silu(input: Tensor, inplace: bool = False):
+    return LayerChain(keras.layers.Activation("silu"))
+
+
+@builtin(F.mish, any_layout=True)
+def mish(input: Tensor, inplace: bool = False):
+    return lambda input, inplace=False: input * tf.tanh(tf.nn.softplus(input))
+
+
+@builtin(F.gelu, any_layout=True)
+def gelu(input: Tensor, *, approximate: str = "none"):
+    """One GELU in TFLite, exact or by tanh."""
+    return lambda input, *, approximate="none": tf.nn.gelu(input, approximate=approximate == "tanh")
+
+
+@builtin(F.elu, F.elu_, any_layout=True)
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False):
+    return LayerChain(keras.layers.ELU(alpha))
+
+
+@builtin(*spellings("selu"), any_layout=True)
+def selu(input: Tensor, inplace: bool = False):
+    return LayerChain(keras.layers.Activation("selu"))
+
+
+@builtin(*spellings("celu"), any_layout=True)
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False):
+    return lambda input, alpha=1.0, inplace=False: tf.nn.relu(input) + alpha * tf.nn.elu(-tf.nn.relu(-input) / alpha)
+
+
+@builtin(F.softplus, any_layout=True)
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0):
+    """Linear above the threshold, as in PyTorch."""
+    return lambda input, beta=1.0, threshold=20.0: tf.where(
+        input * beta > threshold, input, tf.nn.softplus(input * beta) / beta
+    )
+
+
+@builtin(F.softsign, any_layout=True)
+def softsign(input: Tensor):
+    return lambda input: input / (1 + tf.abs(input))
+
+
+@builtin(F.logsigmoid, any_layout=True)
+def logsigmoid(input: Tensor):
+    return lambda input: -tf.nn.softplus(-input)
+
+
+@builtin(F.tanhshrink, any_layout=True)
+def tanhshrink(input: Tensor):
+    return lambda input: input - tf.tanh(input)
+
+
+@builtin(F.hardshrink, torch.hardshrink, torch.Tensor.hardshrink, any_layout=True)
+def hardshrink(input: Tensor, lambd: float = 0.5):
+    return lambda input, lambd=0.5: tf.where(tf.abs(input) > lambd, input, tf.zeros_like(input))
+
+
+@builtin(F.softshrink, any_layout=True)
+def softshrink(input: Tensor, lambd: float = 0.5):
+    return lambda input, lambd=0.5: tf.nn.relu(input - lambd) - tf.nn.relu(-input - lambd)
+
+
+@builtin(F.threshold, F.threshold_, any_layout=True)
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False):
+    return lambda input, threshold, value, inplace=False: tf.where(
+        input > threshold, input, tf.constant(value, input.dtype)
+    )
+
+
+@builtin(F.prelu, torch.prelu, torch.Tensor.prelu)
+def prelu(input: Tensor, weight: Tensor):
+    """Spelled so that TFLite finds its PRELU: relu(x) + (-a) * relu(-x)."""
+
+    def func(input, weight):
+        if input.shape.rank > 1 and weight.shape.rank == 1 and weight.shape[0] > 1:
+            shape = [1] * input.shape.rank
+            shape[axis_of(input, 1)] = -1
+            weight = tf.reshape(weight, shape)
+        return tf.nn.relu(input) + (-weight) * tf.nn.relu(-input)
+
+    return func
+
+
+
+
+@builtin(F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout, any_layout=True)
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False):
+    """Nothing, in evaluation mode. In training mode it is random, and no conversion of it can be checked."""
+    if training and p > 0:
+        raise ValueError("dropout is active: the model is in training mode. Call model.eval() first")
+    return lambda input, p=0.5, training=False, inplace=False: tf.identity(input)
+
+
+# -- along one dim
+
+
+def _along(input, dim, function):
+    """`function` works on the last axis; another one is swapped there first, as TensorFlow itself would do."""
+    layout = get_layout(input)
+    axis = axis_of(input, dim)
+    last = len(layout) - 1
+    if axis == last or not layout:
+        return set_layout(function(input), layout)
+    swapped = list(identity(last + 1))
+    swapped[axis], swapped[last] = last, axis
+    return set_layout(tf.transpose(function(tf.transpose(input, swapped)), swapped), layout)
+
+
+def _implicit_dim(input: Tensor, dim: int | None) -> int:
+    if dim is not None:
+        return dim
+    return 0 if input.dim() in (0, 1, 3) else 1
+
+
+@builtin(F.softmax, torch.softmax, torch.Tensor.softmax, torch.special.softmax, any_layout=True)
+def softmax(input: Tensor, dim=None, *args, **kwargs):
+    dim = _implicit_dim(input, dim)
+    return lambda input, *args, **kwargs: _along(input, dim, tf.nn.softmax)
+
+
+@builtin(F.softmin, any_layout=True)
+def softmin(input: Tensor, dim=None, *args, **kwargs):
+    dim = _implicit_dim(input, dim)
+    return lambda input, *args, **kwargs: _along(input, dim, lambda x: tf.nn.softmax(-x))
+
+
+@builtin(F.log_softmax, torch.log_softmax, torch.Tensor.log_softmax, torch.special.log_softmax, any_layout=True)
+def log_softmax(input: Tensor, dim=None, *args, **kwargs):
+    dim = _implicit_dim(input, dim)
+    return lambda input, *args, **kwargs: _along(input, dim, tf.nn.log_softmax)
+
+
+@builtin(F.glu)
+def glu(input: Tensor, dim: int = -1):
+    def func(input, dim=-1):
+        a, b = tf.split(input, 2, axis_of(input, dim))
+        return a * tf.sigmoid(b)
+
+    return func

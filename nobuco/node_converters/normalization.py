@@ -1,0 +1,112 @@
+"""Batch, layer, group and instance normalization."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nobuco.build.context import is_constant
+from nobuco.build.results import LayerChain, with_weights
+from nobuco.layout.order import ChannelOrderingStrategy
+from nobuco.node_converters.registry import builtin
+
+
+@builtin(F.batch_norm, torch.batch_norm, strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER)
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,
+):
+    if training and running_mean is not None:
+        raise ValueError("the model is in training mode: its batch statistics would be fixed. Call model.eval() first")
+    constant = all(is_constant(each) for each in (running_mean, running_var, weight, bias))
+    if running_mean is None or running_var is None or not constant:
+        return _batch_statistics(eps) if running_mean is None else _computed(eps)
+    layer = keras.layers.BatchNormalization(
+        epsilon=eps, momentum=1 - (momentum or 0.0), scale=weight is not None, center=bias is not None
+    )
+    weights = [each for each in (weight, bias, running_mean, running_var) if each is not None]
+    channels = input.shape[1]
+    return LayerChain(with_weights(layer, (None,) * (input.dim() - 1) + (channels,), *weights))
+
+
+def _computed(eps):
+    def func(input, running_mean, running_var, weight=None, bias=None, *args, **kwargs):
+        return tf.nn.batch_normalization(input, running_mean, running_var, bias, weight, eps)
+
+    return func
+
+
+def _batch_statistics(eps):
+    """Without running statistics the batch's own are used, in evaluation too."""
+
+    def func(input, running_mean, running_var, weight=None, bias=None, *args, **kwargs):
+        mean, variance = tf.nn.moments(input, list(range(input.shape.rank - 1)))
+        return tf.nn.batch_normalization(input, mean, variance, bias, weight, eps)
+
+    return func
+
+
+@builtin(F.layer_norm, torch.layer_norm, strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER)
+def layer_norm(input: Tensor, normalized_shape, weight=None, bias=None, eps: float = 1e-5, cudnn_enable: bool = True):
+    """Over the last dims, as many as `normalized_shape` has; the variance is the biased one."""
+    axes = list(range(-len(normalized_shape), 0))
+
+    def func(input, normalized_shape, weight=None, bias=None, eps=eps, cudnn_enable=True):
+        deviation = input - tf.reduce_mean(input, axes, keepdims=True)
+        x = deviation * tf.math.rsqrt(tf.reduce_mean(tf.square(deviation), axes, keepdims=True) + eps)
+        x = x if weight is None else x * weight
+        return x if bias is None else x + bias
+
+    return func
+
+
+@builtin(F.group_norm, torch.group_norm, strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER)
+def group_norm(input: Tensor, num_groups: int, weight=None, bias=None, eps: float = 1e-5, cudnn_enabled: bool = True):
+    """Each group of channels by its own mean and variance over the group and space."""
+
+    def func(input, num_groups, weight=None, bias=None, eps=eps, cudnn_enabled=True):
+        static, sizes = input.shape.as_list(), tf.shape(input)
+        shape = [sizes[i] if size is None else size for i, size in enumerate(static)]
+        x = tf.reshape(input, [*shape[:-1], num_groups, static[-1] // num_groups])
+        axes = [*range(1, len(shape) - 1), len(shape)]
+        deviation = x - tf.reduce_mean(x, axes, keepdims=True)
+        x = deviation * tf.math.rsqrt(tf.reduce_mean(tf.square(deviation), axes, keepdims=True) + eps)
+        x = tf.reshape(x, shape)
+        x = x if weight is None else x * weight
+        return x if bias is None else x + bias
+
+    return func
+
+
+@builtin(F.instance_norm, torch.instance_norm, strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER)
+def instance_norm(
+    input: Tensor,
+    running_mean=None,
+    running_var=None,
+    weight=None,
+    bias=None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,
+):
+    """Each channel of each sample by its own mean and variance over space, or by the running ones."""
+
+    def func(input, running_mean=None, running_var=None, weight=None, bias=None, *args, **kwargs):
+        if use_input_stats:
+            mean, variance = tf.nn.moments(input, list(range(1, input.shape.rank - 1)), keepdims=True)
+        else:
+            mean, variance = running_mean, running_var
+        return tf.nn.batch_normalization(input, mean, variance, bias, weight, eps)
+
+    return func

@@ -1,0 +1,204 @@
+"""Which tensors share memory, and what an in-place change of one means for the others.
+
+A TensorFlow graph has no views: a slice is a copy. So when a view is changed in place, the change is written back into
+the tensor it was taken from (`write_back`), step by step up to the tensor that owns the memory; every other view of
+that memory is then out of date, and is taken again when it is next used (`current`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from nobuco.trace.errors import TraceError
+from nobuco.trace.graph import Call, Value, map_values
+
+
+@dataclass(eq=False)
+class Memory:
+    """The storage behind one or more tensors; `version` counts the in-place changes."""
+
+    version: int = 0
+    values: list[Value] = field(default_factory=list)  # those whose data lies in this memory, not in a copy
+
+
+@dataclass(eq=False)
+class Known:
+    """A tensor that the tracer has met. A view knows its `base` and the call that took it from `base_value`."""
+
+    tensor: torch.Tensor
+    value: Value
+    memory: Memory
+    version: int
+    base: Known | None = None
+    base_value: Value | None = None
+    taken: Call | None = None
+    place: int = 0  # which of the outputs of `taken`
+
+
+# Records a call that the program does not contain: (op, args, kwargs, the tensors it yields)
+Emit = Callable[[Any, tuple[Any, ...], dict[str, Any], Any], Call]
+
+
+class Aliases:
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._known: dict[int, Known] = {}  # by id of the tensor, which is kept alive here
+        self._memories: dict[int, Memory] = {}
+
+    def find(self, tensor: torch.Tensor) -> Known | None:
+        return self._known.get(id(tensor))
+
+    def add(self, tensor: torch.Tensor, value: Value) -> Known:
+        """A tensor that owns its memory, as far as the trace has seen."""
+        memory = self._memories.setdefault(_storage(tensor), Memory())
+        known = Known(tensor, value, memory, memory.version)
+        self._known[id(tensor)] = known
+        memory.values.append(value)
+        return known
+
+    def add_view(self, tensor: torch.Tensor, value: Value, base: Known, base_value: Value, taken: Call, place: int) -> None:
+        known = self.add(tensor, value)
+        known.base, known.base_value, known.taken, known.place = base, base_value, taken, place
+
+    def rename(self, known: Known, value: Value) -> None:
+        """The same tensor, unchanged, as the output of another call."""
+        known.value = value
+        known.memory.values.append(value)
+
+    def keep_data(self, tensor: torch.Tensor) -> None:
+        """To be called before `tensor` is changed in place: the values in its memory keep the data of today."""
+        memory = self._memories.setdefault(_storage(tensor), Memory())
+        copies: dict[int, torch.Tensor] = {}
+        for value in memory.values:
+            original = value.tensor
+            value.tensor = copies.setdefault(id(original), original.detach().clone())
+        memory.values.clear()
+
+    def current(self, known: Known) -> Value:
+        """The value that the tensor has now; taken again from its base when the memory has changed since."""
+        if known.version != known.memory.version:
+            if known.base is None or known.taken is None:
+                raise TraceError(
+                    f"a tensor of shape {tuple(known.tensor.shape)} shares memory with one that was changed in place, "
+                    "and how the one was made from the other has not been seen"
+                )
+            base, taken = self.current(known.base), known.taken
+            args, kwargs = map_values(
+                (taken.args, taken.kwargs), lambda value: base if value is known.base_value else value
+            )
+            outputs = map_values(taken.output, lambda value: known.tensor if value is self._taken(known) else value.tensor)
+            known.value = self._emit(taken.op, args, kwargs, outputs).outputs[known.place]
+            known.memory.values.append(known.value)
+            known.version = known.memory.version
+        return known.value
+
+    @staticmethod
+    def _taken(known: Known) -> Value:
+        assert known.taken is not None
+        return known.taken.outputs[known.place]
+
+    def changed(self, known: Known, value: Value) -> None:
+        """`known` has been changed in place and is `value` now: carry the change to the memory's owner."""
+        bases = []
+        link = known
+        while link.base is not None:
+            self.current(link.base)
+            bases.append(link.base)
+            link = link.base
+        known.memory.version += 1
+        known.version = known.memory.version
+        self.rename(known, value)
+        link = known
+        for base in bases:
+            self.rename(base, write_back(self._emit, base, link))
+            base.version = base.memory.version
+            link = base
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage()._cdata
+
+
+def shares_memory(a: torch.Tensor, b: torch.Tensor) -> bool:
+    return a.numel() > 0 and _storage(a) == _storage(b)
+
+
+def write_back(emit: Emit, base: Known, view: Known) -> Value:
+    """The base after its view has been changed: the view op run backwards, read off where the view lies in the base."""
+    call, new = view.taken, view.value
+    assert call is not None
+    if call.op is torch.Tensor.__getitem__:  # keeps an index that was computed
+        return _emitted(emit, torch.Tensor.__setitem__, (base.value, call.args[1], new), base)
+    theirs, ours = _positions(base.tensor), _positions(view.tensor)
+    if theirs.shape == ours.shape and torch.equal(theirs, ours):  # detach, data, contiguous, view_as, ...
+        return _emitted(emit, torch.Tensor.clone, (new,), base)
+    perm = _permutation(theirs, ours)
+    if perm is not None:
+        return _emitted(emit, torch.Tensor.permute, (new, perm), base)
+    if theirs.numel() == ours.numel() and torch.equal(theirs.reshape(ours.shape), ours):
+        return _emitted(emit, torch.Tensor.reshape, (new, tuple(base.tensor.shape)), base)
+    box = _box(theirs, ours)
+    if box is not None:
+        part = theirs[box]
+        if part.shape != ours.shape:
+            reshaped = emit(torch.Tensor.reshape, (new, tuple(part.shape)), {}, view.tensor.reshape(part.shape))
+            new = reshaped.outputs[0]
+        return _emitted(emit, torch.Tensor.__setitem__, (base.value, box, new), base)
+    raise TraceError(
+        f"{call} takes a view that is then changed in place, and the change cannot be carried back to the tensor of "
+        f"shape {tuple(base.tensor.shape)} that it was taken from. Change that tensor itself, or take a .clone()."
+    )
+
+
+def _emitted(emit: Emit, op: Any, args: tuple[Any, ...], base: Known) -> Value:
+    return emit(op, args, {}, base.tensor).outputs[0]
+
+
+def _positions(tensor: torch.Tensor) -> torch.Tensor:
+    """Where in memory each element lies."""
+    reach = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    offset = tensor.storage_offset()
+    return torch.arange(offset, offset + reach + 1).as_strided(tensor.shape, tensor.stride())
+
+
+def _permutation(base: torch.Tensor, view: torch.Tensor) -> tuple[int, ...] | None:
+    """The `permute` that takes the view back to the base, when the view is a permutation of its dims."""
+    if base.dim() != view.dim() or sorted(base.shape) != sorted(view.shape):
+        return None
+    left = list(range(view.dim()))
+    perm = []
+    for size, stride in zip(base.shape, base.stride(), strict=True):
+        match = [dim for dim in left if view.shape[dim] == size and (size == 1 or view.stride(dim) == stride)]
+        if not match:
+            return None
+        perm.append(match[0])
+        left.remove(match[0])
+    return tuple(perm) if torch.equal(view.permute(perm), base) else None
+
+
+def _box(base: torch.Tensor, view: torch.Tensor) -> tuple[slice, ...] | None:
+    """The index, one slice a dim, that picks the view's elements, when they are a box in the base."""
+    if view.numel() == 0:
+        return None
+    index = []
+    first, last = view.flatten()[0], view.flatten()[-1]
+    start, stop = ((base == place).nonzero() for place in (first, last))
+    if len(start) != 1 or len(stop) != 1:
+        return None
+    for dim, (begin, end) in enumerate(zip(start[0].tolist(), stop[0].tolist(), strict=True)):
+        if end < begin:
+            return None
+        step = 1
+        if end > begin:
+            along = base.movedim(dim, 0)[:, *start[0].tolist()[:dim], *start[0].tolist()[dim + 1 :]]
+            inside = torch.isin(along[begin : end + 1], view).nonzero().flatten()
+            step = int(inside[1]) if len(inside) > 1 else end - begin
+        whole = begin == 0 and step == 1 and end == base.shape[dim] - 1
+        index.append(slice(None) if whole else slice(begin, end + 1, step))
+    box = tuple(index)
+    part = base[box]
+    return box if part.numel() == view.numel() and torch.equal(part.flatten(), view.flatten()) else None

@@ -1,0 +1,36 @@
+"""Runs the body of a PyTorch function that is itself written in Python, so that the calls inside it are seen.
+
+Such a function starts with `if has_torch_function(...): return handle_torch_function(...)`, which under a mode would
+only lead back to us. The body is therefore run from a copy of the function whose own guards answer no; the calls that
+it makes reach the mode as usual. Nothing of PyTorch's is changed."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+_GUARDS = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
+
+
+def has_body(op: Any) -> bool:
+    """Whether `op` is a Python function of PyTorch's that asks the mode first, and so can be looked into."""
+    return (
+        isinstance(op, types.FunctionType)
+        and (op.__module__ or "").startswith("torch")
+        and any(guard in _names(op.__code__) for guard in _GUARDS)
+    )
+
+
+@lru_cache(maxsize=None)
+def body_of(op: Callable[..., Any]) -> Callable[..., Any]:
+    assert isinstance(op, types.FunctionType)
+    unguarded = {**op.__globals__, **{guard: lambda *_: False for guard in _GUARDS}}
+    body = types.FunctionType(op.__code__, unguarded, op.__name__, op.__defaults__, op.__closure__)
+    body.__kwdefaults__ = op.__kwdefaults__
+    return body
+
+
+def _names(code: types.CodeType) -> set[str]:
+    return set(code.co_names)

@@ -1,0 +1,108 @@
+"""What tracing records: values (a tensor at a version) and the tree of calls that made them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
+
+from nobuco.trace.sites import Site, name_of
+
+
+@dataclass(eq=False)
+class Value:
+    """One tensor at one version: an in-place op makes a new value of the same tensor.
+
+    `tensor` holds this version's data for good: before an in-place op changes it, it is replaced by a copy.
+    """
+
+    tensor: torch.Tensor
+    producer: Call | None = None
+    constant: bool = False
+    path: str = ""  # of a parameter or buffer in the model ("backbone.conv1.weight"), of an input its name
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.tensor.shape)
+
+    @property
+    def rank(self) -> int:
+        return self.tensor.dim()
+
+    @property
+    def nbytes(self) -> int:
+        return self.tensor.numel() * self.tensor.element_size()
+
+
+class Kind(Enum):
+    FUNCTION = "function"
+    MODULE = "module"
+    READ = "read"  # a tensor's value became a Python number or branch
+    ALIAS = "alias"  # written by the tracer: an in-place change carried over to the tensors that share its memory
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of a PyTorch function, method or module.
+
+    `args`, `kwargs` and `output` have the shape they have in the program, with a `Value` for each tensor."""
+
+    op: Any
+    kind: Kind
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    invoked: Site | None
+    module_path: str
+    parent: Call | None = None
+    output: Any = None
+    children: list[Call] = field(default_factory=list)
+    inplace: bool = False
+    folded: bool = False  # depends on no input: its outputs are constants
+    read: Any = None  # the Python value that a READ took
+
+    @property
+    def name(self) -> str:
+        return type(self.op).__name__ if isinstance(self.op, torch.nn.Module) else name_of(self.op)
+
+    @property
+    def inputs(self) -> list[Value]:
+        return values_in((self.args, self.kwargs))
+
+    @property
+    def outputs(self) -> list[Value]:
+        return values_in(self.output)
+
+    def walk(self) -> Iterator[Call]:
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def __str__(self) -> str:
+        where = f" at {self.invoked}" if self.invoked else ""
+        return f"{self.name}{where}"
+
+
+@dataclass(eq=False)
+class Trace:
+    """A traced program: `root` is the call of the whole model, `inputs` its tensors, in the order of its arguments."""
+
+    root: Call
+    inputs: list[Value]
+    mutated_state: list[str] = field(default_factory=list)  # buffers that the model changes in place
+
+    @property
+    def outputs(self) -> list[Value]:
+        return self.root.outputs
+
+
+def values_in(tree: Any) -> list[Value]:
+    return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Value)]
+
+
+def map_values(tree: Any, function: Callable[[Value], Any]) -> Any:
+    """A copy of `tree` with each `Value` replaced."""
+    return pytree.tree_map(lambda leaf: function(leaf) if isinstance(leaf, Value) else leaf, tree)

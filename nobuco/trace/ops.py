@@ -1,0 +1,78 @@
+"""What the tracer must know of PyTorch's own functions: which read a value, which draw at random, which write."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+# They hand a tensor's value to Python, where it can no longer be followed.
+READS = {
+    torch.Tensor.__bool__: bool,
+    torch.Tensor.__int__: int,
+    torch.Tensor.__float__: float,
+    torch.Tensor.__complex__: complex,
+    torch.Tensor.__index__: int,
+    torch.Tensor.__contains__: bool,
+    torch.Tensor.item: None,
+    torch.Tensor.tolist: None,
+    torch.Tensor.numpy: None,
+    torch.Tensor.__array__: None,
+    torch.Tensor.is_nonzero: bool,
+    torch.is_nonzero: bool,
+    torch.equal: bool,
+    torch.Tensor.equal: bool,
+    torch.allclose: bool,
+    torch.Tensor.allclose: bool,
+}
+
+# They look at what no input changes, or only at how a tensor is stored.
+_RANDOM = {
+    "rand", "rand_like", "randn", "randn_like", "randint", "randint_like", "randperm", "normal", "bernoulli",
+    "multinomial", "poisson", "dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout", "rrelu",
+    "dropout1d", "dropout2d", "dropout3d", "gumbel_softmax", "uniform", "exponential", "geometric", "cauchy",
+    "log_normal", "random", "trunc_normal",
+}  # fmt: skip
+
+
+def canonical(func: Any) -> Any:
+    """A property's getter arrives as a bound `__get__`; the property itself is what has a name."""
+    if isinstance(func, types.MethodWrapperType) and func.__name__ == "__get__":
+        return func.__self__
+    return func
+
+
+def is_random(op: Any) -> bool:
+    return getattr(op, "__name__", "").rstrip("_") in _RANDOM
+
+
+def is_shape(op: Any) -> bool:
+    return op is torch.Tensor.shape or op is torch.Tensor.size
+
+
+def written_arguments(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
+    """The tensors that a call changes in place, by PyTorch's naming rules."""
+    name = getattr(op, "__name__", "")
+    written: Any = []
+    if kwargs.get("out") is not None:
+        written = kwargs["out"]
+    elif _writes_first(op, name) or kwargs.get("inplace") is True or _positional_inplace(op, args):
+        written = args[0] if args else kwargs.get("input", kwargs.get("self"))
+    if isinstance(written, torch.Tensor):
+        return [written]
+    return [each for each in written or [] if isinstance(each, torch.Tensor)]
+
+
+def _writes_first(op: Any, name: str) -> bool:
+    return name == "__setitem__" or (name.endswith("_") and not name.endswith("__") and name != "requires_grad_")
+
+
+def _positional_inplace(op: Any, args: tuple[Any, ...]) -> bool:
+    """`F.relu(x, True)`: the flag given by place."""
+    code = getattr(op, "__code__", None)
+    if not (getattr(op, "__module__", "") == F.__name__ and code is not None):
+        return False
+    names = code.co_varnames[: code.co_argcount]
+    return "inplace" in names and names.index("inplace") < len(args) and args[names.index("inplace")] is True

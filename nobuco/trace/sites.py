@@ -1,0 +1,69 @@
+"""Where things are in the source: the line that made a call, and the place where a function or module is defined."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+# Frames of these packages carry a call on to us; the line a reader wants lies above them.
+_CARRIERS = tuple(
+    str(Path(torch.__file__).parent / part) for part in ("overrides.py", "nn/modules/module.py", "_tensor.py", "utils")
+) + (str(Path(__file__).parents[1]),)
+
+
+@dataclass(frozen=True)
+class Site:
+    file: str
+    line: int
+    function: str = ""
+
+    def __str__(self) -> str:
+        return f'File "{self.file}", line {self.line}'
+
+
+def invocation_site() -> Site | None:
+    """The innermost frame that is neither ours nor PyTorch's plumbing."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        # "<...>" names code with no file (an exec'd string still counts when it is the user's)
+        if not file.startswith(_CARRIERS) and not file.startswith("<frozen"):
+            return Site(file, frame.f_lineno, frame.f_code.co_name)
+        frame = frame.f_back
+    return None
+
+
+def definition_site(op: Any) -> Site | None:
+    """Where a function, or the class of a module, is defined; None for what is written in C++."""
+    target = type(op) if isinstance(op, torch.nn.Module) else inspect.unwrap(op) if callable(op) else op
+    try:
+        file = inspect.getsourcefile(target)
+        line = inspect.getsourcelines(target)[1]
+    except (TypeError, OSError):
+        return None
+    return Site(file, line) if file else None
+
+
+def name_of(op: Any) -> str:
+    """A function's name as a user would write it: "torch.relu", "Tensor.add_", "F.interpolate"."""
+    if isinstance(op, type):
+        return op.__name__
+    name = getattr(op, "__name__", None) or type(op).__name__
+    owner = getattr(op, "__objclass__", None) or getattr(op, "__self__", None)
+    module = getattr(op, "__module__", None) or ""
+    qualname = getattr(op, "__qualname__", "") or ""
+    if (isinstance(owner, type) and issubclass(owner, torch._C.TensorBase)) or "Tensor" in qualname.split(".")[0]:
+        return f"Tensor.{name}"
+    if module == "torch._C._nn" or module == "torch.nn.functional":
+        return f"F.{name}"
+    if module in ("torch.functional", "torch") or owner is torch._C._VariableFunctions:
+        return f"torch.{name}"
+    if module.startswith("torch._C._"):  # torch.fft, torch.linalg, torch.special are thin names over these
+        family = module.removeprefix("torch._C._")
+        return f"torch.{family}.{name.removeprefix(family + '_')}"
+    return f"{module}.{qualname or name}" if module else name

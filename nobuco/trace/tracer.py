@@ -1,0 +1,339 @@
+"""Records one eager run of a PyTorch program as a tree of calls.
+
+`Tracer` is a `TorchFunctionMode`: every function, method and property of PyTorch that the program uses passes through
+`__torch_function__`. Modules announce themselves through PyTorch's global forward hooks. Both are active only while
+the program runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules import module as torch_module
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
+
+from nobuco.trace import compose
+from nobuco.trace.aliases import Aliases, Known, shares_memory
+from nobuco.trace.errors import TraceError
+from nobuco.trace.graph import Call, Kind, Trace, Value, map_values, values_in
+from nobuco.trace.ops import READS, canonical, is_random, is_shape, written_arguments
+from nobuco.trace.sites import invocation_site
+from nobuco.trace.state import ModelState
+from nobuco.trace.traceable import shape
+
+
+class Tracer(TorchFunctionMode):
+    """`is_leaf(op)` says which functions are not looked into: those that have a converter."""
+
+    def __init__(
+        self,
+        root: Call,
+        is_leaf: Callable[[Any], bool],
+        state: ModelState,
+        trace_shape: bool = False,
+        on_call: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self._is_leaf = is_leaf
+        self._state = state
+        self._trace_shape = trace_shape
+        self._on_call = on_call
+        self._aliases = Aliases(self._emit)
+        self._stack: list[Call] = [root]
+        self._muted = False
+        self._entered: dict[int, int] = {}
+        self._shape_scalars: dict[int, torch.Tensor] = {}
+
+    # -- values
+
+    def add_input(self, tensor: torch.Tensor, name: str) -> Value:
+        value = Value(tensor, path=name)
+        self._aliases.add(tensor, value)
+        return value
+
+    def value_of(self, tensor: torch.Tensor) -> Value:
+        known = self._aliases.find(tensor)
+        if known is None:
+            value = Value(tensor, constant=True, path=self._state.path_of(tensor))
+            known = self._aliases.add(tensor, value)
+        return self._aliases.current(known)
+
+    def values(self, tree: Any) -> Any:
+        return pytree.tree_map(lambda leaf: self.value_of(leaf) if isinstance(leaf, torch.Tensor) else leaf, tree)
+
+    # -- functions
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if self._muted:
+            return func(*args, **kwargs)
+        op = canonical(func)
+        if op in READS:
+            return self._read(op, func, args, kwargs)
+        if self._trace_shape and is_shape(op):
+            return self._traced_shape(args, kwargs)
+        if op is not func and not _yields_tensor(op):
+            return func(*args, **kwargs)
+        if self._on_call is not None:
+            self._on_call()
+        body = getattr(op, "__nobuco_body__", None)
+        if not self._is_leaf(op) and (body is not None or compose.has_body(op)):
+            return self._inside(op, body or compose.body_of(op), args, kwargs)
+        return self._leaf(op, func, args, kwargs)
+
+    def _leaf(self, op: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        tensors = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        own = hasattr(op, "__nobuco_body__")
+        written = tensors if own else written_arguments(op, args, kwargs)
+        recorded = self.values((args, kwargs))
+        if op is torch.Tensor.__setitem__ and _assigns_to_itself(*args):
+            # `x[i] += y` ends in one: the addition has been carried over to x already
+            self._record(Kind.FUNCTION, op, *recorded).output = recorded[0][0]
+            return None
+        for tensor in written:
+            self._state.keep(tensor)
+            self._aliases.keep_data(tensor)
+        versions = [tensor._version for tensor in tensors]
+        with _muted(self):
+            result = self._execute(func, args, kwargs)
+        changed = [t for t, version in zip(tensors, versions, strict=True) if t._version != version]
+        outputs = [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        if not outputs and not changed:
+            return result  # it asked about a tensor, and made none
+
+        call = self._record(Kind.FUNCTION, op, *recorded)
+        call.inplace = bool(changed)
+        call.folded = not is_random(op) and all(value.constant for value in call.inputs)
+        targets = [t for t in _distinct(written if not own else changed) if any(t is c for c in changed)]
+        unforeseen = [t for t in changed if not any(t is w or shares_memory(t, w) for w in written)]
+        if unforeseen:
+            raise TraceError(f"{call} changes one of its arguments in place, which its name does not tell")
+        call.output = self._output_values(call, result, targets, own)
+        for target in targets:
+            known = self._aliases.find(target)
+            assert known is not None
+            self._aliases.changed(known, self._new_value_of(call, target, result))
+        return result
+
+    def _output_values(self, call: Call, result: Any, targets: list[torch.Tensor], own: bool) -> Any:
+        if result is None and len(targets) == 1:  # __setitem__ returns nothing: its outcome is the changed tensor
+            return Value(targets[0], call, call.folded)
+        place = [0]
+        sources = [known for value in call.inputs if (known := self._source(value)) is not None]
+
+        def value_for(leaf: Any) -> Any:
+            if not isinstance(leaf, torch.Tensor):
+                return leaf
+            value = Value(leaf, call, call.folded)
+            known = self._aliases.find(leaf)
+            if known is None:
+                base = next((each for each in sources if shares_memory(each.tensor, leaf)), None)
+                if base is None:
+                    self._aliases.add(leaf, value)
+                else:
+                    self._aliases.add_view(leaf, value, base, base.value, call, place[0])
+            elif not any(leaf is target for target in targets):
+                self._aliases.rename(known, value)
+            place[0] += 1
+            return value
+
+        return pytree.tree_map(value_for, result)
+
+    def _source(self, value: Value) -> Known | None:
+        known = self._aliases.find(value.tensor)
+        return known if known is not None and known.value is value else None
+
+    def _new_value_of(self, call: Call, target: torch.Tensor, result: Any) -> Value:
+        if result is None:
+            return call.outputs[0]
+        leaves = [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        for leaf, value in zip(leaves, call.outputs, strict=True):
+            if leaf is target:
+                return value
+        # Changed, but not among the outputs: the value exists, and whoever needs it is told that no node makes it.
+        return Value(target, call)
+
+    def _execute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Sizes that are traced as tensors are plain numbers to PyTorch where it accepts no tensor."""
+        try:
+            return func(*args, **kwargs)
+        except TypeError:
+            if not self._shape_scalars:
+                raise
+            plain = pytree.tree_map(lambda leaf: int(leaf) if self._is_shape_scalar(leaf) else leaf, (args, kwargs))
+            return func(*plain[0], **plain[1])
+
+    def _inside(self, op: Any, body: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A function without a converter, written in Python: record the calls inside it."""
+        call = self._record(Kind.FUNCTION, op, *self.values((args, kwargs)))
+        self._stack.append(call)
+        try:
+            with self:
+                result = body(*args, **kwargs)
+        finally:
+            self._stack.pop()
+        call.output = self.values(result)
+        call.folded = bool(call.outputs) and all(value.constant for value in call.outputs)
+        return result
+
+    def _read(self, op: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        with _muted(self):
+            result = func(*args, **kwargs)
+        values = self.values((args, kwargs))
+        if all(value.constant for value in values_in(values)):
+            return result
+        if op is torch.Tensor.__index__ and self._is_shape_scalar(args[0]):
+            pass  # reported all the same: a size that is used as a Python number is fixed from here on
+        call = self._record(Kind.READ, op, *values)
+        call.read = result
+        return result
+
+    # -- sizes as tensors
+
+    def _traced_shape(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        with self:
+            sizes = shape(args[0])
+        dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
+        return sizes if dim is None else sizes[dim]
+
+    def _is_shape_scalar(self, leaf: Any) -> bool:
+        return isinstance(leaf, torch.Tensor) and leaf.dim() == 0 and not leaf.is_floating_point()
+
+    # -- modules
+
+    def enter_module(self, module: nn.Module, args: Any) -> None:
+        if self._muted:
+            return
+        values = self.values(tuple(args) if isinstance(args, tuple) else (args,))
+        path = self._state.path_of_module(module)
+        if not path:
+            above = self._stack[-1].module_path
+            path = f"{above}.{type(module).__name__}" if above else type(module).__name__
+        self._stack.append(self._record(Kind.MODULE, module, values, {}, path))
+
+    def leave_module(self, module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
+        if self._muted:
+            return
+        while self._stack[-1].op is not module:  # an exception was caught by the model further up
+            self._stack.pop()
+        call = self._stack.pop()
+        call.kwargs = self.values(kwargs)
+        call.output = self.values(output)
+
+    # -- recording
+
+    def _record(self, kind: Kind, op: Any, args: Any, kwargs: Any, path: str | None = None) -> Call:
+        parent = self._stack[-1]
+        call = Call(op, kind, args, kwargs, invocation_site(), parent.module_path if path is None else path, parent)
+        parent.children.append(call)
+        return call
+
+    def _emit(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: Any) -> Call:
+        call = self._record(Kind.ALIAS, op, args, kwargs)
+        call.folded = all(value.constant for value in call.inputs)
+        call.output = pytree.tree_map(
+            lambda leaf: Value(leaf, call, call.folded) if isinstance(leaf, torch.Tensor) else leaf, tensors
+        )
+        return call
+
+
+class _muted:
+    """What runs inside is one node: neither functions nor modules are recorded."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+
+    def __enter__(self) -> None:
+        self._before, self._tracer._muted = self._tracer._muted, True
+
+    def __exit__(self, *_: object) -> None:
+        self._tracer._muted = self._before
+
+
+def trace(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    is_leaf: Callable[[Any], bool],
+    names: list[str],
+    trace_shape: bool = False,
+    on_call: Callable[[], None] | None = None,
+) -> Trace:
+    """Runs `function(*args, **kwargs)` once and records it.
+
+    The model's parameters, buffers and attributes, the arguments and the random state are afterwards as they were."""
+    root = Call(function, Kind.MODULE if isinstance(function, nn.Module) else Kind.FUNCTION, (), {}, None, "")
+    with ModelState.kept(function) as state, ExitStack() as hooks, torch.no_grad():
+        args, kwargs = _copies((args, kwargs))
+        tracer = Tracer(root, is_leaf, state, trace_shape, on_call)
+        tensors = _distinct([leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)])
+        inputs = [tracer.add_input(tensor, name) for tensor, name in zip(tensors, names, strict=True)]
+        root.args, root.kwargs = tracer.values((args, kwargs))
+        enter = torch_module.register_module_forward_pre_hook(tracer.enter_module)
+        hooks.callback(enter.remove)
+        leave = torch_module.register_module_forward_hook(tracer.leave_module, with_kwargs=True, always_call=False)
+        hooks.callback(leave.remove)
+        if isinstance(function, nn.Module):
+            # The root is recorded like every other module, below a frame that only holds it.
+            frame = Call(None, Kind.FUNCTION, (), {}, None, "")
+            tracer._stack = [frame]
+            with tracer:
+                function(*args, **kwargs)
+            root = frame.children[0]
+        else:
+            with tracer:
+                output = function(*args, **kwargs)
+            root.output = tracer.values(output)
+    return Trace(root, inputs, state.changed_paths)
+
+
+def _copies(tree: Any) -> Any:
+    """The same arguments on memory of their own; what shared a tensor object still does."""
+    memo: dict[int, torch.Tensor] = {}
+
+    def copy(leaf: Any) -> Any:
+        return memo.setdefault(id(leaf), leaf.detach().clone()) if isinstance(leaf, torch.Tensor) else leaf
+
+    return pytree.tree_map(copy, tree)
+
+
+def _distinct(tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+    return list({id(tensor): tensor for tensor in tensors}.values())
+
+
+def _yields_tensor(descriptor: Any) -> bool:
+    """Among the properties of a tensor, those that are tensors themselves."""
+    return getattr(descriptor, "__name__", "") in {"T", "mT", "H", "mH", "real", "imag", "data"}
+
+
+def run_untraced(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    given: list[torch.Tensor],
+    instead: list[torch.Tensor],
+) -> list[torch.Tensor]:
+    """The tensors that `function` returns when each tensor of `given` is replaced; leaves everything as it was."""
+    replace = {id(old): new.detach().clone() for old, new in zip(given, instead, strict=True)}
+    args, kwargs = pytree.tree_map(lambda leaf: replace.get(id(leaf), leaf), (args, kwargs))
+    with ModelState.kept(function, copied=True), torch.no_grad():
+        result = function(*args, **kwargs)
+    return [leaf.detach().clone() for leaf in pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+
+
+def _assigns_to_itself(target: torch.Tensor, index: Any, value: Any) -> bool:
+    """`x[i] = v` where v is that very part of x."""
+    if not isinstance(value, torch.Tensor) or not shares_memory(target, value):
+        return False
+    with torch._C.DisableTorchFunction():
+        part = target[index]
+        return (
+            shares_memory(part, value)
+            and part.shape == value.shape
+            and part.stride() == value.stride()
+            and part.storage_offset() == value.storage_offset()
+        )

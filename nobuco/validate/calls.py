@@ -1,0 +1,40 @@
+"""Each converted call by itself, on the inputs that PyTorch gave it: an error is seen where it is born."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from nobuco.build.dtypes import to_numpy
+from nobuco.build.nodes import Node
+from nobuco.layout.order import inverse, set_layout
+from nobuco.validate.compare import relative_error
+from nobuco.validate.report import CallReport, Status
+
+
+def validate_call(node: Node, tolerance: float) -> CallReport:
+    report = CallReport(node.call, Status.RIGHT, converter=node.converter)
+    inputs = [
+        set_layout(tf.constant(to_numpy(value.tensor).transpose(layout)), layout) for value, layout in node.graph_inputs
+    ]
+    try:
+        outputs = node.apply(inputs)
+        if len(outputs) != len(node.call.outputs):
+            raise ValueError(f"it returned {len(outputs)} tensors, PyTorch returns {len(node.call.outputs)}")
+    except Exception as error:  # whatever a user's converter raises is reported on its node
+        report.status, report.message = Status.FAILED, f"{type(error).__name__}: {error}"
+        return report
+    errors = []
+    for output, value, layout in zip(outputs, node.call.outputs, node.mode.outputs, strict=True):
+        actual = output.numpy()
+        if actual.ndim != len(layout):
+            report.message = f"shape {actual.shape} where PyTorch has {value.shape}"
+            errors.append(float("inf"))
+            continue
+        actual, expected = actual.transpose(inverse(layout)), to_numpy(value.tensor)
+        if actual.shape != expected.shape:
+            report.message = f"shape {actual.shape} where PyTorch has {expected.shape}"
+        errors.append(relative_error(actual, expected))
+    report.error = max(errors, default=0.0)
+    if not report.error <= tolerance:
+        report.status = Status.INEXACT
+    return report

@@ -1,0 +1,30 @@
+"""How far a converted tensor is from PyTorch's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def relative_error(actual: np.ndarray, expected: np.ndarray) -> float:
+    """``max|actual - expected| / max|expected|`` over the finite elements.
+
+    NaN and infinity are compared as values: where they differ, or where the shapes do, the error is infinite. An
+    expected tensor of zeros is compared absolutely."""
+    if actual.shape != expected.shape:
+        return float("inf")
+    if actual.dtype == bool or expected.dtype == bool:
+        return 0.0 if np.array_equal(actual.astype(bool), expected.astype(bool)) else 1.0
+    if expected.size == 0:
+        return 0.0
+    wide = np.complex128 if np.iscomplexobj(actual) or np.iscomplexobj(expected) else np.float64
+    actual, expected = actual.astype(wide), expected.astype(wide)
+    finite = np.isfinite(expected)
+    if not np.array_equal(finite, np.isfinite(actual)):
+        return float("inf")
+    if not np.array_equal(actual[~finite], expected[~finite], equal_nan=True):
+        return float("inf")
+    if not finite.any():
+        return 0.0
+    scale = float(np.abs(expected[finite]).max())
+    worst = float(np.abs(actual[finite] - expected[finite]).max())
+    return worst / scale if scale > 0 else worst

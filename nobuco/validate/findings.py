@@ -1,0 +1,104 @@
+"""From what was found to what is said: the first report of every call, the errors and the warnings."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+from nobuco.node_converters.registry import find_converter
+from nobuco.trace.choose import Choice
+from nobuco.trace.errors import NobucoError
+from nobuco.trace.graph import Call, Kind, Trace
+from nobuco.validate.report import BakedValueWarning, CallReport, DiscrepancyWarning, Report, Status
+from nobuco.validate.stub import stub_for
+
+
+class MissingConverterError(NobucoError):
+    """Some calls have no converter. `calls` holds all of them."""
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self.calls = list(calls)
+        by_op: dict[str, list[Call]] = {}
+        for call in calls:
+            by_op.setdefault(call.name, []).append(call)
+        lines = [f"no converter for {len(by_op)} PyTorch function(s):"]
+        for name, group in by_op.items():
+            lines.append(f"\n  {name}, called {len(group)} time(s)")
+            lines += [f"    {call.invoked}" + (f", in {call.module_path}" if call.module_path else "") for call in group[:5]]
+        lines.append("\nPaste and fill in, or register a converter for a module around them:\n")
+        lines += [stub_for(group[0]) for group in by_op.values()]
+        super().__init__("\n".join(lines))
+
+
+class DiscrepancyError(NobucoError):
+    """What `DiscrepancyWarning` says, raised under `strict=True`."""
+
+
+class BakedValueError(NobucoError):
+    """What `BakedValueWarning` says, raised under `strict=True`."""
+
+
+def report_calls(root: Call, choice: Choice, tolerance: float) -> Report:
+    """Every recorded call and what is known of it before any is converted."""
+    report = Report(root, tolerance)
+    nodes, unused, missing = ({id(c) for c in calls} for calls in (choice.nodes, choice.unused, choice.missing))
+    for call in root.walk():
+        if id(call) in nodes:
+            status = Status.UNCHECKED
+        elif id(call) in unused:
+            status = Status.UNUSED
+        elif id(call) in missing:
+            status = Status.MISSING
+        elif call.kind is Kind.READ:
+            status = Status.READ
+        elif call.folded:
+            status = Status.FOLDED
+        else:
+            status = Status.CONTAINER
+        report.calls[id(call)] = CallReport(call, status, converter=find_converter(call.op))
+    return report
+
+
+def warn_of(report: Report, trace: Trace, choice: Choice, strict: bool) -> None:
+    """Says aloud what a user must know; with `strict`, raises instead."""
+    baked = [_baked(call) for call in choice.reads]
+    if trace.mutated_state:
+        names = ", ".join(trace.mutated_state)
+        baked.append(
+            f"the model changes {names} in place; the converted model starts from the same values at every call. "
+            "Pass the state as an input and return it as an output to carry it over."
+        )
+    if baked:
+        message = "\n".join(baked)
+        if strict:
+            raise BakedValueError(message)
+        warnings.warn(message, BakedValueWarning, stacklevel=3)
+    wrong = discrepancies(report)
+    if wrong:
+        message = "\n".join(wrong)
+        if strict:
+            raise DiscrepancyError(message)
+        warnings.warn(message, DiscrepancyWarning, stacklevel=3)
+
+
+def _baked(call: Call) -> str:
+    return (
+        f"{call.invoked}: Python reads a value that depends on the model's inputs ({call.name} gave {call.read!r}); "
+        "the converted model always does what the traced run did. Give a converter to the module around it."
+    )
+
+
+def discrepancies(report: Report) -> list[str]:
+    lines = []
+    for each in report.calls.values():
+        if each.status is Status.INEXACT:
+            found = each.message or f"relative error {each.error:.3g}, tolerance {report.tolerance:g}"
+            lines.append(f"{each.call}: {found} (converter: {each.converter.location if each.converter else None})")
+    for check in report.checks:
+        if check.message:
+            lines.append(f"the finished model on {check.inputs}: {check.message}")
+        elif check.error is not None and not check.error <= report.tolerance:
+            lines.append(
+                f"the finished model on {check.inputs}: relative error {check.error:.3g}, tolerance {report.tolerance:g}"
+            )
+    return lines

@@ -1,0 +1,58 @@
+"""The finished Keras model against PyTorch, on the traced inputs and on fresh ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import torch
+from torch.utils import _pytree as pytree
+
+from nobuco.build.dtypes import to_numpy
+from nobuco.layout.order import Layout, inverse
+from nobuco.validate.compare import relative_error
+from nobuco.validate.report import Check
+
+
+def check_model(
+    model: Callable[..., Any],
+    inputs: Sequence[torch.Tensor],
+    input_layouts: Sequence[Layout],
+    expected: Sequence[torch.Tensor],
+    output_layouts: Sequence[Layout],
+    what: str,
+) -> Check:
+    tensors = [tf.constant(to_numpy(t).transpose(layout)) for t, layout in zip(inputs, input_layouts, strict=True)]
+    try:
+        result = model(tensors[0] if len(tensors) == 1 else tensors)
+    except Exception as error:  # an unsupported shape or dtype deep in the graph: the check's finding
+        return Check(what, None, f"the Keras model raised {type(error).__name__}: {error}")
+    outputs = [leaf for leaf in pytree.tree_leaves(result) if leaf is not None]
+    errors = [
+        relative_error(np.asarray(out).transpose(inverse(layout)), to_numpy(want))
+        if np.asarray(out).ndim == len(layout)
+        else float("inf")
+        for out, want, layout in zip(outputs, expected, output_layouts, strict=True)
+    ]
+    return Check(what, max(errors, default=0.0))
+
+
+def fresh_inputs(inputs: Sequence[torch.Tensor], seed: int = 1) -> list[torch.Tensor]:
+    """Other inputs of the same kind: floats drawn anew from the range of the given ones, integers shuffled."""
+    generator = torch.Generator().manual_seed(seed)
+    fresh = []
+    for tensor in inputs:
+        if tensor.is_floating_point() and tensor.numel():
+            low, high = tensor.min(), tensor.max()
+            noise = torch.rand(tensor.shape, generator=generator, dtype=torch.float32)
+            spread = torch.where(torch.isfinite(high - low), high - low, torch.zeros_like(low))
+            drawn = low + spread * noise.to(tensor.dtype)
+            fresh.append(torch.where(torch.isfinite(tensor), drawn, tensor))
+        elif tensor.dim() and not tensor.is_complex():
+            order = torch.randperm(tensor.numel(), generator=generator)
+            fresh.append(tensor.flatten()[order].reshape(tensor.shape))
+        else:
+            fresh.append(tensor)
+    return fresh

@@ -1,0 +1,107 @@
+"""What a conversion has found out about itself: every call with its error, the finished model, what to look at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from nobuco.layout.order import ChannelOrder
+from nobuco.trace.graph import Call
+
+if TYPE_CHECKING:
+    from nobuco.build.model import Transposition
+    from nobuco.node_converters.registry import Converter
+
+
+class DiscrepancyWarning(UserWarning):
+    """A converted call or model does not compute what PyTorch computes."""
+
+
+class BakedValueWarning(UserWarning):
+    """A Python branch, loop or number that depends on a tensor has been fixed to what it was in the traced run."""
+
+
+class Status(Enum):
+    RIGHT = "right"
+    INEXACT = "inexact"  # beyond the tolerance
+    FAILED = "failed"  # the converter, or what it returned, raised
+    MISSING = "missing"  # nothing converts it
+    UNUSED = "unused"  # no output needs it
+    FOLDED = "constant"  # depends on no input
+    CONTAINER = "container"  # a module or function whose inner calls are converted
+    READ = "read"  # a value read by Python, fixed in the converted model
+    UNCHECKED = "unchecked"
+
+
+@dataclass
+class CallReport:
+    call: Call
+    status: Status
+    error: float | None = None  # max|diff| / max|ref|, the call alone on PyTorch's own inputs
+    message: str = ""
+    converter: Converter | None = None
+    transposed_inputs: int = 0
+    reused: bool = False
+
+
+@dataclass
+class Check:
+    """The finished model against PyTorch, on the inputs named."""
+
+    inputs: str
+    error: float | None
+    message: str = ""  # why there is no error figure: the model failed
+    skipped: str = ""  # why it was not done, which says nothing about the model
+
+
+@dataclass
+class Report:
+    """The outcome of one conversion. `keras_model.report` holds it."""
+
+    root: Call
+    tolerance: float
+    calls: dict[int, CallReport] = field(default_factory=dict)  # by id of the call
+    checks: list[Check] = field(default_factory=list)
+    transpositions: list[Transposition] = field(default_factory=list)
+    outputs_channel_order: list[ChannelOrder | None] = field(default_factory=list)
+
+    def of(self, call: Call) -> CallReport | None:
+        return self.calls.get(id(call))
+
+    @property
+    def transposes(self) -> int:
+        """The number of transposes in the model that move data."""
+        return sum(each.moves for each in self.transpositions)
+
+    @property
+    def max_error(self) -> float:
+        """The worst error of the finished model against PyTorch."""
+        return max((check.error for check in self.checks if check.error is not None), default=float("nan"))
+
+    @property
+    def worst_call(self) -> CallReport | None:
+        """Where the largest error is born."""
+        checked = [each for each in self.calls.values() if each.error is not None]
+        return max(checked, key=lambda each: each.error or 0.0, default=None)
+
+    def count(self, status: Status) -> int:
+        return Counter(each.status for each in self.calls.values())[status]
+
+    @property
+    def ok(self) -> bool:
+        bad = {Status.INEXACT, Status.FAILED, Status.MISSING}
+        return not any(each.status in bad for each in self.calls.values()) and not any(
+            check.message or (check.error or 0.0) > self.tolerance for check in self.checks
+        )
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.count(Status.RIGHT)} calls right, {self.count(Status.INEXACT)} inexact, "
+            f"{self.count(Status.FAILED)} failed, {self.transposes} transposes"
+        ]
+        for check in self.checks:
+            found = check.message or check.skipped or f"relative error {check.error:.2g}"
+            lines.append(f"whole model, {check.inputs}: {found}")
+        return "\n".join(lines)
