@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nobuco.build.context import is_dynamic
+from nobuco.build.context import is_dynamic, is_nonnegative
 from nobuco.build.results import LayerChain
 from nobuco.layout.order import ChannelOrderingStrategy
 from nobuco.node_converters._sizes import pads_like_same, per_dim
@@ -61,6 +61,8 @@ def max_pool(
     same = pads_like_same(sizes, kernel, stride, dilation, pads) and (not is_dynamic() or set(stride) == {1})
     if batched and set(dilation) == {1} and (same or not any(any(pad) for pad in pads)):
         return LayerChain(_MAX[dims](kernel, strides=stride, padding="same" if same and any(map(any, pads)) else "valid"))
+    if batched and set(dilation) == {1} and is_nonnegative(input):  # XNNPACK pads with zeros only
+        return LayerChain(_PADDING[dims](pads[0] if dims == 1 else tuple(pads)), _MAX[dims](kernel, strides=stride))
 
     lowest = float("-inf") if input.dtype.is_floating_point else torch.iinfo(input.dtype).min
 
