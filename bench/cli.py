@@ -1,6 +1,7 @@
 """The `bench` command. Subcommands are imported when they are called, so that `bench --help` is quick."""
 
 import sys
+from functools import partial
 from importlib import import_module
 
 import click
@@ -18,6 +19,10 @@ COMMANDS = {
 INTERRUPTED = 130
 
 
+def load_command(name: str) -> click.Command:
+    return import_module(COMMANDS[name][0]).command
+
+
 class LazyGroup(click.Group):
     """A group whose members are imported on use; known errors end as one message."""
 
@@ -27,7 +32,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        return import_module(COMMANDS[cmd_name][0]).command
+        return load_command(cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -54,9 +59,12 @@ def main(ctx: click.Context) -> None:
     Options come from the command line, else from the environment (BENCH_OUT, BENCH_ROUNDS, ...), else from
     [tool.bench] in pyproject.toml or from bench.toml.
     """
-    from bench.settings import load_settings
+    from bench.settings import settings_for
 
-    ctx.default_map = load_settings(COMMANDS)
+    name = ctx.invoked_subcommand
+    if name is not None:
+        commands = {each: partial(load_command, each) for each in COMMANDS}
+        ctx.default_map = {name: settings_for(name, commands)}
 
 
 if __name__ == "__main__":

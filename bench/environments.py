@@ -115,22 +115,20 @@ class Environment:
             raise BenchError(f"{self.name}: cannot {purpose} in {self.folder}: {reason}")
 
     def _pip(self, command: list[str], say: Reporter) -> None:
-        pins = self.pins.splitlines()
+        pins, lines = self.pins.splitlines(), []
         with (
             (self.folder / _LOG).open("w", encoding="utf-8") as log,
             say.track(f"Installing {self.name}", len(pins)) as track,
-        ):
-            # The user's PIP_REQUIRE_VIRTUALENV, PIP_USER and the like must not reach into this environment.
-            process = subprocess.Popen(
+            subprocess.Popen(
                 command,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-                env={**os.environ, "PIP_USER": "0"},
-            )
+                env={**os.environ, "PIP_USER": "0"},  # a user's setting that venvs refuse
+            ) as process,
+        ):
             assert process.stdout is not None
             try:
-                lines = []
                 for line in process.stdout:
                     log.write(line)
                     lines.append(line.rstrip())
@@ -139,11 +137,10 @@ class Environment:
                         track.step(pins[int(match[1]) - 1])
                     elif line.startswith("Installing collected"):
                         track.now("unpacking")
-                code = process.wait()
-            finally:
+            except BaseException:  # Ctrl-C above all: pip must not go on in the background
                 process.kill()
-                process.wait()
-        if code != 0:
+                raise
+        if process.returncode != 0:
             raise BenchError(self._pip_failure(lines))
 
     def _pip_failure(self, lines: list[str]) -> str:

@@ -5,28 +5,51 @@ A key is an option's long name (`rounds = 5`); in a table named after a command 
 for that command alone, else for every command that has the option. Lists stand for comma-separated values.
 """
 
+import difflib
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import click
 
 from bench.errors import BenchError
 
 
-def load_settings(commands: Iterable[str]) -> dict[str, Any]:
-    """Click's default map: {command: {option: value}}."""
+def settings_for(name: str, commands: Mapping[str, Callable[[], click.Command]]) -> dict[str, Any]:
+    """Click's default map for the command `name`: {parameter: value}. Raises BenchError for unknown keys.
+
+    `commands` are all there are, as functions, because making one imports it.
+    """
     found = find_settings(Path.cwd())
     if found is None:
         return {}
     path, table = found
-    names = list(commands)
-    general = {_option(key): _value(value) for key, value in table.items() if not isinstance(value, dict)}
+    general = {key: value for key, value in table.items() if not isinstance(value, dict)}
     for key, value in table.items():
-        if isinstance(value, dict) and key not in names:
-            raise BenchError(f"{path}: there is no command {key!r}; commands: {', '.join(names)}")
-    return {
-        name: {**general, **{_option(k): _value(v) for k, v in table.get(name, {}).items()}} for name in names
-    }
+        if isinstance(value, dict) and key not in commands:
+            raise BenchError(f"{path}: there is no command {key!r}; commands: {', '.join(commands)}")
+    own = table.get(name, {})
+    options = _options(commands[name]())
+    _check(path, f"[{name}] of ", own, options)
+    if not general.keys() <= options.keys():
+        _check(path, "", general, {key for make in commands.values() for key in _options(make())})
+    chosen = {**general, **own}
+    return {parameter: _value(chosen[key]) for key, parameter in options.items() if key in chosen}
+
+
+def _options(command: click.Command) -> dict[str, str]:
+    """Long name without dashes in front -> name of the parameter."""
+    options = (p for p in command.params if isinstance(p, click.Option) and p.name)
+    return {o.removeprefix("--"): str(p.name) for p in options for o in p.opts if o.startswith("--")}
+
+
+def _check(path: Path, place: str, given: Iterable[str], known: Iterable[str]) -> None:
+    for key in given:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"options: {', '.join(sorted(known))}"
+            raise BenchError(f"{place}{path}: unknown option {key!r}; {hint}")
 
 
 def find_settings(start: Path) -> tuple[Path, dict[str, Any]] | None:
@@ -43,13 +66,6 @@ def find_settings(start: Path) -> tuple[Path, dict[str, Any]] | None:
     return None
 
 
-def check_keys(path_words: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Raise BenchError for a key that is no option of any command that could take it."""
-    unknown = sorted(set(given) - set(known))
-    if unknown:
-        raise BenchError(f"{path_words}: unknown option {unknown[0]!r}; options: {', '.join(sorted(known))}")
-
-
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -57,10 +73,6 @@ def _read(path: Path) -> dict[str, Any]:
         raise BenchError(f"{path}: not valid TOML: {error}") from error
     except OSError as error:
         raise BenchError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _option(key: str) -> str:
-    return key.replace("-", "_")
 
 
 def _value(value: Any) -> Any:

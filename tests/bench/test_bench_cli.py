@@ -1,0 +1,155 @@
+"""The command line: quick to answer, clear about what is wrong, and never a traceback."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bench.cli import COMMANDS, main
+
+HEAVY = ("torch", "torchvision", "tensorflow", "keras", "numpy", "pandas", "matplotlib", "scipy")
+
+
+def bench(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def complaint(*arguments: str) -> str:
+    """The message of a command that must fail with one message."""
+    result = bench(*arguments)
+    assert result.exit_code != 0
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert "Traceback" not in result.output
+    assert sum(line.startswith("Error:") for line in lines) == 1, lines
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["zoo", "--help"], ["zoo", "--dry-run"], ["models"]])
+def test_light_commands_import_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+    heavy = (
+        HEAVY if arguments == ["--help"] else ("torch", "torchvision", "tensorflow", "keras", "matplotlib")
+    )
+    script = (
+        "import sys\nfrom bench.cli import main\n"
+        f"main({arguments!r}, standalone_mode=False)\n"
+        f"print('HEAVY', [name for name in {heavy!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "HEAVY []"
+
+
+def test_every_command_is_there_and_has_help() -> None:
+    assert all(name in bench("--help").output for name in COMMANDS)
+    for name in COMMANDS:
+        assert bench(name, "--help").exit_code == 0
+
+
+def test_an_unknown_model_gets_the_nearest_names() -> None:
+    assert "mobilenet_v3_large" in complaint("zoo", "--models", "mobilenet_v3_larg", "--dry-run")
+
+
+def test_an_unknown_device_gets_the_nearest_names() -> None:
+    assert "host" in complaint("zoo", "--device", "hots", "--dry-run")
+
+
+def test_an_unknown_converter_gets_the_nearest_names() -> None:
+    assert "onnx-tf" in complaint("zoo", "--converter", "onnx_tf", "--dry-run")
+
+
+def test_an_unknown_command_is_a_usage_error() -> None:
+    assert bench("zooo").exit_code == 2
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", ""])
+def test_threads_must_be_numbers_from_one(value: str) -> None:
+    assert bench("zoo", "--threads", value, "--dry-run").exit_code == 2
+
+
+def test_an_output_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    said = complaint(
+        "zoo", "--models", "slice_relu", "--converter", "nobuco", "--out", str(tmp_path / "file" / "out")
+    )
+    assert "file/out: cannot be written" in said and "--out" in said
+
+
+def test_an_output_folder_in_use_is_named(tmp_path: Path) -> None:
+    import filelock
+
+    with filelock.FileLock(tmp_path / ".lock"):
+        said = complaint("zoo", "--models", "slice_relu", "--converter", "nobuco", "--out", str(tmp_path))
+    assert "another bench is writing" in said
+
+
+def test_a_model_file_that_raises_is_named_with_what_it_said(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def make():\n    raise ValueError('no such thing as a flat sphere')\n")
+    said = complaint(
+        "zoo", "--models", f"{tmp_path}/mine.py:make", "--converter", "nobuco", "--out", str(tmp_path / "out")
+    )
+    assert "mine.py" in said and "flat sphere" in said
+
+
+def test_a_report_of_nothing_says_how_to_get_records(tmp_path: Path) -> None:
+    assert "bench zoo" in complaint("report", "--out", str(tmp_path))
+
+
+def test_a_dry_run_writes_nothing_and_tells_the_plan(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = bench(
+        "zoo", "--models", "slice_relu", "--threads", "1,2", "--dry-run", "--json", "--out", str(out)
+    )
+    plan = json.loads(result.stdout)
+    assert [c["converter"] for c in plan["conversions"]] == ["nobuco", "onnx-tf"]
+    assert [c["threads"] for c in plan["cells"]] == [1, 1, 2, 2]
+    assert not out.exists()
+
+
+def test_flag_over_environment_over_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def rounds(*arguments: str) -> int:
+        return json.loads(bench("zoo", "--models", "slice_relu", "--dry-run", "--json", *arguments).stdout)[
+            "rounds"
+        ]
+
+    assert rounds() == 12
+    Path("pyproject.toml").write_text("[tool.bench]\nrounds = 3\nmodels = ['slice_relu']\n")
+    assert rounds() == 3
+    Path("bench.toml").write_text("rounds = 4\n[zoo]\nrounds = 5\n")
+    assert rounds() == 5
+    monkeypatch.setenv("BENCH_ROUNDS", "6")
+    assert rounds() == 6
+    assert rounds("--rounds", "7") == 7
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        ("rouns = 3", "rounds"),
+        ("[zo]\nrounds = 3", "zoo"),
+        ("rounds =", "TOML"),
+        ("[zoo]\nrouns = 3", "rounds"),
+    ],
+)
+def test_a_wrong_settings_file_is_named(
+    content: str, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bench.toml").write_text(content)
+    said = complaint("zoo", "--dry-run")
+    assert "bench.toml" in said and word in said
+
+
+def test_models_are_listed_as_json() -> None:
+    listed = json.loads(bench("models", "--json").stdout)
+    assert set(listed["groups"]["readme"]) <= set(listed["models"])
+
+
+def test_settings_of_the_environment_do_not_leak_into_tests() -> None:
+    assert not [name for name in os.environ if name.startswith("BENCH_")]

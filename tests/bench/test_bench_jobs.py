@@ -1,0 +1,126 @@
+"""Jobs in processes of their own: whatever they do, there is an outcome, and nothing half-made under its
+name.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.errors import BenchError
+from bench.jobs import finished, run_job
+
+BEFORE = """
+import json, os, pathlib, subprocess, sys, time
+job = json.load(open(sys.argv[1]))
+out = pathlib.Path(job["out"])
+"""
+GOOD = """
+(out / "made").write_text(job["word"])
+(out / "result.json").write_text('{"error": null}')
+"""
+WITH_A_CHILD = """
+child = subprocess.Popen(["sleep", "60"])
+(out / "pid").write_text(str(child.pid))
+time.sleep(60)
+"""
+SLOW = """
+import os, pathlib, time
+from bench.converters import job_side
+
+def work(job):
+    pathlib.Path(job["pid"]).write_text(str(os.getpid()))
+    time.sleep(60)
+
+job_side.main(work)
+"""
+SUPERVISOR = """
+import pathlib, sys
+from bench.jobs import run_job
+
+module, pid, folder = sys.argv[1:]
+run_job([sys.executable, module], {"pid": pid}, pathlib.Path(folder), 60)
+"""
+
+
+def job(code: str) -> list[str]:
+    return [sys.executable, "-c", BEFORE + code]
+
+
+def test_a_job_leaves_its_files_under_its_name(tmp_path: Path) -> None:
+    outcome = run_job(job(GOOD), {"word": "hello"}, tmp_path / "a", timeout=30)
+    assert outcome.error is None
+    assert (tmp_path / "a" / "made").read_text() == "hello"
+    assert finished(tmp_path / "a") == outcome
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("print('a')\nraise SystemExit('the last words')", "exit code 1: the last words"),
+        ("os.kill(os.getpid(), 9)", "ended by SIGKILL, probably for want of memory"),
+        ("pass", "exit code 0: nothing was printed"),
+    ],
+)
+def test_a_job_that_dies_is_an_outcome(code: str, words: str, tmp_path: Path) -> None:
+    outcome = run_job(job(code), {}, tmp_path / "a", timeout=30)
+    assert outcome.error is not None and words in outcome.error
+
+
+def test_a_job_is_ended_at_its_limit_with_its_children(tmp_path: Path) -> None:
+    outcome = run_job(job(WITH_A_CHILD), {}, tmp_path / "a", timeout=1.5)
+    assert outcome.error == "took longer than 2 s"
+    child = int((tmp_path / "a" / "pid").read_text())
+    deadline = time.monotonic() + 10
+    while _alive(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _alive(child)
+
+
+def test_a_job_that_raises_says_what(tmp_path: Path) -> None:
+    module = tmp_path / "raising.py"
+    module.write_text(
+        "from bench.converters import job_side\n"
+        "def work(job):\n    raise ValueError('two\\n  lines')\n"
+        "job_side.main(work)\n"
+    )
+    outcome = run_job([sys.executable, str(module)], {}, tmp_path / "a", timeout=30)
+    assert outcome.error == "ValueError: two lines"
+    assert "Traceback" in outcome.log.read_text()
+
+
+def test_a_job_ends_when_its_supervisor_is_killed(tmp_path: Path) -> None:
+    module, pid_file = tmp_path / "slow.py", tmp_path / "pid"
+    module.write_text(SLOW)
+    command = [sys.executable, "-c", SUPERVISOR, str(module), str(pid_file), str(tmp_path / "a")]
+    supervisor = subprocess.Popen(command)
+    deadline = time.monotonic() + 20
+    while not (pid_file.is_file() and pid_file.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    supervisor.send_signal(signal.SIGKILL)
+    supervisor.wait()
+    worker = int(pid_file.read_text())
+    while _alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _alive(worker)
+    assert finished(tmp_path / "a") is None
+
+
+def test_a_torn_result_is_named(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text('{"err')
+    with pytest.raises(BenchError, match=r"result\.json: cannot be read"):
+        finished(tmp_path)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+    finally:
+        os.sched_yield()

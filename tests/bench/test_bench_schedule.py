@@ -1,0 +1,131 @@
+"""Rounds: fair in order, bounded by time and not by results, and never done twice."""
+
+from collections import Counter
+from pathlib import Path
+from typing import cast
+
+import pytest
+from make_records import a_record
+
+from bench.converters.base import Reference
+from bench.measuring import Bench, Launchable
+from bench.preparation import Candidate
+from bench.progress import Reporter
+from bench.schedule import FEWEST_ROUNDS, Done, Rounds, Schedule
+from reports.record import Accuracy, Conversion, LaunchRecord
+
+
+def cell(name: str, converter: str = "nobuco", broken: bool = False) -> Launchable:
+    reference = Reference(name, {}, Path(), {"weights": "random", "seed": 0, "inputs": [], "outputs": []})
+    candidate = Candidate(
+        reference=reference,
+        converter=converter,
+        version="1",
+        error="does not convert" if broken else None,
+        file=None if broken else Path("model.tflite"),
+        sha256=None if broken else name,
+        inputs=(),
+        outputs=(),
+        conversion=Conversion(),
+        log=Path("log.txt"),
+    )
+    return Launchable(candidate, "host", "id", "xnnpack", 1)
+
+
+class FakeBench:
+    """Stands in for the real one: launches take `seconds`, fail or give wrong outputs as told."""
+
+    class device:
+        name = "host"
+
+    def __init__(self, seconds: float = 1.0, failing: str = "", wrong: str = "") -> None:
+        self.seconds, self.failing, self.wrong = seconds, failing, wrong
+        self.launched: list[tuple[int, str]] = []
+        self.checked: list[str] = []
+
+    def launch(self, what: Launchable, round_number: int, check_output: bool) -> LaunchRecord:
+        self.launched.append((round_number, what.cell.model))
+        if check_output:
+            self.checked.append(what.cell.model)
+        error = 1.0 if what.cell.model == self.wrong else 0.0
+        record = a_record(
+            round_number=round_number,
+            failure="crashed" if what.cell.model == self.failing else None,
+            cell=what.cell,
+            subject=what.subject,
+            wall_seconds=self.seconds,
+        )
+        if record.ok and check_output:
+            accuracy = Accuracy(max_error=error, per_output=(error,), tolerance=1e-3)
+            return record.model_copy(update={"accuracy": accuracy})
+        return record.model_copy(update={"accuracy": None})
+
+    def failed_conversion(self, what: Launchable) -> LaunchRecord:
+        return a_record(
+            cell=what.cell, subject=what.subject, failure=what.candidate.error, stage="conversion"
+        )
+
+
+def run(schedule: Schedule, bench: FakeBench) -> list[LaunchRecord]:
+    kept: list[LaunchRecord] = []
+    schedule.run(cast(Bench, bench), kept.append, Reporter())
+    return kept
+
+
+def test_every_round_has_every_cell_once_in_an_order_of_its_own() -> None:
+    cells = [cell(name) for name in "abcdef"]
+    bench = FakeBench()
+    run(Schedule(cells, Rounds(8), Done([]), seed=0), bench)
+    rounds = [[name for number, name in bench.launched if number == r] for r in range(8)]
+    assert all(sorted(names) == list("abcdef") for names in rounds)
+    assert len({tuple(names) for names in rounds}) > 4
+    assert bench.launched == sorted(bench.launched, key=lambda launch: launch[0])
+
+
+def test_the_output_is_checked_once_a_cell() -> None:
+    bench = FakeBench()
+    run(Schedule([cell("a"), cell("b")], Rounds(5), Done([]), seed=0), bench)
+    assert Counter(bench.checked) == {"a": 1, "b": 1}
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped() -> None:
+    cells = [cell(name) for name in "abc"]
+    whole = FakeBench()
+    records = run(Schedule(cells, Rounds(6), Done([]), seed=4), whole)
+    rest = FakeBench()
+    run(Schedule(cells, Rounds(6), Done(records[:7]), seed=4), rest)
+    assert rest.launched == whole.launched[7:]
+    nothing = FakeBench()
+    run(Schedule(cells, Rounds(6), Done(records), seed=4), nothing)
+    assert nothing.launched == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "budget", "rounds"), [(1.0, 1000.0, 12), (1.0, 16.0, 8), (10.0, 16.0, FEWEST_ROUNDS)]
+)
+def test_rounds_are_as_many_as_fit(seconds: float, budget: float, rounds: int) -> None:
+    bench = FakeBench(seconds)
+    run(Schedule([cell("a"), cell("b")], Rounds(12, budget), Done([]), seed=0), bench)
+    assert len(bench.launched) == 2 * rounds
+
+
+def test_a_wrong_cell_is_not_measured_further() -> None:
+    bench = FakeBench(wrong="b")
+    run(Schedule([cell("a"), cell("b")], Rounds(5), Done([]), seed=0), bench)
+    assert Counter(name for _, name in bench.launched) == {"a": 5, "b": 1}
+
+
+def test_a_failing_cell_gets_a_second_chance_and_no_third() -> None:
+    bench = FakeBench(failing="b")
+    records = run(Schedule([cell("a"), cell("b")], Rounds(5), Done([]), seed=0), bench)
+    assert Counter(name for _, name in bench.launched) == {"a": 5, "b": 2}
+    again = FakeBench()
+    run(Schedule([cell("a"), cell("b")], Rounds(5), Done(records, retry_failed=True), seed=0), again)
+    assert Counter(name for _, name in again.launched) == {"b": 5}
+
+
+def test_a_failed_conversion_is_recorded_once() -> None:
+    cells = [cell("a"), cell("b", broken=True)]
+    records = run(Schedule(cells, Rounds(3), Done([]), seed=0), FakeBench())
+    assert [r.stage for r in records].count("conversion") == 1
+    assert run(Schedule(cells, Rounds(3), Done(records), seed=0), FakeBench()) == []

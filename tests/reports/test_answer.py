@@ -1,0 +1,156 @@
+"""What tables and charts show, and above all what they do not show."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from make_records import a_record
+from matplotlib.text import Text
+from rich.console import Console
+
+from reports import figures, tables
+from reports.chart import draw, save_chart
+from reports.record import LaunchRecord
+from reports.summary import Group, summarise
+
+FAILURE = "RuntimeError: no converter for aten::foo"
+
+
+def both(
+    model: str = "net", rounds: int = 6, ours: float = 1000.0, theirs: float = 1500.0
+) -> list[LaunchRecord]:
+    return [
+        a_record(model, converter, r, times=(base * (1 + r / 100),))
+        for r in range(rounds)
+        for converter, base in (("nobuco", ours), ("onnx-tf", theirs))
+    ]
+
+
+def the_group(records: list[LaunchRecord]) -> Group:
+    (group,) = summarise(records)
+    return group
+
+
+def on_terminal(group: Group, width: int = 80) -> str:
+    console = Console(width=width, file=io.StringIO(), record=True)
+    console.print(tables.terminal([group]))
+    return console.export_text()
+
+
+def words_of(group: Group) -> str:
+    return "\n".join(text.get_text() for text in draw(group).findobj(Text) if isinstance(text, Text))
+
+
+def test_speed_and_ratio_are_those_of_the_launches() -> None:
+    ours, theirs = the_group(both()).rows
+    assert ours.latency is not None and ours.latency.value == pytest.approx(1.025)
+    assert ours.speedup is not None and ours.speedup.value == pytest.approx(1.5)
+    assert ours.speedup.low == pytest.approx(1.5)
+    assert theirs.speedup is None
+    assert figures.verdict(ours.speedup) == "faster"
+
+
+def test_a_wrong_output_has_no_speed_anywhere() -> None:
+    wrong = [a_record(round_number=r, times=(123456.0,), error=0.2 if r == 0 else None) for r in range(4)]
+    group = the_group(wrong + [r for r in both() if r.cell.converter == "onnx-tf"])
+    row = group.rows[0]
+    assert row.latency is None and row.speedup is None and row.launches == ()
+    for shown in (on_terminal(group), tables.markdown([group]), tables.as_csv([group]), words_of(group)):
+        assert "wrong output" in shown
+        assert "123" not in shown
+
+
+def test_an_unchecked_output_has_no_speed() -> None:
+    (row,) = the_group([a_record(round_number=r, error=None) for r in range(3)]).rows
+    assert row.latency is None and row.reason is not None and "not checked" in row.reason
+
+
+def test_a_wrong_baseline_is_nothing_to_compare_with() -> None:
+    records = [r for r in both() if r.cell.converter == "nobuco"]
+    records += [a_record(converter="onnx-tf", round_number=r, error=1.0) for r in range(6)]
+    ours = the_group(records).rows[0]
+    assert ours.latency is not None and ours.speedup is None
+    assert "no onnx-tf figure to compare with" in words_of(the_group(records + both("other")))
+
+
+def test_failures_are_shown_with_their_reason() -> None:
+    records = [r for r in both() if r.cell.converter == "nobuco"]
+    records.append(a_record(converter="onnx-tf", failure=FAILURE, stage="conversion"))
+    group = the_group(records)
+    for shown in (on_terminal(group, 120), tables.markdown([group]), tables.as_csv([group]), words_of(group)):
+        assert FAILURE in shown
+
+
+def test_failed_launches_do_not_hide_good_ones() -> None:
+    records = [
+        a_record(round_number=0),
+        a_record(round_number=1, failure="crashed"),
+        a_record(round_number=2),
+    ]
+    (row,) = the_group(records).rows
+    assert row.latency is not None and row.latency.n == 2
+
+
+def test_the_newest_version_counts() -> None:
+    old = [a_record(round_number=r, times=(9000.0,), version="1") for r in range(3)]
+    new = [a_record(round_number=r, times=(1000.0,), version="2") for r in range(3)]
+    (row,) = the_group(old + new).rows
+    assert row.latency is not None and row.latency.value == 1.0 and row.converter_version == "2"
+
+
+def test_emulated_figures_are_never_milliseconds_and_stand_alone() -> None:
+    emulated = [
+        r.model_copy(
+            update={
+                "emulated": True,
+                "cell": r.cell.model_copy(update={"device": "arm"}),
+                "timing": r.timing.model_copy(update={"unit": "kinstr"}) if r.timing else None,
+            }
+        )
+        for r in both()
+    ]
+    real, arm = summarise(both() + emulated)
+    assert (real.unit, arm.unit) == ("ms", "Minstr (emulated)")
+    assert {row.cell.device for row in real.rows} == {"host"}
+    for shown in (on_terminal(arm, 200), tables.markdown([arm]), tables.as_csv([arm]), words_of(arm)):
+        assert "emulated" in shown
+        assert " ms" not in shown and ",ms," not in shown
+
+
+def test_csv_has_one_row_for_each_cell() -> None:
+    rows = list(csv.DictReader(io.StringIO(tables.as_csv(summarise(both() + both("other"))))))
+    assert [row["model"] for row in rows] == ["net", "net", "other", "other"]
+    assert rows[0]["unit"] == "ms" and float(rows[0]["speedup"]) == pytest.approx(1.5)
+
+
+def test_markdown_cells_cannot_break_the_table() -> None:
+    group = the_group([a_record(model="a|b\nc", round_number=r) for r in range(3)])
+    lines = [line for line in tables.markdown([group]).splitlines() if line.startswith("|")]
+    assert len(lines) == 3
+    assert {line.replace("\\|", "").count("|") for line in lines} == {11}
+
+
+def test_the_terminal_table_fits_eighty_columns() -> None:
+    lines = on_terminal(
+        the_group(both("lraspp_mobilenet_v3_large", ours=1_234_567, theirs=2_345_678))
+    ).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert not any("…" in line for line in lines)
+
+
+def test_a_chart_is_written_as_picture_and_as_drawing(tmp_path: Path) -> None:
+    group = the_group(both() + both("other", ours=1e6, theirs=0.9e6))
+    png, svg = save_chart(group, tmp_path / "chart")
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert svg.read_text().lstrip().startswith("<?xml")
+    words = words_of(group)
+    assert "6 launches each" in words and "Latency, ms" in words
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(0, "0"), (0.0123, "0.0123"), (1.234, "1.23"), (12.34, "12.3"), (123.4, "123"), (1234.5, "1234")],
+)
+def test_figures_have_three_digits(value: float, written: str) -> None:
+    assert figures.number(value) == written
