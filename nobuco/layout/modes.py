@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import permutations
 from typing import Any
 
 from nobuco.layout.order import (
@@ -90,6 +91,9 @@ def _by_output_layout(call: Call, output_layout: Callable[..., Any]) -> Modes:
     args, kwargs = map_values((call.args, call.kwargs), lambda value: value.tensor)
     rank = max((value.rank for value in inputs if not value.constant), default=0)
 
+    def produce(layout: Layout) -> Any:
+        return output_layout(layout, *args, **kwargs)
+
     def modes(candidates: Sequence[Sequence[Layout]]) -> list[Mode]:
         reaching = (
             layout
@@ -98,8 +102,8 @@ def _by_output_layout(call: Call, output_layout: Callable[..., Any]) -> Modes:
             for layout in each
         )
         result = []
-        for layout in candidates_for(rank, reaching):
-            produced = output_layout(layout, *args, **kwargs)
+        for layout in candidates_for(rank, (*_leading_to_channel_last(produce, rank, outputs), *reaching)):
+            produced = produce(layout)
             if produced is None:
                 continue
             each = produced if isinstance(produced, list) else [produced] * len(outputs)
@@ -110,6 +114,16 @@ def _by_output_layout(call: Call, output_layout: Callable[..., Any]) -> Modes:
         return result
 
     return modes
+
+
+def _leading_to_channel_last(produce: Callable[[Layout], Any], rank: int, outputs: list[Value]) -> list[Layout]:
+    """The input layouts from which a permute or reshape ends in TensorFlow's order.
+
+    They are tried out one by one (720 at most): what a chain of such ops needs at its start is seen at its end."""
+    wanted = [channel_last(value.rank) for value in outputs]
+    if not 2 < rank <= 6 or produce(channel_last(rank)) in (wanted[0], wanted):
+        return []
+    return [each for each in permutations(range(rank)) if produce(each) in (wanted[0], wanted)]
 
 
 def demanded(order: ChannelOrder | None, rank: int) -> list[Layout]:

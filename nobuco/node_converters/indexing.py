@@ -21,7 +21,7 @@ Index = tuple[Any, ...]
 def _is_array(item: Any) -> bool:
     """An index that picks by a list of places: it gathers, where a slice or a number takes a block."""
     if isinstance(item, Tensor) or tf.is_tensor(item):
-        return len(item.shape) > 0 or item.dtype in (torch.bool, tf.bool)
+        return len(item.shape) > 0 or item.dtype == (torch.bool if isinstance(item, Tensor) else tf.bool)
     return isinstance(item, list | np.ndarray | bool)
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from nobuco.layout.order import ChannelOrderingStrategy, Layout
+from nobuco.node_converters._arguments import uniform, uniform_layout
 from nobuco.trace.errors import NobucoError
 from nobuco.trace.sites import Site, name_of
 
@@ -81,11 +82,11 @@ def builtin(
                 raise ValueError(f"{name_of(op)} has a converter already: {_converters[op].location}")
         _add(
             Converter(
-                function,
+                uniform(function),
                 strategy,
                 ops,
                 any_layout=any_layout,
-                output_layout=output_layout,
+                output_layout=output_layout and uniform_layout(output_layout, function),
                 builtin=True,
                 location=_location(function),
             )
@@ -114,7 +115,8 @@ def _location(function: Callable[..., Any]) -> Site | None:
 
 
 def _unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
-    return function.func if isinstance(function, functools.partial) else inspect.unwrap(function)
+    function = inspect.unwrap(function)
+    return function.func if isinstance(function, functools.partial) else function
 
 
 def find_converter(op: Any) -> Converter | None:

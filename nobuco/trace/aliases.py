@@ -90,16 +90,12 @@ class Aliases:
             args, kwargs = map_values(
                 (taken.args, taken.kwargs), lambda value: base if value is known.base_value else value
             )
-            outputs = map_values(taken.output, lambda value: known.tensor if value is self._taken(known) else value.tensor)
-            known.value = self._emit(taken.op, args, kwargs, outputs).outputs[known.place]
+            again = self._emit(taken.op, args, kwargs, _view_again(taken.op, args, kwargs))
+            known.value = again.outputs[known.place]
+            known.value.tensor = known.tensor
             known.memory.values.append(known.value)
             known.version = known.memory.version
         return known.value
-
-    @staticmethod
-    def _taken(known: Known) -> Value:
-        assert known.taken is not None
-        return known.taken.outputs[known.place]
 
     def changed(self, known: Known, value: Value) -> None:
         """`known` has been changed in place and is `value` now: carry the change to the memory's owner."""
@@ -117,6 +113,13 @@ class Aliases:
             self.rename(base, write_back(self._emit, base, link))
             base.version = base.memory.version
             link = base
+
+
+def _view_again(op: Any, args: Any, kwargs: Any) -> Any:
+    """What the view op yields today; a property is called through its getter."""
+    args, kwargs = map_values((args, kwargs), lambda value: value.tensor)
+    with torch._C.DisableTorchFunction():
+        return op(*args, **kwargs) if callable(op) else op.__get__(*args)
 
 
 def _storage(tensor: torch.Tensor) -> int:

@@ -63,6 +63,8 @@ def name_of(op: Any) -> str:
         return f"F.{name}"
     if module in ("torch.functional", "torch") or owner is torch._C._VariableFunctions:
         return f"torch.{name}"
+    if module.startswith("nobuco."):
+        return f"nobuco.{name}"
     if module.startswith("torch._C._"):  # torch.fft, torch.linalg, torch.special are thin names over these
         family = module.removeprefix("torch._C._")
         return f"torch.{family}.{name.removeprefix(family + '_')}"

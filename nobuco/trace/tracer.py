@@ -220,9 +220,10 @@ class Tracer(TorchFunctionMode):
             return
         while self._stack[-1].op is not module:  # an exception was caught by the model further up
             self._stack.pop()
-        call = self._stack.pop()
+        call = self._stack[-1]
         call.kwargs = self.values(kwargs)
-        call.output = self.values(output)
+        call.output = self.values(output)  # a view that is out of date is taken again inside the module
+        self._stack.pop()
 
     # -- recording
 
