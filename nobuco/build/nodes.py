@@ -1,0 +1,220 @@
+"""One converted call: the converter is run, and its outcome becomes something that can be applied to tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from torch import nn
+from torch.utils import _pytree as pytree
+
+from nobuco.build.codec import Slot, Weight
+from nobuco.build.context import ConversionContext, converting
+from nobuco.build.dtypes import tf_dtype, to_numpy
+from nobuco.build.op_layer import CallSpec, TensorFlowOp
+from nobuco.build.results import LayerChain
+from nobuco.layout.order import Layout, identity, set_layout
+from nobuco.layout.planner import Mode
+from nobuco.node_converters.registry import Converter
+from nobuco.trace.errors import NobucoError
+from nobuco.trace.graph import Call, Kind, Value, map_values
+from nobuco.trace.sites import name_of
+
+
+class ConversionError(NobucoError):
+    """A node converter raised, or returned something that cannot stand in a Keras model."""
+
+
+@dataclass
+class Node:
+    """A call, how it is laid out, and what it became. `apply` takes its graph tensors and returns its outputs, flat."""
+
+    call: Call
+    converter: Converter
+    mode: Mode
+    apply: Callable[[Sequence[Any]], list[Any]]
+    layers: list[keras.layers.Layer]
+
+    @property
+    def graph_inputs(self) -> list[tuple[Value, Layout]]:
+        """The inputs that are not constants, each once, with the layout they are wanted in."""
+        return graph_inputs(self.call, self.mode)
+
+    def failure(self, message: str) -> ConversionError:
+        return ConversionError(f"the conversion of {self.call} (converter: {self.converter.location}) failed: {message}")
+
+
+def graph_inputs(call: Call, mode: Mode) -> list[tuple[Value, Layout]]:
+    pairs = zip(call.inputs, mode.inputs, strict=True)
+    return list({(id(v), layout): (v, layout) for v, layout in pairs if not v.constant}.values())
+
+
+class NodeFactory:
+    """Runs node converters. A module that is called again with the same kind of arguments keeps its layers."""
+
+    def __init__(self, dynamic: bool, constants_to_variables: bool) -> None:
+        self._dynamic = dynamic
+        self._constants_to_variables = constants_to_variables
+        self._reusable: dict[Any, Any] = {}
+        self._names: dict[str, int] = {}
+
+    def convert(self, call: Call, converter: Converter, mode: Mode) -> Node:
+        key = self._key(call, mode) if converter.reusable else None
+        node = self._reusable.get(key) if key is not None else None
+        if node is not None:
+            return Node(call, converter, mode, node.apply, node.layers)
+        node = self._converted(call, converter, mode)
+        if key is not None:
+            self._reusable[key] = node
+        return node
+
+    def _converted(self, call: Call, converter: Converter, mode: Mode) -> Node:
+        context = ConversionContext(
+            constants=frozenset(id(value.tensor) for value in call.inputs if value.constant),
+            nonnegative=frozenset(id(value.tensor) for value in call.inputs if _is_nonnegative(value)),
+            dynamic=self._dynamic,
+        )
+        args, kwargs = map_values((call.args, call.kwargs), lambda value: value.tensor)
+        if isinstance(call.op, nn.Module):
+            args = (call.op, *args)
+        with converting(context):
+            try:
+                result = converter.function(*args, **kwargs)
+            except NobucoError as error:
+                raise type(error)(f"{call}: {error}") from error
+            except Exception as error:
+                raise ConversionError(
+                    f"the converter of {call} ({converter.location}) raised {type(error).__name__}: {error}"
+                ) from error
+        if isinstance(result, LayerChain):
+            for layer in result.layers:
+                layer.name = self._name(call, "" if len(layer.weights) else _kind(layer))
+            return Node(call, converter, mode, lambda tensors: _flat(result(tensors)), list(result.layers))
+        if isinstance(result, keras.layers.Layer):
+            apply = _like_pytorch(call, mode, result)
+            return Node(call, converter, mode, apply, [result])
+        if not callable(result):
+            raise ConversionError(
+                f"the converter of {call} ({converter.location}) returned {type(result).__name__}; it must return a "
+                "function or a Keras layer that takes the call's arguments"
+            )
+        layer = self._function_layer(call, converter, mode, result)
+        return Node(call, converter, mode, lambda tensors: _flat(layer(_one_or_list(tensors))), [layer])
+
+    def _function_layer(self, call: Call, converter: Converter, mode: Mode, function: Any) -> TensorFlowOp:
+        inputs = graph_inputs(call, mode)
+        places = {(id(value), layout): Slot(index) for index, (value, layout) in enumerate(inputs)}
+        weights: list[tuple[str, np.ndarray, bool]] = []
+        weight_layouts: list[Layout] = []
+        layouts = iter(mode.inputs)
+        rank = max((value.rank for value in call.outputs), default=0)
+        align = rank if converter.any_layout else None
+
+        def place(value: Value) -> Any:
+            layout = next(layouts)
+            if not value.constant:
+                return places[id(value), layout]
+            array = np.asarray(to_numpy(value.tensor).transpose(layout), order="C")  # 0-d stays 0-d
+            if align is not None and 0 < value.rank < rank:
+                # a constant of lower rank is expanded here, where it costs nothing
+                target = mode.outputs[0]
+                array = array.reshape((1,) * (rank - value.rank) + array.shape).transpose(target)
+                layout = target
+            variable = self._constants_to_variables and value.tensor.is_floating_point() and value.rank > 0
+            if not variable and layout == identity(array.ndim):
+                return array
+            trainable = variable and value.tensor.requires_grad
+            weights.append((_weight_name(value, len(weights)), array, trainable))
+            weight_layouts.append(layout)
+            return Weight(len(weights) - 1)
+
+        args, kwargs = map_values((call.args, call.kwargs), place)
+        spec = CallSpec(
+            op=type(call.op).__name__ if isinstance(call.op, nn.Module) else name_of(call.op),
+            args=args,
+            kwargs=kwargs,
+            slots=[(value.shape, value.tensor.dtype) for value, _ in inputs],
+            input_layouts=[layout for _, layout in inputs],
+            output_layouts=list(mode.outputs),
+            outputs=None if self._dynamic else [_spec(value, layout) for value, layout in zip(call.outputs, mode.outputs, strict=True)],
+            weight_layouts=weight_layouts,
+            align_rank=align,
+            dynamic=self._dynamic,
+        )
+        return TensorFlowOp(function, spec, weights, name=self._name(call))
+
+    def _name(self, call: Call, suffix: str = "") -> str:
+        """The path of the PyTorch module, then the op; unique in the model."""
+        op = "" if call.kind is Kind.MODULE else call.name.rsplit(".", 1)[-1].strip("_")
+        name = ".".join(part for part in (call.module_path.replace("/", "."), op, suffix) if part) or call.name
+        count = self._names.get(name, 0)
+        self._names[name] = count + 1
+        return f"{name}_{count}" if count else name
+
+    @staticmethod
+    def _key(call: Call, mode: Mode) -> Any:
+        """Equal for calls that may share one converted layer; None where the arguments do not tell."""
+
+        def part(value: Value) -> Any:
+            return ("constant", id(value.tensor)) if value.constant else ("graph", value.shape, value.tensor.dtype)
+
+        if not isinstance(call.op, nn.Module) and not any(v.constant and v.path for v in call.inputs):
+            return None  # nothing to share
+        leaves, structure = pytree.tree_flatten(map_values((call.args, call.kwargs), lambda value: _Part(part(value))))
+        return (id(call.op) if isinstance(call.op, nn.Module) else name_of(call.op), str(structure), mode.inputs, repr(leaves))
+
+
+@dataclass(frozen=True)
+class _Part:
+    key: Any
+
+
+_NONNEGATIVE = {"relu", "relu_", "relu6", "sigmoid", "hardsigmoid", "softmax", "abs"}
+
+
+def _is_nonnegative(value: Value) -> bool:
+    return value.producer is not None and value.producer.name.rsplit(".", 1)[-1] in _NONNEGATIVE
+
+
+def _kind(layer: keras.layers.Layer) -> str:
+    return type(layer).__name__.lower()
+
+
+def _weight_name(value: Value, index: int) -> str:
+    return value.path.rsplit(".", 1)[-1] if value.path else f"constant_{index}"
+
+
+def _spec(value: Value, layout: Layout) -> tuple[tuple[int | None, ...], str]:
+    return tuple(value.shape[dim] for dim in layout), tf_dtype(value.tensor.dtype).name
+
+
+def _one_or_list(tensors: Sequence[Any]) -> Any:
+    return tensors[0] if len(tensors) == 1 else list(tensors)
+
+
+def _flat(result: Any) -> list[Any]:
+    return [leaf for leaf in pytree.tree_leaves(result) if leaf is not None]
+
+
+def _like_pytorch(call: Call, mode: Mode, layer: keras.layers.Layer) -> Callable[[Sequence[Any]], list[Any]]:
+    """A user's Keras layer is called with the arguments of the PyTorch call."""
+    inputs = graph_inputs(call, mode)
+    order = {(id(value), layout): index for index, (value, layout) in enumerate(inputs)}
+
+    def apply(tensors: Sequence[Any]) -> list[Any]:
+        layouts = iter(mode.inputs)
+
+        def fill(value: Value) -> Any:
+            layout = next(layouts)
+            if value.constant:
+                return tf.constant(to_numpy(value.tensor).transpose(layout))
+            return set_layout(tensors[order[id(value), layout]], layout)
+
+        args, kwargs = map_values((call.args, call.kwargs), fill)
+        return _flat(layer(*args, **kwargs))
+
+    return apply
