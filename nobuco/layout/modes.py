@@ -86,10 +86,10 @@ def _expansion_cost(value: Value, layout: Layout) -> float:
 
 
 def _by_output_layout(call: Call, output_layout: Callable[..., Any]) -> Modes:
-    """The call's first graph input leads; inputs of its rank share its layout, others are in PyTorch's order."""
+    """The call's first tensor leads; inputs of its rank share its layout, others are in PyTorch's order."""
     inputs, outputs = call.inputs, call.outputs
     args, kwargs = map_values((call.args, call.kwargs), lambda value: value.tensor)
-    rank = max((value.rank for value in inputs if not value.constant), default=0)
+    rank = inputs[0].rank if inputs else 0
 
     def produce(layout: Layout) -> Any:
         return output_layout(layout, *args, **kwargs)
@@ -107,9 +107,7 @@ def _by_output_layout(call: Call, output_layout: Callable[..., Any]) -> Modes:
             if produced is None:
                 continue
             each = produced if isinstance(produced, list) else [produced] * len(outputs)
-            fixed = tuple(
-                layout if value.rank == rank and not value.constant else identity(value.rank) for value in inputs
-            )
+            fixed = tuple(layout if value.rank == rank else identity(value.rank) for value in inputs)
             result.append(Mode(fixed, tuple(each)))
         return result
 
