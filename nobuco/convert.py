@@ -23,6 +23,7 @@ from nobuco.node_converters.registry import Converter, find_converter
 from nobuco.show.console import print_tree
 from nobuco.show.progress import Progress
 from nobuco.trace.choose import Choice, choose
+from nobuco.trace.errors import NobucoError
 from nobuco.trace.graph import Call, Trace
 from nobuco.trace.tracer import run_untraced, trace
 from nobuco.validate.calls import validate_call
@@ -162,18 +163,25 @@ def _build(
         for value, spec in zip(traced.inputs, specs, strict=True)
     ]
     nodes = []
+    made: set[int] = set()  # ids of what the nodes apply, which `nodes` keeps alive
     converted = progress.step("Converting", len(choice.nodes))
     for call, mode in zip(choice.nodes, modes, strict=True):
         converted()
-        node = factory.convert(call, _converter(call), mode)
-        before = len(builder.transpositions)
         found = report.calls[id(call)]
+        try:
+            node = factory.convert(call, _converter(call), mode)
+        except NobucoError as error:
+            found.status, found.message = Status.FAILED, str(error)
+            raise
+        before = len(builder.transpositions)
         if full_validation:
             found = report.calls[id(call)] = validate_call(node, report.tolerance)
             if found.status is Status.FAILED:
                 raise node.failure(found.message)
         builder.add(node, node.apply)
         found.converter = node.converter
+        found.reused = id(node.apply) in made
+        made.add(id(node.apply))
         found.transposed_inputs = sum(each.moves for each in builder.transpositions[before:])
         nodes.append(node)
     outputs = [builder.tensor(value, layout) for value, layout in zip(traced.outputs, output_layouts, strict=True)]

@@ -26,13 +26,14 @@ class Site:
         return f'File "{self.file}", line {self.line}'
 
 
-def invocation_site() -> Site | None:
-    """The innermost frame that is neither ours nor PyTorch's plumbing."""
+def invocation_site(op: Any = None) -> Site | None:
+    """The innermost frame that is neither ours nor PyTorch's plumbing, nor `op` itself, on its way to the mode."""
     frame = sys._getframe(1)
+    own = getattr(op, "__code__", None)
     while frame is not None:
         file = frame.f_code.co_filename
         # "<...>" names code with no file (an exec'd string still counts when it is the user's)
-        if not file.startswith(_CARRIERS) and not file.startswith("<frozen"):
+        if frame.f_code is not own and not file.startswith(_CARRIERS) and not file.startswith("<frozen"):
             return Site(file, frame.f_lineno, frame.f_code.co_name)
         frame = frame.f_back
     return None

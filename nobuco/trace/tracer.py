@@ -229,7 +229,7 @@ class Tracer(TorchFunctionMode):
 
     def _record(self, kind: Kind, op: Any, args: Any, kwargs: Any, path: str | None = None) -> Call:
         parent = self._stack[-1]
-        call = Call(op, kind, args, kwargs, invocation_site(), parent.module_path if path is None else path, parent)
+        call = Call(op, kind, args, kwargs, invocation_site(op), parent.module_path if path is None else path, parent)
         parent.children.append(call)
         return call
 

@@ -10,7 +10,7 @@ from nobuco.trace.choose import Choice
 from nobuco.trace.errors import NobucoError
 from nobuco.trace.graph import Call, Kind, Trace
 from nobuco.validate.report import BakedValueWarning, CallReport, DiscrepancyWarning, Report, Status
-from nobuco.validate.stub import stub_for
+from nobuco.validate.stub import stubs_for
 
 
 class MissingConverterError(NobucoError):
@@ -26,7 +26,7 @@ class MissingConverterError(NobucoError):
             lines.append(f"\n  {name}, called {len(group)} time(s)")
             lines += [f"    {call.invoked}" + (f", in {call.module_path}" if call.module_path else "") for call in group[:5]]
         lines.append("\nPaste and fill in, or register a converter for a module around them:\n")
-        lines += [stub_for(group[0]) for group in by_op.values()]
+        lines.append(stubs_for([group[0] for group in by_op.values()]))
         super().__init__("\n".join(lines))
 
 
