@@ -163,7 +163,6 @@ def _build(
         for value, spec in zip(traced.inputs, specs, strict=True)
     ]
     nodes = []
-    made: set[int] = set()  # ids of what the nodes apply, which `nodes` keeps alive
     converted = progress.step("Converting", len(choice.nodes))
     for call, mode in zip(choice.nodes, modes, strict=True):
         converted()
@@ -180,8 +179,7 @@ def _build(
                 raise node.failure(found.message)
         builder.add(node, node.apply)
         found.converter = node.converter
-        found.reused = id(node.apply) in made
-        made.add(id(node.apply))
+        found.reused = node.reused
         found.transposed_inputs = sum(each.moves for each in builder.transpositions[before:])
         nodes.append(node)
     outputs = [builder.tensor(value, layout) for value, layout in zip(traced.outputs, output_layouts, strict=True)]

@@ -38,6 +38,7 @@ class Node:
     mode: Mode
     apply: Callable[[Sequence[Any]], list[Any]]
     layers: list[keras.layers.Layer]
+    reused: bool = False  # another call made its layers
 
     @property
     def graph_inputs(self) -> list[tuple[Value, Layout]]:
@@ -66,7 +67,7 @@ class NodeFactory:
         key = self._key(call, mode) if converter.reusable else None
         node = self._reusable.get(key) if key is not None else None
         if node is not None:
-            return Node(call, converter, mode, node.apply, node.layers)
+            return Node(call, converter, mode, node.apply, node.layers, reused=True)
         node = self._converted(call, converter, mode)
         if key is not None:
             self._reusable[key] = node
