@@ -81,8 +81,18 @@ class Call:
         for child in self.children:
             yield from child.walk()
 
+    @property
+    def user_line(self) -> Site | None:
+        """The line of the program that led to this call: the one that called the module, when it is PyTorch's own."""
+        call: Call | None = self
+        while call is not None:
+            if call.invoked is not None and not call.invoked.in_torch:
+                return call.invoked
+            call = call.parent
+        return self.invoked
+
     def __str__(self) -> str:
-        where = f" at {self.invoked}" if self.invoked else ""
+        where = f" at {self.user_line}" if self.user_line else ""
         return f"{self.name}{where}"
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+
+_TORCH = str(Path(torch.__file__).parent) + os.sep
 
 # Frames of these packages carry a call on to us; the line a reader wants lies above them.
 _CARRIERS = tuple(
@@ -21,6 +24,10 @@ class Site:
     file: str
     line: int
     function: str = ""
+
+    @property
+    def in_torch(self) -> bool:
+        return self.file.startswith(_TORCH)
 
     def __str__(self) -> str:
         return f'File "{self.file}", line {self.line}'

@@ -24,7 +24,7 @@ class MissingConverterError(NobucoError):
         lines = [f"no converter for {len(by_op)} PyTorch function(s):"]
         for name, group in by_op.items():
             lines.append(f"\n  {name}, called {len(group)} time(s)")
-            lines += [f"    {call.invoked}" + (f", in {call.module_path}" if call.module_path else "") for call in group[:5]]
+            lines += [f"    {call.user_line}" + (f", in {call.module_path}" if call.module_path else "") for call in group[:5]]
         lines.append("\nPaste and fill in, or register a converter for a module around them:\n")
         lines.append(stubs_for([group[0] for group in by_op.values()]))
         super().__init__("\n".join(lines))
@@ -83,7 +83,7 @@ def warn_of(report: Report, trace: Trace, choice: Choice, strict: bool) -> None:
 
 def _baked(call: Call) -> str:
     return (
-        f"{call.invoked}: Python reads a value that depends on the model's inputs ({call.name} gave {call.read!r}); "
+        f"{call.user_line}: Python reads a value that depends on the model's inputs ({call.name} gave {call.read!r}); "
         "the converted model always does what the traced run did. Give a converter to the module around it."
     )
 
