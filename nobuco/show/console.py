@@ -1,47 +1,173 @@
-"""The call tree on the console."""
+"""The call tree on the console.
+
+On a terminal the whole tree, in colour, with links to where each call was [I]nvoked, [D]efined and [C]onverted. Where
+stderr is a file or a pipe nobody can fold or click: a long tree is cut down to the calls that went wrong and what
+they stand in, with the source line written out."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.console import Console
+from rich.style import Style
 from rich.text import Text
 from rich.tree import Tree
 
-from nobuco.trace.graph import Call
-from nobuco.validate.report import Report, Status
+from nobuco.show.links import exists, short, terminal_link
+from nobuco.show.progress import current_console
+from nobuco.show.rows import LOOKS, PROBLEMS, Look, Row, counts, figure, rows_of, shape_of, shortened
+from nobuco.trace.graph import Kind
+from nobuco.trace.sites import Site
+from nobuco.validate.report import Check, Report, Status
 
-_STYLES = {
-    Status.RIGHT: "green",
-    Status.INEXACT: "yellow",
-    Status.FAILED: "bold red",
-    Status.MISSING: "bold white on red",
-    Status.UNUSED: "bright_black",
-    Status.FOLDED: "bright_black",
-    Status.CONTAINER: "default",
-    Status.READ: "magenta",
-    Status.UNCHECKED: "default",
-}
+PLAIN_LINES = 60  # a tree longer than this is cut down where there is no terminal
+_WIDE = 1000
+_MARK_STYLE = "cyan"
+_QUIET = "bright_black"
 
 
-def print_tree(report: Report) -> None:
-    console = Console(stderr=True)
-    tree = Tree(_line(report.root, report))
-    _grow(tree, report.root, report)
-    console.print(tree)
-    console.print(str(report))
+def print_tree(report: Report, console: Console | None = None) -> None:
+    """Prints the tree and what was found, to stderr unless a console is given."""
+    console = console or current_console() or Console(stderr=True)
+    root = rows_of(report)
+    if console.is_terminal:
+        console.print(tree_of(root, console), highlight=False)
+    else:
+        _print_plain(root, console)
+    for line in summary(report, root):
+        console.print(line, highlight=False, soft_wrap=not console.is_terminal)
 
 
-def _grow(tree: Tree, call: Call, report: Report) -> None:
-    found = report.of(call)
-    if found is not None and found.status is not Status.CONTAINER:
+def tree_of(root: Row, console: Console, keep: set[int] | None = None) -> Tree:
+    """`keep`: ids of the rows to show; the rest is left out, and its number told."""
+    plain = not (console.encoding or "").lower().startswith("utf")
+    tree = Tree(_line(root, console, plain), guide_style=_QUIET)
+    pending = [(tree, root)]
+    while pending:
+        branch, row = pending.pop()
+        left_out = 0
+        for child in _shown(row):
+            if keep is None or id(child) in keep:
+                pending.append((branch.add(_line(child, console, plain)), child))
+            else:
+                left_out += sum(1 for _ in _visible(child))
+        if left_out:
+            branch.add(Text(f"({left_out} more)", style=_QUIET))
+    return tree
+
+
+def summary(report: Report, root: Row) -> list[Text]:
+    found = ", ".join(f"{count} {LOOKS[status].word}" for status, count in counts(root).items())
+    at_outputs = report.transposes - sum(row.found.transposed_inputs for row in root.walk())
+    transposes = f"{report.transposes} transpose" + ("" if report.transposes == 1 else "s")
+    if at_outputs > 0:
+        transposes += f" ({at_outputs} at the outputs)"
+    lines = [Text(f"{found or 'no calls'}; {transposes}")]
+    lines += [_check_line(check, report) for check in report.checks]
+    worst = report.worst_call
+    if worst is not None and worst.error and worst.error > report.tolerance:
+        lines.append(Text(f"the largest error of a single call, {figure(worst.error)}, is born in {worst.call}"))
+    return lines
+
+
+def check_said(check: Check, report: Report) -> str:
+    if check.error is None:
+        return check.message or check.skipped
+    said = f"relative error {figure(check.error)}, tolerance {report.tolerance:g}"
+    if check.rounding is not None:
+        said += f"; PyTorch's own rounding in float32 is {figure(check.rounding)}"
+    return said
+
+
+def _check_line(check: Check, report: Report) -> Text:
+    style = _QUIET if check.skipped else "bold red" if check.message or report.is_off(check) else "green"
+    return Text(f"whole model, {check.inputs}: {check_said(check, report)}", style=style)
+
+
+def _print_plain(root: Row, console: Console) -> None:
+    rows = list(_visible(root))
+    if len(rows) <= PLAIN_LINES:
+        _print_lines(tree_of(root, console), console)
         return
-    for child in call.children:
-        _grow(tree.add(_line(child, report)), child, report)
+    keep: set[int] = set()
+    above: dict[int, Row] = {id(child): row for row in rows for child in row.children}
+    for row in rows:
+        if row.status in PROBLEMS and len(keep) < PLAIN_LINES:
+            step: Row | None = row
+            while step is not None:
+                keep.add(id(step))
+                step = above.get(id(step))
+    if keep:
+        _print_lines(tree_of(root, console, keep), console)
 
 
-def _line(call: Call, report: Report) -> Text:
-    found = report.of(call)
-    status = found.status if found else Status.CONTAINER
-    text = Text(call.name, style=_STYLES[status])
-    if found and found.error is not None:
-        text.append(f"  {found.error:.1e}", style="bright_black")
+def _print_lines(tree: Tree, console: Console) -> None:
+    """Whole lines, however long: whoever reads a file wraps them as they like."""
+    for line in console.render_lines(tree, console.options.update(width=_WIDE), pad=False):
+        console.print(Text("".join(part.text for part in line).rstrip()), highlight=False, soft_wrap=True)
+
+
+def _shown(row: Row) -> Iterable[Row]:
+    """What lies inside a call that is converted as a whole is folded away."""
+    return (child for child in row.children if not child.covered)
+
+
+def _visible(row: Row) -> Iterable[Row]:
+    yield row
+    for child in _shown(row):
+        yield from _visible(child)
+
+
+def _line(row: Row, console: Console, plain: bool) -> Text:
+    look = LOOKS[row.status]
+    text = Text(no_wrap=not console.is_terminal, overflow="fold")
+    symbol = look.ascii if plain else look.symbol
+    if symbol:
+        text.append(f"{symbol} ", style=look.style)
+    text.append(row.name, style=f"{look.style} bold" if row.status is Status.CONTAINER else look.style)
+    if row.path:
+        text.append(f" ({row.path})", style=_QUIET)
+    text.append("  ")
+    _append_shapes(text, row, look, "->" if plain else "→")
+    if row.found.error is not None and row.status is Status.INEXACT:
+        text.append(f"  error {figure(row.found.error)}", style=look.style)
+    elif row.found.error is not None:
+        text.append(f"  {figure(row.found.error)}", style=_QUIET)
+    for word in row.marks.values():
+        text.append(f"  {word}", style=_MARK_STYLE)
+    if console.is_terminal:
+        _append_links(text, row)
+    elif row.status in PROBLEMS and row.call.user_line is not None:
+        text.append(f"  at {short(row.call.user_line)}")
+    if row.found.message and row.status in PROBLEMS:
+        text.append(f"\n  {shortened(row.found.message, 300)}", style=look.style)
     return text
+
+
+def _append_shapes(text: Text, row: Row, look: Look, arrow: str) -> None:
+    for index, value in enumerate(row.call.inputs):
+        if index:
+            text.append(", ", style=_QUIET)
+        if value.constant:
+            # a weight, a table: it is laid out when converting, and costs nothing
+            text.append(f"{value.path} " if value.path else "constant ", style="dim italic")
+            text.append(shape_of(value), style="dim")
+        else:
+            text.append(shape_of(value), style=look.style if row.status is Status.UNUSED else "")
+    if row.result:
+        text.append(f" {arrow} ", style=_QUIET)
+        named = row.call.kind is Kind.READ or row.status in (Status.UNUSED, Status.FOLDED)
+        text.append(row.result, style=look.style if named else "")
+
+
+def _append_links(text: Text, row: Row) -> None:
+    text.append(" ")
+    for letter, site in (("I", row.invoked), ("D", row.defined), ("C", row.converted)):
+        text.append(" ")
+        text.append_text(_link(letter, site))
+
+
+def _link(letter: str, site: Site | None) -> Text:
+    if site is None or not exists(site):
+        return Text(f" {letter} ", style="dim")
+    return Text(f"[{letter}]", style=Style(color="blue", link=terminal_link(site)))

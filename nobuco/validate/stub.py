@@ -15,7 +15,12 @@ from torch.overrides import get_testing_overrides
 from nobuco.trace.graph import Call
 from nobuco.trace.sites import name_of
 
-_IMPORTS = ("import nobuco", "import tensorflow as tf", "import torch", "from nobuco import ChannelOrderingStrategy")
+_IMPORTS = (
+    "import nobuco",
+    "import tensorflow as tf",
+    "import torch",
+    "from nobuco import ChannelOrderingStrategy",
+)
 
 
 def stub_for(call: Call) -> str:
@@ -32,7 +37,9 @@ def stubs_for(calls: Sequence[Call]) -> str:
         imports += [each for each in needed if each not in imports]
         bodies.append(_body(call, target, _function_name(call, taken)))
     plain = sorted(each for each in imports if each.startswith("import "))
-    return "\n".join([*plain, *(each for each in imports if each not in plain)]) + "\n\n\n" + "\n\n".join(bodies)
+    return (
+        "\n".join([*plain, *(each for each in imports if each not in plain)]) + "\n\n\n" + "\n\n".join(bodies)
+    )
 
 
 def spelling(op: Any) -> tuple[str, list[str]]:
@@ -70,7 +77,7 @@ def _function_name(call: Call, taken: set[str]) -> str:
 
 def _body(call: Call, target: str, function: str) -> str:
     parameters = parameters_of(call)
-    where = f"# called at {call.invoked.file}, line {call.invoked.line}\n" if call.invoked else ""
+    where = f"# called at {call.user_line.file}, line {call.user_line.line}\n" if call.user_line else ""
     shapes = ", ".join(str(value.shape) for value in call.inputs)
     results = ", ".join(str(value.shape) for value in call.outputs)
     return (
@@ -94,7 +101,9 @@ def parameters_of(call: Call) -> str:
             signature.bind(*call.args, **call.kwargs)
         except (TypeError, ValueError):  # no signature, or one that does not fit this call
             continue
-        plain = [p.replace(annotation=p.empty, default=_default(p.default)) for p in signature.parameters.values()]
+        plain = [
+            p.replace(annotation=p.empty, default=_default(p.default)) for p in signature.parameters.values()
+        ]
         return str(signature.replace(parameters=plain, return_annotation=signature.empty))[1:-1]
     first = "self" if name_of(call.op).startswith("Tensor.") else "input"
     names = [first, *(f"arg{index}" for index in range(1, len(call.args)))][: len(call.args)]
