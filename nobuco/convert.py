@@ -179,7 +179,7 @@ def _build(
                 raise node.failure(found.message)
         builder.add(node, node.apply)
         found.converter = node.converter
-        found.reused = node.reused
+        found.reused, found.mode = node.reused, mode
         found.transposed_inputs = sum(each.moves for each in builder.transpositions[before:])
         nodes.append(node)
     outputs = [builder.tensor(value, layout) for value, layout in zip(traced.outputs, output_layouts, strict=True)]

@@ -12,6 +12,7 @@ from nobuco.trace.graph import Call
 
 if TYPE_CHECKING:
     from nobuco.build.model import Transposition
+    from nobuco.layout.planner import Mode
     from nobuco.node_converters.registry import Converter
 
 
@@ -42,6 +43,7 @@ class CallReport:
     error: float | None = None  # max|diff| / max|ref|, the call alone on PyTorch's own inputs
     message: str = ""
     converter: Converter | None = None
+    mode: Mode | None = None  # the layouts of its inputs and outputs
     transposed_inputs: int = 0
     reused: bool = False
 
