@@ -69,7 +69,8 @@ class LaunchResult:
     init_us: float
     first_us: float
     times_us: list[float]
-    """One figure a run. On an emulated device a microsecond is a thousand instructions; ``unit`` says so."""
+    """One figure a run. On an emulated device a microsecond is a thousand instructions (``unit`` says so),
+    and a figure of a small model is the mean of several runs."""
     unit: Unit
     peak_rss_kb: int
     ops: list[OpProfile] = field(repr=False)

@@ -23,7 +23,7 @@ from devices.protocol import DeviceInfo, DeviceState, RunResult
 _HOME = "/data/local/tmp/nobuco"
 _SHORT = 30.0  # seconds for commands that only look
 _HASHING = 300.0
-_ATTEMPTS = 3
+_ATTEMPTS = 5  # with the pauses below five seconds, enough for an adbd that is started again
 _PAUSE_SECONDS = 0.5
 # Printed before each file's content; no file that is read here has such a line.
 _FILE_MARK = "=== nobuco file "
@@ -92,6 +92,9 @@ class AdbDevice:
         return int(sizes[0]) * 1024 if sizes else 0
 
     def close(self) -> None:
+        self._drop_link()
+
+    def _drop_link(self) -> None:
         if self._link is not None:
             self._link.close()
             self._link = None
@@ -105,13 +108,17 @@ class AdbDevice:
                     self._link = self._connect()
                 return action(self._link)
             except ConnectionLost as error:
-                self.close()
+                self._drop_link()
                 if isinstance(error, CommandInterrupted):
-                    raise CommandInterrupted(f"{self.name}: {error}") from error
+                    raise CommandInterrupted(self._named(error)) from error
                 if attempt == _ATTEMPTS:
-                    raise ConnectionLost(f"{self.name}: {error} ({_ATTEMPTS} attempts)") from error
+                    raise ConnectionLost(f"{self._named(error)} ({_ATTEMPTS} attempts)") from error
                 time.sleep(_PAUSE_SECONDS * attempt)
         raise AssertionError("the loop above returns or raises")
+
+    def _named(self, error: DeviceError) -> str:
+        text = str(error)
+        return text if text.startswith(self.name) else f"{self.name}: {text}"
 
     def _shell(self, script: str, timeout: float) -> RunResult:
         """Run a script that may be run twice."""

@@ -222,6 +222,9 @@ class DirectStream:
             self.incoming.clear()
             return data
 
+    def has_input(self) -> bool:
+        return bool(self.incoming)
+
     def close(self) -> None:
         link = self._link
         with link._lock:

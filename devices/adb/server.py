@@ -4,6 +4,7 @@ through it."""
 from __future__ import annotations
 
 import os
+import select
 import socket
 from dataclasses import dataclass
 
@@ -94,6 +95,9 @@ class ServerStream:
             raise
         except OSError as error:
             raise ConnectionLost(f"the connection to {self._name} broke: {error.strerror}") from error
+
+    def has_input(self) -> bool:
+        return bool(select.select([self._connection], [], [], 0)[0])
 
     def close(self) -> None:
         self._connection.close()

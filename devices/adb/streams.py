@@ -25,6 +25,10 @@ class Stream(Protocol):
         time."""
         ...
 
+    def has_input(self) -> bool:
+        """Whether something has come that was not received yet."""
+        ...
+
     def close(self) -> None: ...
 
 

@@ -26,6 +26,8 @@ def send_file(link: Link, local: Path, remote: str, mode: int) -> None:
         with local.open("rb") as file:
             while chunk := file.read(_CHUNK):
                 stream.send(_ENTRY.pack(b"DATA", len(chunk)) + chunk, _STALL_SECONDS)
+                if stream.has_input():
+                    break  # before the end the device has nothing good to say
         stream.send(_ENTRY.pack(b"DONE", int(local.stat().st_mtime) & 0xFFFFFFFF), _STALL_SECONDS)
         _expect_okay(Reader(stream), remote)
     except TimeoutError as error:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,9 +22,16 @@ from devices.errors import DeviceError
 _ADB_PORT_INSIDE = 5555
 _MEMORY_MB = 3072
 _BOOT_SECONDS = 120.0
-# Starts QEMU and ends it when standard input closes. Only the process that started the machine holds the
+# Runs QEMU and ends it when standard input closes. Only the process that started the machine holds the
 # other end of that pipe, so the machine goes with it even when it is killed and can clean nothing up.
-_WATCHDOG = 'qemu=$1; shift; "$qemu" "$@" </dev/null & child=$!; read -r line; kill -9 "$child" 2>/dev/null'
+_WATCHDOG = """
+qemu=$1; shift
+exec 3<&0
+"$qemu" "$@" </dev/null 3<&- & machine=$!
+(read -r _ <&3; kill -9 $machine) 2>/dev/null & reader=$!
+wait $machine
+kill -9 $reader 2>/dev/null
+"""
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ def qemu_path(spec: MachineSpec) -> str:
     return path
 
 
-def _arguments(spec: MachineSpec, image: Image, port: int) -> list[str]:
+def _arguments(spec: MachineSpec, image: Image, port: int, pid_file: Path) -> list[str]:
     forward = f"hostfwd=tcp:127.0.0.1:{port}-:{_ADB_PORT_INSIDE}"
     return [
         *("-M", spec.kind.machine, "-cpu", spec.cpu, "-m", str(_MEMORY_MB)),
@@ -57,8 +65,20 @@ def _arguments(spec: MachineSpec, image: Image, port: int) -> list[str]:
         # instructions. That needs a single core.
         *("-smp", "1", "-icount", "shift=0,sleep=off", "-accel", "tcg"),
         *("-kernel", str(image.kernel), "-initrd", str(image.initramfs)),
-        *("-append", f"console={spec.kind.console} quiet panic=-1"),
-        *("-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot", "-nodefaults"),
+        # Without randomized addresses a program takes the same path each time, to the instruction.
+        *("-append", f"console={spec.kind.console} quiet panic=-1 nokaslr norandmaps"),
+        *(
+            "-pidfile",
+            str(pid_file),
+            "-display",
+            "none",
+            "-serial",
+            "stdio",
+            "-monitor",
+            "none",
+            "-no-reboot",
+            "-nodefaults",
+        ),
         # restrict=on: the guest reaches nothing but what is forwarded to it.
         *("-netdev", f"user,id=net,restrict=on,{forward}", "-device", "virtio-net-pci,netdev=net,romfile="),
     ]
@@ -71,10 +91,12 @@ class OwnMachine:
         qemu, image = qemu_path(spec), build_image(spec.kind)
         self.image = image
         self.log = _log_path(spec, str(os.getpid()))
+        self._pid_file = self.log.with_suffix(".pid")
         self.port = _free_port()
+        arguments = _arguments(spec, image, self.port, self._pid_file)
         with self.log.open("wb") as log:
             self._watchdog = subprocess.Popen(
-                ["sh", "-c", _WATCHDOG, "nobuco-machine", qemu, *_arguments(spec, image, self.port)],
+                ["sh", "-c", _WATCHDOG, "nobuco-machine", qemu, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -90,6 +112,11 @@ class OwnMachine:
         """Whether the emulator still runs."""
         return self._watchdog.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """The emulator's process number."""
+        return int(self._pid_file.read_text(encoding="ascii"))
+
     def last_words(self) -> str:
         """What the emulator or the kernel in it said last."""
         return _last_words(self.log)
@@ -100,6 +127,7 @@ class OwnMachine:
             self._watchdog.stdin.close()
         self._watchdog.wait()
         self.log.unlink(missing_ok=True)
+        self._pid_file.unlink(missing_ok=True)
 
 
 def start_detached(spec: MachineSpec) -> Running:
@@ -118,7 +146,7 @@ def start_detached(spec: MachineSpec) -> Running:
         )
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [qemu, *_arguments(spec, image, port)],
+                [qemu, *_arguments(spec, image, port, log.with_suffix(".pid"))],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -154,6 +182,8 @@ def stop_detached(spec: MachineSpec) -> bool:
     if running is None:
         return False
     os.kill(running.pid, signal.SIGKILL)
+    with suppress(ChildProcessError):
+        os.waitpid(running.pid, 0)  # when it is this very process that started it
     while _start_time(running.pid) == running.process_started:
         time.sleep(0.02)
     return True

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_models
+from launch_helpers import interpreter_outputs, quick, write_inputs
 from processes import wait_for_end
 
 import devices
@@ -33,30 +34,6 @@ CASES: dict[Callable[[Path], Path], list[np.ndarray]] = {
 @pytest.fixture(scope="module")
 def host() -> devices.Device:
     return devices.open_device("host")
-
-
-def quick(model: Path, **changes: object) -> devices.LaunchRequest:
-    settings = {"warmup_seconds": 0.0, "num_runs": 3, "min_seconds": 0.0, "timeout": 60.0, **changes}
-    return devices.LaunchRequest(model, **settings)  # pyright: ignore[reportArgumentType]
-
-
-def write_inputs(folder: Path, values: list[np.ndarray]) -> tuple[Path, ...]:
-    paths = []
-    for index, value in enumerate(values):
-        paths.append(folder / f"input{index}.bin")
-        paths[-1].write_bytes(value.tobytes())
-    return tuple(paths)
-
-
-def interpreter_outputs(model: Path, values: list[np.ndarray]) -> list[np.ndarray]:
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(str(model))
-    interpreter.allocate_tensors()
-    for detail, value in zip(interpreter.get_input_details(), values, strict=True):
-        interpreter.set_tensor(detail["index"], value)
-    interpreter.invoke()
-    return [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
 
 
 @pytest.mark.parametrize("delegate", ["xnnpack", "cpu", "cpu-reference"])

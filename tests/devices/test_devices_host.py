@@ -18,13 +18,6 @@ from devices.locks import device_lock
 
 
 @pytest.fixture
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "cache"
-    monkeypatch.setenv(CACHE_VARIABLE, str(folder))
-    return folder
-
-
-@pytest.fixture
 def host(own_cache: Path) -> devices.Device:
     return devices.open_device("host")
 

@@ -16,6 +16,7 @@ typedef struct {
   int input_count;
   int threads, warmup_runs, runs;
   double warmup_seconds, min_seconds, max_seconds;
+  double batch_seconds; /* runs are timed together until this has passed; 0: each by itself */
   bool profile;
 } Arguments;
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from devices.errors import CommandInterrupted
 from devices.launching import LaunchRequest, LaunchResult, OpProfile, failed_launch, scratch_name, unit_of
 from devices.protocol import Device, RunResult
 from devices.runners.embedded.build import build_runner, runner_hash
@@ -18,6 +19,10 @@ from devices.runners.embedded.litert import litert_library, litert_version, plug
 
 DELEGATES = ("xnnpack", "xnnpack-fp16", "cpu", "cpu-reference", "gpu-webgpu")
 _WITHOUT_DELEGATE = {"cpu", "cpu-reference"}
+# The kernel of an emulated machine takes a few thousand instructions for itself every four million. A small
+# model's runs are timed together over this many seconds (of a thousand million instructions), so that all
+# bear the same share.
+_EMULATED_BATCH_SECONDS = 0.04
 _DATA_DEPENDENT = "Failed to set custom allocation for output"
 
 
@@ -68,11 +73,17 @@ def _run(device: Device, request: LaunchRequest, remote_outputs: str) -> RunResu
         f"--runs={request.num_runs}",
         f"--min-seconds={request.min_seconds}",
         f"--max-seconds={request.max_seconds}",
+        f"--batch-seconds={_EMULATED_BATCH_SECONDS if device.emulated else 0}",
         f"--profile={'yes' if request.profile else 'no'}",
         f"--outputs={remote_outputs}",
         *(f"--input={device.push(path)}" for path in request.inputs),
     ]
-    return device.run(argv, timeout=request.timeout)
+    try:
+        return device.run(argv, timeout=request.timeout)
+    except CommandInterrupted:
+        # Nothing of a launch outlives it, so it may simply be done again; a second break is the device's
+        # fault.
+        return device.run(argv, timeout=request.timeout)
 
 
 def _read_report(done: RunResult, log: str, request: LaunchRequest) -> tuple[dict[str, Any], str | None]:

@@ -81,12 +81,6 @@ static long peak_memory_kb(void) {
   return kb;
 }
 
-static double timed_run(Session *session) {
-  double start = now_us();
-  run_once(session);
-  return now_us() - start;
-}
-
 typedef struct {
   double *values;
   size_t count, capacity;
@@ -101,15 +95,26 @@ static void add_time(Times *times, double value) {
   times->values[times->count++] = value;
 }
 
-/* At least `runs` runs and at least `min_seconds`, whichever is later; never past `max_seconds` once one run is done. */
-static Times repeat(Session *session, int runs, double min_seconds, double max_seconds) {
+/* Time of one run: of one alone, or the mean of as many as it takes to fill `batch_seconds`. */
+static double timed_batch(Session *session, double batch_seconds) {
+  double start = now_us();
+  long runs = 0;
+  do {
+    run_once(session);
+    runs++;
+  } while ((now_us() - start) / 1e6 < batch_seconds);
+  return (now_us() - start) / (double)runs;
+}
+
+/* At least `runs` times and at least `min_seconds`, whichever is later; never past `max_seconds` once one run is done. */
+static Times repeat(Session *session, int runs, double min_seconds, double max_seconds, double batch_seconds) {
   Times times = {0};
   double start = now_us();
   for (;;) {
     double seconds = (now_us() - start) / 1e6;
     bool enough = times.count >= (size_t)runs && seconds >= min_seconds;
     if (enough || (times.count && seconds >= max_seconds)) return times;
-    add_time(&times, timed_run(session));
+    add_time(&times, timed_batch(session, batch_seconds));
   }
 }
 
@@ -225,10 +230,11 @@ int main(int count, char **values) {
   double init_us = now_us() - start;
 
   current_step = "running the model";
-  double first_us = timed_run(&session);
+  double first_us = timed_batch(&session, 0);
   if (arguments.warmup_runs || arguments.warmup_seconds > 0)
-    repeat(&session, arguments.warmup_runs, arguments.warmup_seconds, arguments.max_seconds);
-  Times times = repeat(&session, arguments.runs, arguments.min_seconds, arguments.max_seconds);
+    repeat(&session, arguments.warmup_runs, arguments.warmup_seconds, arguments.max_seconds, 0);
+  Times times =
+      repeat(&session, arguments.runs, arguments.min_seconds, arguments.max_seconds, arguments.batch_seconds);
   long peak_kb = peak_memory_kb();
   if (*arguments.outputs) write_outputs(&session, arguments.outputs);
   Session timed = session; /* shapes, for the report: the second compilation writes over them */
