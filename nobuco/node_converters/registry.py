@@ -160,11 +160,14 @@ def locate_converter(node: Any) -> tuple[str, str]:
     entry = find_converter(node)
     if entry is None:
         raise NobucoError(f"{name_of(node) if not isinstance(node, nn.Module) else type(node).__name__} has no converter")
+    return str(entry.location or "<unknown>"), source_of(entry)
+
+
+def source_of(entry: Converter) -> str:
     try:
-        source = inspect.getsource(_unwrapped(entry.function))
+        return inspect.getsource(_unwrapped(entry.function))
     except (OSError, TypeError):
-        source = f"<the source of {entry.function!r} is not available>"
-    return str(entry.location or "<unknown>"), source
+        return f"<the source of {entry.function!r} is not available>"
 
 
 def spellings(name: str) -> tuple[Any, ...]:
