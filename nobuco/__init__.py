@@ -13,6 +13,7 @@ from nobuco.layout.order import (
     t_pytorch2keras,
 )
 from nobuco.node_converters.registry import converter, locate_converter
+from nobuco.tflite import ExportedTFLite, TFLiteError, TFLiteInfo, export_tflite, inspect_tflite
 from nobuco.trace.errors import NobucoError, TraceError
 from nobuco.trace.traceable import force_pytorch_order, force_tensorflow_order, shape, traceable
 from nobuco.validate.findings import BakedValueError, DiscrepancyError, MissingConverterError
@@ -25,13 +26,18 @@ __all__ = [
     "ChannelOrderingStrategy",
     "DiscrepancyError",
     "DiscrepancyWarning",
+    "ExportedTFLite",
     "MissingConverterError",
     "NobucoError",
+    "TFLiteError",
+    "TFLiteInfo",
     "TraceError",
     "converter",
+    "export_tflite",
     "force_pytorch_order",
     "force_tensorflow_order",
     "get_channel_order",
+    "inspect_tflite",
     "locate_converter",
     "permute_keras2pytorch",
     "permute_pytorch2keras",

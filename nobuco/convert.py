@@ -9,12 +9,12 @@ from typing import Any
 import keras
 import torch
 from torch import nn
-from torch.utils import _pytree as pytree
 
+from nobuco.build.context import ConversionContext, converting
 from nobuco.build.model import GraphBuilder
-from nobuco.build.nodes import Node, NodeFactory
-from nobuco.build.outputs import restore_structure
-from nobuco.inputs import InputSpec, input_specs, order_for
+from nobuco.build.nodes import NodeFactory
+from nobuco.build.outputs import model_with_structure
+from nobuco.inputs import InputSpec, input_specs, is_dynamic_model, order_for
 from nobuco.layout.modes import demanded, modes_of
 from nobuco.layout.order import ChannelOrder, Layout, order_of
 from nobuco.layout.planner import Mode, Tensor, plan
@@ -24,11 +24,11 @@ from nobuco.show.console import print_tree
 from nobuco.show.progress import Progress
 from nobuco.trace.choose import Choice, choose
 from nobuco.trace.errors import NobucoError
-from nobuco.trace.graph import Call, Trace
+from nobuco.trace.graph import Call, Trace, map_values
 from nobuco.trace.tracer import run_untraced, trace
 from nobuco.validate.calls import validate_call
 from nobuco.validate.findings import MissingConverterError, report_calls, warn_of
-from nobuco.validate.model import check_model, fresh_inputs
+from nobuco.validate.model import check_model, fresh_inputs, with_rounding
 from nobuco.validate.report import Check, Report, Status
 
 
@@ -82,7 +82,13 @@ def pytorch_to_keras(
     specs = input_specs(model, args, kwargs, input_shapes, inputs_channel_order, input_names)
     with Progress(verbose) as progress:
         traced = trace(
-            model, args, kwargs, _has_converter, [s.name for s in specs], trace_shape, progress.step("Tracing")
+            model,
+            args,
+            kwargs,
+            _has_converter,
+            [s.name for s in specs],
+            trace_shape,
+            progress.step("Tracing"),
         )
         choice = choose(traced, _has_converter)
         report = report_calls(traced.root, choice, validation_tolerance)
@@ -90,7 +96,7 @@ def pytorch_to_keras(
             if choice.missing:
                 raise MissingConverterError(choice.missing)
             modes, output_layouts = _plan(traced, choice.nodes, specs, outputs_channel_order)
-            nodes, keras_model = _build(
+            keras_model = _build(
                 traced, choice, modes, specs, output_layouts, output_names, constants_to_variables,
                 full_validation, report, progress,
             )  # fmt: skip
@@ -105,9 +111,9 @@ def pytorch_to_keras(
                 write_page(report, Path("trace.html") if save_trace_html is True else Path(save_trace_html))
     warn_of(report, traced, choice, strict)
     keras_model.report = report
-    if return_outputs_pt:
-        return keras_model, pytree.tree_map(lambda leaf: getattr(leaf, "tensor", leaf), traced.root.output)
-    return keras_model
+    outputs_pt = map_values(traced.root.output, lambda value: value.tensor)
+    traced.release()
+    return (keras_model, outputs_pt) if return_outputs_pt else keras_model
 
 
 def _has_converter(op: Any) -> bool:
@@ -135,11 +141,16 @@ def _plan(
         nodes.append(PlanNode((), (id(value),), lambda _, spec=spec: [Mode((), (spec.layout,))]))
     for call in calls:
         produced = tuple(id(value) for value in call.outputs)
-        nodes.append(PlanNode(tuple(id(value) for value in call.inputs), produced, modes_of(call, _converter(call))))
+        nodes.append(
+            PlanNode(tuple(id(value) for value in call.inputs), produced, modes_of(call, _converter(call)))
+        )
     for index, value in enumerate(traced.outputs):
         layouts = demanded(order_for(outputs_order, index), value.rank)
-        nodes.append(PlanNode((id(value),), (), lambda _, layouts=layouts: [Mode((each,), ()) for each in layouts]))
-    modes = plan(nodes, tensors)
+        nodes.append(
+            PlanNode((id(value),), (), lambda _, layouts=layouts: [Mode((each,), ()) for each in layouts])
+        )
+    with converting(ConversionContext(dynamic=is_dynamic_model(specs))):
+        modes = plan(nodes, tensors)
     inputs, outputs = len(specs), len(traced.outputs)
     return modes[inputs : len(modes) - outputs], [mode.inputs[0] for mode in modes[len(modes) - outputs :]]
 
@@ -155,14 +166,13 @@ def _build(
     full_validation: bool,
     report: Report,
     progress: Progress,
-) -> tuple[list[Node], keras.Model]:
+) -> keras.Model:
     builder = GraphBuilder()
-    factory = NodeFactory(any(None in spec.shape for spec in specs), constants_to_variables)
+    factory = NodeFactory(is_dynamic_model(specs), constants_to_variables)
     inputs = [
         builder.add_input(value, spec.layout, spec.shape, spec.name)
         for value, spec in zip(traced.inputs, specs, strict=True)
     ]
-    nodes = []
     converted = progress.step("Converting", len(choice.nodes))
     for call, mode in zip(choice.nodes, modes, strict=True):
         converted()
@@ -181,12 +191,15 @@ def _build(
         found.converter = node.converter
         found.reused, found.mode = node.reused, mode
         found.transposed_inputs = sum(each.moves for each in builder.transpositions[before:])
-        nodes.append(node)
-    outputs = [builder.tensor(value, layout) for value, layout in zip(traced.outputs, output_layouts, strict=True)]
-    keras_model = restore_structure(inputs, outputs, traced.root.output, output_names, type(traced.root.op).__name__)
+    outputs = [
+        builder.tensor(value, layout) for value, layout in zip(traced.outputs, output_layouts, strict=True)
+    ]
+    keras_model = model_with_structure(
+        inputs, outputs, traced.root.output, output_names, traced.root.name
+    )
     report.transpositions = builder.transpositions
     report.outputs_channel_order = [order_of(layout) for layout in output_layouts]
-    return nodes, keras_model
+    return keras_model
 
 
 def _validate(
@@ -202,7 +215,8 @@ def _validate(
     layouts = [spec.layout for spec in specs]
     given = [spec.tensor for spec in specs]
     expected = [value.tensor for value in traced.outputs]
-    report.checks.append(check_model(keras_model, given, layouts, expected, output_layouts, "traced inputs"))
+    check = check_model(keras_model, given, layouts, expected, output_layouts, "traced inputs")
+    report.checks.append(with_rounding(check, report, model, args, kwargs, given, given, expected))
     fresh = fresh_inputs(given)
     try:
         results = run_untraced(model, args, kwargs, given, fresh)
@@ -210,4 +224,5 @@ def _validate(
         why = f"not checked: PyTorch's own model raised {type(error).__name__}: {error}"
         report.checks.append(Check("fresh inputs", None, skipped=why))
         return
-    report.checks.append(check_model(keras_model, fresh, layouts, results, output_layouts, "fresh inputs"))
+    check = check_model(keras_model, fresh, layouts, results, output_layouts, "fresh inputs")
+    report.checks.append(with_rounding(check, report, model, args, kwargs, given, fresh, results))

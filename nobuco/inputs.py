@@ -41,7 +41,9 @@ def input_specs(
     for what, mapping in (("input_shapes", shapes), ("inputs_channel_order", orders), ("input_names", names)):
         for tensor in mapping if isinstance(mapping, Mapping) else ():
             if id(tensor) not in found:
-                raise ValueError(f"{what} names a tensor that is not among args and kwargs: use the very same object")
+                raise ValueError(
+                    f"{what} names a tensor that is not among args and kwargs: use the very same object"
+                )
     if isinstance(names, Sequence) and len(names) != len(found):
         raise ValueError(f"input_names has {len(names)} names for {len(found)} inputs")
     specs = []
@@ -52,7 +54,9 @@ def input_specs(
         elif names is not None:
             name = names[index]
         shape = tuple((shapes or {}).get(tensor, tuple(tensor.shape)))
-        if len(shape) != tensor.dim() or any(a not in (None, b) for a, b in zip(shape, tensor.shape, strict=True)):
+        if len(shape) != tensor.dim() or any(
+            a not in (None, b) for a, b in zip(shape, tensor.shape, strict=True)
+        ):
             raise ValueError(
                 f"input_shapes gives {shape} for the input {name!r}, whose example has shape {tuple(tensor.shape)}: "
                 "give the same sizes, with None for those that may change"
@@ -63,6 +67,10 @@ def input_specs(
     if duplicates:
         raise ValueError(f"several inputs are named {', '.join(sorted(duplicates))}")
     return specs
+
+
+def is_dynamic_model(specs: Sequence[InputSpec]) -> bool:
+    return any(None in spec.shape for spec in specs)
 
 
 def order_for(orders: ChannelOrder | Mapping[int, ChannelOrder] | None, index: int) -> ChannelOrder | None:

@@ -18,7 +18,9 @@ class ConversionContext:
 
     constants: frozenset[int] = frozenset()
     nonnegative: frozenset[int] = frozenset()
-    dynamic: bool = False  # some input has dims of unknown size: sizes of the traced tensors are examples only
+    dynamic: bool = (
+        False  # some input has dims of unknown size: sizes of the traced tensors are examples only
+    )
 
 
 _current: ContextVar[ConversionContext | None] = ContextVar("nobuco_conversion", default=None)
@@ -36,7 +38,11 @@ def converting(context: ConversionContext) -> Iterator[None]:
 def is_constant(tensor: Any) -> bool:
     """Whether a PyTorch argument of the call being converted has the same value whatever the model's inputs."""
     context = _current.get()
-    return tensor is None or not isinstance(tensor, torch.Tensor) or (context is not None and id(tensor) in context.constants)
+    return (
+        tensor is None
+        or not isinstance(tensor, torch.Tensor)
+        or (context is not None and id(tensor) in context.constants)
+    )
 
 
 def is_dynamic() -> bool:

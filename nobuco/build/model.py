@@ -46,7 +46,9 @@ class GraphBuilder:
 
     def tensor(self, value: Value, layout: Layout) -> Any:
         if value.constant:
-            return set_layout(WeightLayer.create(to_numpy(value.tensor).transpose(layout))(self._anchor), layout)
+            return set_layout(
+                WeightLayer.create(to_numpy(value.tensor).transpose(layout))(self._anchor), layout
+            )
         made, own = self._made[id(value)]
         if own == layout:
             return made
@@ -66,5 +68,3 @@ class GraphBuilder:
             # a value that a module hands on unchanged has been made already
             self._made.setdefault(id(value), (set_layout(tensor, layout), layout))
         return outputs
-
-

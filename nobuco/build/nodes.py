@@ -23,6 +23,7 @@ from nobuco.node_converters.registry import Converter
 from nobuco.trace.errors import NobucoError
 from nobuco.trace.graph import Call, Kind, Value, map_values
 from nobuco.trace.sites import name_of
+from nobuco.trace.tree import tree_leaves
 
 
 class ConversionError(NobucoError):
@@ -46,7 +47,9 @@ class Node:
         return graph_inputs(self.call, self.mode)
 
     def failure(self, message: str) -> ConversionError:
-        return ConversionError(f"the conversion of {self.call} (converter: {self.converter.location}) failed: {message}")
+        return ConversionError(
+            f"the conversion of {self.call} (converter: {self.converter.location}) failed: {message}"
+        )
 
 
 def graph_inputs(call: Call, mode: Mode) -> list[tuple[Value, Layout]]:
@@ -141,7 +144,9 @@ class NodeFactory:
             slots=[(value.shape, value.tensor.dtype) for value, _ in inputs],
             input_layouts=[layout for _, layout in inputs],
             output_layouts=list(mode.outputs),
-            outputs=None if self._dynamic else [_spec(value, layout) for value, layout in zip(call.outputs, mode.outputs, strict=True)],
+            outputs=None
+            if self._dynamic
+            else [_spec(value, layout) for value, layout in zip(call.outputs, mode.outputs, strict=True)],
             weight_layouts=weight_layouts,
             align_rank=align,
             dynamic=self._dynamic,
@@ -151,7 +156,9 @@ class NodeFactory:
     def _name(self, call: Call, suffix: str = "") -> str:
         """The path of the PyTorch module, then the op; unique in the model."""
         op = "" if call.kind is Kind.MODULE else call.name.rsplit(".", 1)[-1].strip("_")
-        name = ".".join(part for part in (call.module_path.replace("/", "."), op, suffix) if part) or call.name
+        name = (
+            ".".join(part for part in (call.module_path.replace("/", "."), op, suffix) if part) or call.name
+        )
         count = self._names.get(name, 0)
         self._names[name] = count + 1
         return f"{name}_{count}" if count else name
@@ -161,12 +168,23 @@ class NodeFactory:
         """Equal for calls that may share one converted layer; None where the arguments do not tell."""
 
         def part(value: Value) -> Any:
-            return ("constant", id(value.tensor)) if value.constant else ("graph", value.shape, value.tensor.dtype)
+            return (
+                ("constant", id(value.tensor))
+                if value.constant
+                else ("graph", value.shape, value.tensor.dtype)
+            )
 
         if not isinstance(call.op, nn.Module) and not any(v.constant and v.path for v in call.inputs):
             return None  # nothing to share
-        leaves, structure = pytree.tree_flatten(map_values((call.args, call.kwargs), lambda value: _Part(part(value))))
-        return (id(call.op) if isinstance(call.op, nn.Module) else name_of(call.op), str(structure), mode.inputs, repr(leaves))
+        leaves, structure = pytree.tree_flatten(
+            map_values((call.args, call.kwargs), lambda value: _Part(part(value)))
+        )
+        return (
+            id(call.op) if isinstance(call.op, nn.Module) else name_of(call.op),
+            str(structure),
+            mode.inputs,
+            repr(leaves),
+        )
 
 
 @dataclass(frozen=True)
@@ -198,7 +216,7 @@ def _one_or_list(tensors: Sequence[Any]) -> Any:
 
 
 def _flat(result: Any) -> list[Any]:
-    return [leaf for leaf in pytree.tree_leaves(result) if leaf is not None]
+    return [leaf for leaf in tree_leaves(result) if leaf is not None]
 
 
 def _like_pytorch(call: Call, mode: Mode, layer: keras.layers.Layer) -> Callable[[Sequence[Any]], list[Any]]:

@@ -12,13 +12,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 import torch
-from torch.utils import _pytree as pytree
 
 from nobuco.build.codec import Slot, Weight, decode, encode
 from nobuco.build.context import ConversionContext, converting
-from nobuco.layout.order import Layout, get_layout, has_layout, identity, moves_data, set_layout, transposition
+from nobuco.layout.order import (
+    Layout,
+    get_layout,
+    has_layout,
+    identity,
+    moves_data,
+    set_layout,
+    transposition,
+)
 from nobuco.node_converters.registry import find_converter, op_named
 from nobuco.trace.errors import NobucoError
+from nobuco.trace.tree import tree_leaves, tree_map
 
 PACKAGE = "nobuco"
 
@@ -57,7 +65,11 @@ def _plain(item: Any) -> Any:
     if isinstance(item, torch.Size):
         return tuple(item)
     if isinstance(item, list | tuple):
-        return type(item)(_plain(each) for each in item) if type(item) in (list, tuple) else tuple(map(_plain, item))
+        return (
+            type(item)(_plain(each) for each in item)
+            if type(item) in (list, tuple)
+            else tuple(map(_plain, item))
+        )
     return {key: _plain(value) for key, value in item.items()} if isinstance(item, dict) else item
 
 
@@ -106,9 +118,9 @@ class TensorFlowOp(keras.layers.Layer):
                 return set_layout(tf.constant(leaf), identity(leaf.ndim))
             return leaf
 
-        args, kwargs = pytree.tree_map(fill, (spec.args, spec.kwargs))
+        args, kwargs = tree_map(fill, (spec.args, spec.kwargs))
         result = self._function(*args, **kwargs)
-        flat = [leaf for leaf in pytree.tree_leaves(result) if leaf is not None]
+        flat = [leaf for leaf in tree_leaves(result) if leaf is not None]
         if len(flat) != len(spec.output_layouts):
             raise NobucoError(
                 f"the converter of {spec.op} returned {len(flat)} tensors, PyTorch's function returns {len(spec.output_layouts)}"
@@ -123,7 +135,9 @@ class TensorFlowOp(keras.layers.Layer):
         return specs[0] if len(specs) == 1 else specs
 
     def get_config(self) -> dict[str, Any]:
-        weights = [[_weight_name(each), list(each.shape), each.dtype, each.trainable] for each in self._constants]
+        weights = [
+            [_weight_name(each), list(each.shape), each.dtype, each.trainable] for each in self._constants
+        ]
         return {**super().get_config(), "spec": self._spec.encoded(), "constants": weights}
 
     @classmethod
@@ -131,7 +145,8 @@ class TensorFlowOp(keras.layers.Layer):
         config = dict(config)
         spec = CallSpec.decoded(config.pop("spec"))
         weights = [
-            (name, np.zeros(shape, dtype), trainable) for name, shape, dtype, trainable in config.pop("constants")
+            (name, np.zeros(shape, dtype), trainable)
+            for name, shape, dtype, trainable in config.pop("constants")
         ]
         config.pop("dtype", None)
         return cls(_convert_again(spec, weights), spec, weights, **config)
@@ -153,7 +168,9 @@ def _convert_again(spec: CallSpec, weights: Sequence[tuple[str, np.ndarray, bool
             return torch.zeros(shape, dtype=dtype)
         if isinstance(leaf, Weight):
             layout = spec.weight_layouts[leaf.index]
-            array = np.transpose(weights[leaf.index][1], np.argsort(layout)) if layout else weights[leaf.index][1]
+            array = (
+                np.transpose(weights[leaf.index][1], np.argsort(layout)) if layout else weights[leaf.index][1]
+            )
             constants.append(torch.from_numpy(np.array(array)))
             return constants[-1]
         if isinstance(leaf, np.ndarray):
@@ -161,7 +178,7 @@ def _convert_again(spec: CallSpec, weights: Sequence[tuple[str, np.ndarray, bool
             return constants[-1]
         return leaf
 
-    args, kwargs = pytree.tree_map(fill, (spec.args, spec.kwargs))
+    args, kwargs = tree_map(fill, (spec.args, spec.kwargs))
     with converting(ConversionContext(constants=frozenset(map(id, constants)), dynamic=spec.dynamic)):
         return entry.function(*args, **kwargs)
 
@@ -233,6 +250,6 @@ def _layers_in(function: Any, depth: int = 0) -> list[Any]:
             held = cell.cell_contents
         except ValueError:  # a name that was never bound
             continue
-        for item in pytree.tree_leaves(held):
+        for item in tree_leaves(held):
             found += _layers_in(item, depth + 1)
     return found

@@ -24,7 +24,9 @@ class LayerChain:
         return out
 
 
-def with_weights(layer: keras.layers.Layer, input_shape: tuple[int | None, ...], *weights: torch.Tensor) -> keras.layers.Layer:
+def with_weights(
+    layer: keras.layers.Layer, input_shape: tuple[int | None, ...], *weights: torch.Tensor
+) -> keras.layers.Layer:
     """Builds a Keras layer for inputs of `input_shape` (batch included) and gives it its weights, in Keras' order."""
     layer.build(input_shape)
     layer.set_weights([to_numpy(weight) for weight in weights])

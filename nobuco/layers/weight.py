@@ -16,7 +16,9 @@ class WeightLayer(keras.layers.Layer):
     `WeightLayer.create(array)` makes one from a NumPy array or a PyTorch tensor; call it with any tensor of the graph
     (or with none, inside another layer)."""
 
-    def __init__(self, shape: tuple[int, ...], weight_dtype: str = "float32", trainable: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], weight_dtype: str = "float32", trainable: bool = True, **kwargs: Any
+    ) -> None:
         super().__init__(trainable=trainable, autocast=False, **kwargs)
         self.weight = self.add_weight(
             shape=tuple(shape), dtype=weight_dtype, initializer="zeros", trainable=trainable, name="weight"

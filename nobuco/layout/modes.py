@@ -30,7 +30,9 @@ def modes_of(call: Call, converter: Converter) -> Modes:
     if strategy is ChannelOrderingStrategy.MINIMUM_TRANSPOSITIONS:
         if converter.any_layout:
             return _elementwise(inputs, outputs)
-        return lambda _: [_all_in(order, inputs, outputs) for order in (ChannelOrder.TENSORFLOW, ChannelOrder.PYTORCH)]
+        return lambda _: [
+            _all_in(order, inputs, outputs) for order in (ChannelOrder.TENSORFLOW, ChannelOrder.PYTORCH)
+        ]
     if strategy is ChannelOrderingStrategy.MANUAL:
         return _manual(inputs, outputs)
     forced = ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER
@@ -63,7 +65,12 @@ def _elementwise(inputs: list[Value], outputs: list[Value]) -> Modes:
     rank = max((value.rank for value in outputs), default=0)
 
     def modes(candidates: Sequence[Sequence[Layout]]) -> list[Mode]:
-        reaching = (layout for value, each in zip(inputs, candidates, strict=True) if value.rank == rank for layout in each)
+        reaching = (
+            layout
+            for value, each in zip(inputs, candidates, strict=True)
+            if value.rank == rank
+            for layout in each
+        )
         result = []
         for layout in candidates_for(rank, reaching):
             result.append(
@@ -114,7 +121,9 @@ def _by_output_layout(call: Call, output_layout: Callable[..., Any]) -> Modes:
     return modes
 
 
-def _leading_to_channel_last(produce: Callable[[Layout], Any], rank: int, outputs: list[Value]) -> list[Layout]:
+def _leading_to_channel_last(
+    produce: Callable[[Layout], Any], rank: int, outputs: list[Value]
+) -> list[Layout]:
     """The input layouts from which a permute or reshape ends in TensorFlow's order.
 
     They are tried out one by one (720 at most): what a chain of such ops needs at its start is seen at its end."""
@@ -129,5 +138,3 @@ def demanded(order: ChannelOrder | None, rank: int) -> list[Layout]:
     if order is not None:
         return [layout_for(order, rank)]
     return list(dict.fromkeys([identity(rank), channel_last(rank)]))
-
-

@@ -148,4 +148,6 @@ def t_keras2pytorch(tensor: Any) -> Any:
     """Transposes a TensorFlow tensor from TensorFlow's order into PyTorch's."""
     import tensorflow as tf
 
-    return set_channel_order(tf.transpose(tensor, inverse(channel_last(rank_of(tensor)))), ChannelOrder.PYTORCH)
+    return set_channel_order(
+        tf.transpose(tensor, inverse(channel_last(rank_of(tensor)))), ChannelOrder.PYTORCH
+    )

@@ -64,12 +64,16 @@ def plan(nodes: Sequence[Node], tensors: Mapping[Hashable, Tensor]) -> list[Mode
     layouts: dict[Hashable, list[Layout]] = {}
     modes: list[list[Mode]] = []
     for node in nodes:
-        offered = list(node.modes([layouts.get(i, candidates_for(len(tensors[i].shape))) for i in node.inputs]))
+        offered = list(
+            node.modes([layouts.get(i, candidates_for(len(tensors[i].shape))) for i in node.inputs])
+        )
         if not offered:
             raise ValueError("a node offers no way to work")
         modes.append(offered)
         for place, value in enumerate(node.outputs):
-            layouts[value] = candidates_for(len(tensors[value].shape), (mode.outputs[place] for mode in offered))
+            layouts[value] = candidates_for(
+                len(tensors[value].shape), (mode.outputs[place] for mode in offered)
+            )
     return [offered[k] for offered, k in zip(modes, _solve(nodes, tensors, modes), strict=True)]
 
 
@@ -111,7 +115,9 @@ def _solve(nodes: Sequence[Node], tensors: Mapping[Hashable, Tensor], modes: lis
 
     if all(len(offered) == 1 for offered in modes):
         return [0] * len(nodes)
-    entries = [(r, c, f) for r, (cols, factors, _, _) in enumerate(rows) for c, f in zip(cols, factors, strict=True)]
+    entries = [
+        (r, c, f) for r, (cols, factors, _, _) in enumerate(rows) for c, f in zip(cols, factors, strict=True)
+    ]
     row, column, factor = (np.array(each) for each in zip(*entries, strict=True))
     matrix = coo_array((factor, (row, column)), shape=(len(rows), len(cost))).tocsr()
     bounds = LinearConstraint(matrix, [low for *_, low, _ in rows], [high for *_, high in rows])  # type: ignore[arg-type]

@@ -39,8 +39,10 @@ def regrouped(layout: Layout, before: Sequence[int], after: Sequence[int]) -> La
     group stand side by side and in order. Dims of size 1 go anywhere."""
     groups = _groups(before, after)
     if groups is None:
-        return layout if layout == identity(len(layout)) and len(before) == len(after) else (
-            identity(len(after)) if layout == identity(len(layout)) else None
+        return (
+            layout
+            if layout == identity(len(layout)) and len(before) == len(after)
+            else (identity(len(after)) if layout == identity(len(layout)) else None)
         )
     places = {dim: index for index, dim in enumerate(layout)}
     order: list[tuple[float, list[int]]] = []

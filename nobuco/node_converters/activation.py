@@ -8,8 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nobuco.build.dtypes import tf_dtype
 from nobuco.build.results import LayerChain
 from nobuco.layout.order import axis_of, get_layout, identity, set_layout
+from nobuco.node_converters._layouts import same_layout
+from nobuco.node_converters._types import cast
 from nobuco.node_converters.registry import builtin, spellings
 
 
@@ -29,12 +32,12 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 
 
 @builtin(*spellings("sigmoid"), *spellings("expit"), any_layout=True)
-def sigmoid(input: Tensor, *, out=None):
+def sigmoid(input: Tensor):
     return LayerChain(keras.layers.Activation("sigmoid"))
 
 
 @builtin(*spellings("tanh"), any_layout=True)
-def tanh(input: Tensor, *, out=None):
+def tanh(input: Tensor):
     return LayerChain(keras.layers.Activation("tanh"))
 
 
@@ -59,12 +62,18 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
 
 @builtin(F.silu, any_layout=True)
 def silu(input: Tensor, inplace: bool = False):
-    return LayerChain(keras.layers.Activation("silu"))
+    """Not tf.nn.silu, whose gradient of its own keeps the TFLite converter from saving the function."""
+    return lambda input, inplace=False: input * tf.sigmoid(input)
+
+
+def _softplus(x):
+    """TFLite would spell tf.nn.softplus as log(1 + exp(x)), which is infinite from 89 on."""
+    return tf.nn.relu(x) + tf.math.log(1 + tf.exp(-tf.abs(x)))
 
 
 @builtin(F.mish, any_layout=True)
 def mish(input: Tensor, inplace: bool = False):
-    return lambda input, inplace=False: input * tf.tanh(tf.nn.softplus(input))
+    return lambda input, inplace=False: input * tf.tanh(_softplus(input))
 
 
 @builtin(F.gelu, any_layout=True)
@@ -90,10 +99,14 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False):
 
 @builtin(F.softplus, any_layout=True)
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0):
-    """Linear above the threshold, as in PyTorch."""
-    return lambda input, beta=1.0, threshold=20.0: tf.where(
-        input * beta > threshold, input, tf.nn.softplus(input * beta) / beta
-    )
+    """Linear above the threshold in PyTorch; beyond 15 the two are one number in float32, and no choice is needed."""
+
+    def func(input, beta=1.0, threshold=20.0):
+        x = input if beta == 1 else input * beta
+        soft = _softplus(x) if beta == 1 else _softplus(x) / beta
+        return soft if threshold >= 15 else tf.where(x > threshold, input, soft)
+
+    return func
 
 
 @builtin(F.softsign, any_layout=True)
@@ -103,7 +116,7 @@ def softsign(input: Tensor):
 
 @builtin(F.logsigmoid, any_layout=True)
 def logsigmoid(input: Tensor):
-    return lambda input: -tf.nn.softplus(-input)
+    return lambda input: -_softplus(-input)
 
 
 @builtin(F.tanhshrink, any_layout=True)
@@ -128,12 +141,14 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     )
 
 
-@builtin(F.prelu, torch.prelu, torch.Tensor.prelu)
+@builtin(F.prelu, torch.prelu, torch.Tensor.prelu, output_layout=same_layout)
 def prelu(input: Tensor, weight: Tensor):
     """Spelled so that TFLite finds its PRELU: relu(x) + (-a) * relu(-x)."""
 
     def func(input, weight):
-        if input.shape.rank > 1 and weight.shape.rank == 1 and weight.shape[0] > 1:
+        if input.shape.rank == 0:
+            weight = tf.reshape(weight, [])
+        elif input.shape.rank > 1 and weight.shape.rank == 1 and weight.shape[0] > 1:
             shape = [1] * input.shape.rank
             shape[axis_of(input, 1)] = -1
             weight = tf.reshape(weight, shape)
@@ -142,6 +157,11 @@ def prelu(input: Tensor, weight: Tensor):
     return func
 
 
+
+
+@builtin(torch.dropout, torch.feature_dropout, torch.alpha_dropout, torch.feature_alpha_dropout, any_layout=True)
+def dropout_of_torch(input: Tensor, p: float, train: bool):
+    return dropout(input, p, train)
 
 
 @builtin(F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout, any_layout=True)
@@ -160,7 +180,7 @@ def _along(input, dim, function):
     layout = get_layout(input)
     axis = axis_of(input, dim)
     last = len(layout) - 1
-    if axis == last or not layout:
+    if axis == last:
         return set_layout(function(input), layout)
     swapped = list(identity(last + 1))
     swapped[axis], swapped[last] = last, axis
@@ -173,25 +193,31 @@ def _implicit_dim(input: Tensor, dim: int | None) -> int:
     return 0 if input.dim() in (0, 1, 3) else 1
 
 
-@builtin(F.softmax, torch.softmax, torch.Tensor.softmax, torch.special.softmax, any_layout=True)
-def softmax(input: Tensor, dim=None, *args, **kwargs):
-    dim = _implicit_dim(input, dim)
-    return lambda input, *args, **kwargs: _along(input, dim, tf.nn.softmax)
+def _normalized(function, *ops) -> None:
+    def normalized(input: Tensor, dim: int | None = None, *args, **kwargs):
+        dim = _implicit_dim(input, dim)
+        asked = next((each for each in (*args, *kwargs.values()) if isinstance(each, torch.dtype)), input.dtype)
+        dtype = tf_dtype(asked)
+
+        def func(input, *args, **kwargs):
+            x = set_layout(tf.identity(cast(input, dtype)), get_layout(input))
+            if not get_layout(x):
+                return tf.reshape(function(tf.reshape(x, [1])), [])
+            return _along(x, dim, function)
+
+        return func
+
+    builtin(*ops, any_layout=True)(normalized)
 
 
-@builtin(F.softmin, any_layout=True)
-def softmin(input: Tensor, dim=None, *args, **kwargs):
-    dim = _implicit_dim(input, dim)
-    return lambda input, *args, **kwargs: _along(input, dim, lambda x: tf.nn.softmax(-x))
+_normalized(tf.nn.softmax, F.softmax, torch.softmax, torch.Tensor.softmax, torch.special.softmax)
+_normalized(lambda x: tf.nn.softmax(-x), F.softmin)
+_normalized(
+    tf.nn.log_softmax, F.log_softmax, torch.log_softmax, torch.Tensor.log_softmax, torch.special.log_softmax
+)
 
 
-@builtin(F.log_softmax, torch.log_softmax, torch.Tensor.log_softmax, torch.special.log_softmax, any_layout=True)
-def log_softmax(input: Tensor, dim=None, *args, **kwargs):
-    dim = _implicit_dim(input, dim)
-    return lambda input, *args, **kwargs: _along(input, dim, tf.nn.log_softmax)
-
-
-@builtin(F.glu)
+@builtin(F.glu, torch._C._nn.glu, output_layout=same_layout)
 def glu(input: Tensor, dim: int = -1):
     def func(input, dim=-1):
         a, b = tf.split(input, 2, axis_of(input, dim))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,26 @@ from torch import Tensor
 from nobuco.node_converters._types import cast, floating, result_dtype
 from nobuco.node_converters.registry import builtin, spellings
 
+
+def _nan(x: Any) -> Any:
+    return tf.math.is_nan(x) if x.dtype.is_floating else tf.zeros_like(x, tf.bool)
+
+
+def _negative(x: Any) -> Any:
+    """Minus zero too, whose reciprocal is minus infinity."""
+    return (x < 0) | ((x == 0) & (1 / x < 0))
+
+
+def _exp2(x: Any) -> Any:
+    return tf.pow(tf.constant(2, x.dtype), x)
+
+
+def _log_sum(a: Any, b: Any, exp: Any, log1p: Any) -> Any:
+    """Of equal infinities the difference is no number, and the sum is the one of them."""
+    larger = tf.maximum(a, b)
+    return tf.where(a == b, larger + log1p(tf.ones_like(larger)), larger + log1p(exp(-tf.abs(a - b))))
+
+
 # name -> the TensorFlow function of two tensors of one dtype
 _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "mul": lambda a, b: a * b,
@@ -21,6 +42,9 @@ _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "fmod": tf.truncatemod,
     "remainder": tf.math.floormod,
     "pow": tf.pow,
+    "fmax": lambda a, b: tf.where(_nan(b), a, tf.where(_nan(a), b, tf.maximum(a, b))),
+    "fmin": lambda a, b: tf.where(_nan(b), a, tf.where(_nan(a), b, tf.minimum(a, b))),
+    "heaviside": lambda a, b: tf.where(_nan(a), a, tf.where(a == 0, b, tf.cast(a > 0, a.dtype))),
 }
 
 # as above, for floats: integers are converted first
@@ -28,7 +52,15 @@ _FLOAT_BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "atan2": tf.atan2,
     "arctan2": tf.atan2,
     "true_divide": lambda a, b: a / b,
-    "xlogy": tf.math.xlogy,
+    "xlogy": tf.math.xlogy, "xlog1py": tf.math.xlog1py,
+    "logaddexp": lambda a, b: _log_sum(a, b, tf.exp, tf.math.log1p),
+    "logaddexp2": lambda a, b: _log_sum(a, b, _exp2, lambda x: tf.math.log1p(x) / math.log(2)),
+    "hypot": lambda a, b: tf.sqrt(a * a + b * b),
+    "copysign": lambda a, b: tf.where(_negative(b), -tf.abs(a), tf.abs(a)),
+    "nextafter": tf.math.nextafter,
+    "igamma": tf.math.igamma, "gammainc": tf.math.igamma, "igammac": tf.math.igammac, "gammaincc": tf.math.igammac,
+    "zeta": tf.math.zeta,
+    "ldexp": lambda a, b: a * _exp2(b),
 }
 
 _COMPARISON: dict[str, Callable[[Any, Any], Any]] = {
@@ -66,7 +98,15 @@ def _register(name: str, function: Callable[[Any, Any], Any], dtype_of: Callable
 
         return func
 
-    builtin(*spellings(name), any_layout=True)(binary)
+    builtin(*spellings(name), *_operators(name), any_layout=True)(binary)
+
+
+# name -> the operators that are spelled otherwise
+_OPERATORS = {"mul": ["__rmul__"], "remainder": ["__mod__", "__imod__"]}
+
+
+def _operators(name: str) -> list[Any]:
+    return [getattr(torch.Tensor, each) for each in _OPERATORS.get(name, ())]
 
 
 for _name, _function in _BINARY.items():
@@ -79,11 +119,11 @@ for _name, _function in _LOGICAL.items():
     _register(_name, _function, lambda *_: tf.bool)
 
 
-@builtin(*spellings("add"), any_layout=True)
-def add(self: Tensor, other, *, alpha=1, out=None):
+@builtin(*spellings("add"), torch.Tensor.__radd__, any_layout=True)
+def add(self: Tensor, other, *, alpha=1):
     dtype = result_dtype(self, other)
 
-    def func(self, other, *, alpha=1, out=None):
+    def func(self, other, *, alpha=1):
         if dtype == tf.bool:
             return tf.logical_or(cast(self, dtype), cast(other, dtype))
         return cast(self, dtype) + (cast(other, dtype) if alpha == 1 else cast(other, dtype) * cast(alpha, dtype))
@@ -92,10 +132,10 @@ def add(self: Tensor, other, *, alpha=1, out=None):
 
 
 @builtin(*spellings("sub"), *spellings("subtract"), any_layout=True)
-def sub(self: Tensor, other, *, alpha=1, out=None):
+def sub(self: Tensor, other, *, alpha=1):
     dtype = result_dtype(self, other)
 
-    def func(self, other, *, alpha=1, out=None):
+    def func(self, other, *, alpha=1):
         return cast(self, dtype) - (cast(other, dtype) if alpha == 1 else cast(other, dtype) * cast(alpha, dtype))
 
     return func
@@ -118,19 +158,22 @@ def _divided(a, b, dtype, rounding_mode):
     a, b = cast(a, dtype), cast(b, dtype)
     if rounding_mode == "floor":
         return tf.math.floordiv(a, b)
-    return tf.truncatediv(a, b) if dtype.is_integer else tf.cast(tf.where(a / b < 0, tf.math.ceil(a / b), tf.floor(a / b)), dtype)
+    if dtype.is_integer:
+        return tf.truncatediv(a, b)
+    quotient = a / b
+    return tf.where(quotient < 0, tf.math.ceil(quotient), tf.floor(quotient))
 
 
-@builtin(*spellings("div"), *spellings("divide"), any_layout=True)
-def div(self: Tensor, other, *, rounding_mode=None, out=None):
+@builtin(*spellings("div"), *spellings("divide"), torch.Tensor.__truediv__, torch.Tensor.__itruediv__, any_layout=True)
+def div(self: Tensor, other, *, rounding_mode=None):
     dtype = result_dtype(self, other)
-    return lambda self, other, *, rounding_mode=None, out=None: _divided(self, other, dtype, rounding_mode)
+    return lambda self, other, *, rounding_mode=None: _divided(self, other, dtype, rounding_mode)
 
 
-@builtin(*spellings("floor_divide"), torch.Tensor.__floordiv__, any_layout=True)
-def floor_divide(self: Tensor, other, out=None):
+@builtin(*spellings("floor_divide"), torch.Tensor.__floordiv__, torch.Tensor.__ifloordiv__, any_layout=True)
+def floor_divide(self: Tensor, other):
     dtype = result_dtype(self, other)
-    return lambda self, other, out=None: _divided(self, other, dtype, "floor")
+    return lambda self, other: _divided(self, other, dtype, "floor")
 
 
 @builtin(torch.Tensor.__rdiv__, any_layout=True)
@@ -143,6 +186,12 @@ def rdiv(self: Tensor, other):
 def rfloordiv(self: Tensor, other):
     dtype = result_dtype(self, other)
     return lambda self, other: _divided(other, self, dtype, "floor")
+
+
+@builtin(torch.Tensor.__rmod__, any_layout=True)
+def rmod(self: Tensor, other):
+    dtype = result_dtype(self, other)
+    return lambda self, other: tf.math.floormod(cast(other, dtype), cast(self, dtype))
 
 
 @builtin(torch.Tensor.__rpow__, any_layout=True)
@@ -169,14 +218,40 @@ for _name, (_integer, _boolean) in _BITWISE.items():
     _bitwise(_name, _integer, _boolean)
 
 
+def _shift(name: str, function: Callable[[Any, Any], Any]) -> None:
+    def shift(self: Tensor, other):
+        dtype = result_dtype(self, other)
+        return lambda self, other: function(cast(self, dtype), cast(other, dtype))
+
+    def reflected(self: Tensor, other):
+        dtype = result_dtype(self, other)
+        return lambda self, other: function(cast(other, dtype), cast(self, dtype))
+
+    own = (getattr(torch.Tensor, each) for each in (f"__{name[0]}shift__", f"__i{name[0]}shift__"))
+    builtin(*spellings(f"bitwise_{name}_shift"), *own, any_layout=True)(shift)
+    builtin(getattr(torch.Tensor, f"__r{name[0]}shift__"), any_layout=True)(reflected)
+
+
+def _left(a: Any, b: Any) -> Any:
+    return tf.bitwise.left_shift(a, b) if a.dtype.is_integer else a * _exp2(b)
+
+
+def _right(a: Any, b: Any) -> Any:
+    return tf.bitwise.right_shift(a, b) if a.dtype.is_integer else a / _exp2(b)
+
+
+_shift("left", _left)
+_shift("right", _right)
+
+
 @builtin(*spellings("bitwise_not"), torch.Tensor.__invert__, any_layout=True)
-def bitwise_not(self: Tensor, out=None):
-    return lambda self, out=None: tf.logical_not(self) if self.dtype == tf.bool else tf.bitwise.invert(self)
+def bitwise_not(self: Tensor):
+    return lambda self: tf.logical_not(self) if self.dtype == tf.bool else tf.bitwise.invert(self)
 
 
 @builtin(*spellings("logical_not"), any_layout=True)
-def logical_not(self: Tensor, out=None):
-    return lambda self, out=None: tf.logical_not(cast(self, tf.bool))
+def logical_not(self: Tensor):
+    return lambda self: tf.logical_not(cast(self, tf.bool))
 
 
 @builtin(torch.where, torch.Tensor.where, any_layout=True)
@@ -200,12 +275,13 @@ def masked_fill(self: Tensor, mask, value):
 
 
 @builtin(*spellings("clamp"), *spellings("clip"), any_layout=True)
-def clamp(self: Tensor, min=None, max=None, *, out=None):
+def clamp(self: Tensor, min=None, max=None):
     dtype = result_dtype(*(each for each in (self, min, max) if each is not None))
+    six = not isinstance(min, Tensor) and not isinstance(max, Tensor) and (min, max) == (0, 6)
 
-    def func(self, min=None, max=None, *, out=None):
+    def func(self, min=None, max=None):
         x = cast(self, dtype)
-        if min == 0 and max == 6:
+        if six:
             return tf.nn.relu6(x)
         x = x if min is None else tf.maximum(x, cast(min, dtype))
         return x if max is None else tf.minimum(x, cast(max, dtype))
@@ -226,15 +302,45 @@ def clamp_max(self: Tensor, max):
 
 
 @builtin(*spellings("addcmul"), any_layout=True)
-def addcmul(input: Tensor, tensor1, tensor2, *, value=1, out=None):
-    return lambda input, tensor1, tensor2, *, value=1, out=None: input + value * tensor1 * tensor2
+def addcmul(input: Tensor, tensor1, tensor2, *, value=1):
+    dtype = result_dtype(input, tensor1, tensor2)
+
+    def func(input, tensor1, tensor2, *, value=1):
+        product = cast(tensor1, dtype) * cast(tensor2, dtype)
+        return cast(input, dtype) + (product if value == 1 else cast(value, dtype) * product)
+
+    return func
 
 
 @builtin(*spellings("addcdiv"), any_layout=True)
-def addcdiv(input: Tensor, tensor1, tensor2, *, value=1, out=None):
-    return lambda input, tensor1, tensor2, *, value=1, out=None: input + value * tensor1 / tensor2
+def addcdiv(input: Tensor, tensor1, tensor2, *, value=1):
+    dtype = result_dtype(input, tensor1, tensor2)
+
+    def func(input, tensor1, tensor2, *, value=1):
+        quotient = cast(tensor1, dtype) / cast(tensor2, dtype)
+        return cast(input, dtype) + (quotient if value == 1 else cast(value, dtype) * quotient)
+
+    return func
 
 
 @builtin(*spellings("lerp"), any_layout=True)
-def lerp(input: Tensor, end, weight, *, out=None):
-    return lambda input, end, weight, *, out=None: input + weight * (end - input)
+def lerp(input: Tensor, end, weight):
+    return lambda input, end, weight: input + cast(weight, input.dtype) * (end - input)
+
+
+@builtin(*spellings("float_power"), any_layout=True)
+def float_power(self, exponent):
+    """In double precision, as PyTorch computes it."""
+    return lambda self, exponent: tf.pow(cast(self, tf.float64), cast(exponent, tf.float64))
+
+
+@builtin(torch.isclose, torch.Tensor.isclose, any_layout=True)
+def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False):
+    dtype = result_dtype(input, other)
+
+    def func(input, other, rtol=1e-5, atol=1e-8, equal_nan=False):
+        a, b = cast(input, floating(dtype)), cast(other, floating(dtype))
+        close = (a == b) | (tf.math.is_finite(a) & tf.math.is_finite(b) & (tf.abs(a - b) <= atol + rtol * tf.abs(b)))
+        return close | (tf.math.is_nan(a) & tf.math.is_nan(b)) if equal_nan else close
+
+    return func

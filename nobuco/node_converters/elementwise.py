@@ -14,20 +14,21 @@ from nobuco.build.dtypes import tf_dtype
 from nobuco.node_converters._types import cast, floating
 from nobuco.node_converters.registry import builtin, spellings
 
+
+def _truncated(x: Any) -> Any:
+    return x if x.dtype.is_integer else tf.where(x < 0, tf.math.ceil(x), tf.floor(x))
+
+
 # The dtype stays as it is.
 _SAME: dict[str, Callable[[Any], Any]] = {
     "abs": tf.abs, "absolute": tf.abs,
     "neg": tf.negative, "negative": tf.negative, "positive": tf.identity,
     "ceil": lambda x: x if x.dtype.is_integer else tf.math.ceil(x),
     "floor": lambda x: x if x.dtype.is_integer else tf.floor(x),
-    "round": lambda x: x if x.dtype.is_integer else tf.round(x),
-    "trunc": lambda x: x if x.dtype.is_integer else tf.where(x < 0, tf.math.ceil(x), tf.floor(x)),
-    "fix": lambda x: x if x.dtype.is_integer else tf.where(x < 0, tf.math.ceil(x), tf.floor(x)),
-    "frac": lambda x: x - tf.where(x < 0, tf.math.ceil(x), tf.floor(x)),
-    "sign": tf.sign, "sgn": tf.sign,
-    "square": tf.square,
-    "zeros_like": tf.zeros_like, "ones_like": tf.ones_like,
-    "detach": tf.identity, "clone": tf.identity, "contiguous": tf.identity,
+    "trunc": lambda x: _truncated(x), "fix": lambda x: _truncated(x), "frac": lambda x: x - _truncated(x),
+    "sign": lambda x: x if x.dtype == tf.bool else tf.sign(x), "sgn": lambda x: x if x.dtype == tf.bool else tf.sign(x),
+    "detach": tf.identity, "clone": tf.identity, "contiguous": tf.identity, "alias_copy": tf.identity,
+    "resolve_conj": tf.identity, "resolve_neg": tf.identity, "conj": tf.math.conj, "conj_physical": tf.math.conj,
 }  # fmt: skip
 
 # Integers are converted to floats first.
@@ -39,16 +40,29 @@ _FLOAT: dict[str, Callable[[Any], Any]] = {
     "sin": tf.sin, "cos": tf.cos, "tan": tf.tan, "sinh": tf.sinh, "cosh": tf.cosh,
     "asin": tf.asin, "arcsin": tf.asin, "acos": tf.acos, "arccos": tf.acos, "atan": tf.atan, "arctan": tf.atan,
     "asinh": tf.asinh, "arcsinh": tf.asinh, "acosh": tf.acosh, "arccosh": tf.acosh, "atanh": tf.atanh, "arctanh": tf.atanh,
-    "erf": tf.math.erf, "erfc": tf.math.erfc, "erfinv": tf.math.erfinv, "lgamma": tf.math.lgamma, "digamma": tf.math.digamma,
+    "erf": tf.math.erf, "erfc": tf.math.erfc, "erfinv": tf.math.erfinv,
+    "lgamma": tf.math.lgamma, "gammaln": tf.math.lgamma, "digamma": tf.math.digamma, "psi": tf.math.digamma,
     "deg2rad": lambda x: x * (math.pi / 180), "rad2deg": lambda x: x * (180 / math.pi),
+    "sinc": lambda x: tf.where(x == 0, tf.ones_like(x), tf.sin(math.pi * x) / (math.pi * tf.where(x == 0, tf.ones_like(x), x))),
+    "i0": tf.math.bessel_i0, "i0e": tf.math.bessel_i0e, "i1": tf.math.bessel_i1, "i1e": tf.math.bessel_i1e,
+    "modified_bessel_i0": tf.math.bessel_i0, "modified_bessel_i1": tf.math.bessel_i1,
+    "modified_bessel_k0": tf.math.special.bessel_k0, "modified_bessel_k1": tf.math.special.bessel_k1,
+    "scaled_modified_bessel_k0": tf.math.special.bessel_k0e, "scaled_modified_bessel_k1": tf.math.special.bessel_k1e,
+    "bessel_j0": tf.math.special.bessel_j0, "bessel_j1": tf.math.special.bessel_j1,
+    "bessel_y0": tf.math.special.bessel_y0, "bessel_y1": tf.math.special.bessel_y1,
+    "ndtr": lambda x: 0.5 * tf.math.erfc(-x * math.sqrt(0.5)), "ndtri": tf.math.ndtri,
+    "entr": lambda x: tf.where(x < 0, tf.constant(-math.inf, x.dtype), -tf.math.xlogy(x, x)),
 }  # fmt: skip
 
 # The outcome is a boolean.
 _BOOL: dict[str, Callable[[Any], Any]] = {
+    "isposinf": lambda x: x == math.inf if x.dtype.is_floating else tf.zeros_like(x, tf.bool),
+    "isneginf": lambda x: x == -math.inf if x.dtype.is_floating else tf.zeros_like(x, tf.bool),
+    "isreal": lambda x: tf.math.imag(x) == 0 if x.dtype.is_complex else tf.ones_like(x, tf.bool),
     "isnan": lambda x: tf.math.is_nan(x) if x.dtype.is_floating else tf.zeros_like(x, tf.bool),
     "isinf": lambda x: tf.math.is_inf(x) if x.dtype.is_floating else tf.zeros_like(x, tf.bool),
     "isfinite": lambda x: tf.math.is_finite(x) if x.dtype.is_floating else tf.ones_like(x, tf.bool),
-    "signbit": lambda x: x < tf.zeros_like(x),
+    "signbit": lambda x: x < 0 if x.dtype != tf.bool else tf.zeros_like(x),
 }
 
 
@@ -69,6 +83,107 @@ def data(self: Tensor):
     return lambda self: tf.identity(self)
 
 
+@builtin(*spellings("square"), any_layout=True)
+def square(input: Tensor):
+    return lambda input: tf.square(cast(input, tf.int64) if input.dtype == tf.bool else input)
+
+
+@builtin(*spellings("round"), any_layout=True)
+def round_(input: Tensor, *, decimals: int = 0):
+    """Half to even, as TensorFlow does."""
+
+    def func(input, *, decimals=0):
+        if input.dtype.is_integer:
+            return input
+        scale = 10.0 ** abs(decimals)
+        if decimals == 0:
+            return tf.round(input)
+        return tf.round(input * scale) / scale if decimals > 0 else tf.round(input / scale) * scale
+
+    return func
+
+
+@builtin(*spellings("logit"), any_layout=True)
+def logit(input: Tensor, eps: float | None = None):
+    def func(input, eps=None):
+        x = cast(input, floating(input.dtype))
+        x = x if eps is None else tf.clip_by_value(x, eps, 1 - eps)
+        return tf.math.log(x / (1 - x))
+
+    return func
+
+
+@builtin(*spellings("nan_to_num"), any_layout=True)
+def nan_to_num(input: Tensor, nan: float | None = 0.0, posinf: float | None = None, neginf: float | None = None):
+    """Infinities become the largest finite numbers where nothing else is asked for."""
+
+    def func(input, nan=0.0, posinf=None, neginf=None):
+        if not input.dtype.is_floating:
+            return tf.identity(input)
+        high = input.dtype.max if posinf is None else posinf
+        low = input.dtype.min if neginf is None else neginf
+        x = tf.where(tf.math.is_nan(input), tf.constant(nan or 0.0, input.dtype), input)
+        x = tf.where(x == math.inf, tf.constant(high, input.dtype), x)
+        return tf.where(x == -math.inf, tf.constant(low, input.dtype), x)
+
+    return func
+
+
+@builtin(*spellings("polygamma"), any_layout=True)
+def polygamma(n, input):
+    """`torch.polygamma(n, x)`, and `x.polygamma(n)`."""
+
+    def func(n, input):
+        n, x = (input, n) if tf.is_tensor(n) else (n, input)
+        x = cast(x, floating(x.dtype))
+        return tf.math.digamma(x) if n == 0 else tf.math.polygamma(tf.constant(float(n), x.dtype), x)
+
+    return func
+
+
+@builtin(*spellings("mvlgamma"), *spellings("multigammaln"), any_layout=True)
+def mvlgamma(input: Tensor, p: int):
+    def func(input, p):
+        x = cast(input, floating(input.dtype))
+        return sum(tf.math.lgamma(x - j / 2) for j in range(p)) + p * (p - 1) / 4 * math.log(math.pi)
+
+    return func
+
+
+# -- complex numbers
+
+
+@builtin(torch.real, torch.Tensor.real, any_layout=True)
+def real(input: Tensor):
+    return lambda input: tf.math.real(input)
+
+
+@builtin(torch.imag, torch.Tensor.imag, any_layout=True)
+def imag(input: Tensor):
+    return lambda input: tf.math.imag(input)
+
+
+@builtin(*spellings("angle"), any_layout=True)
+def angle(input: Tensor):
+    def func(input):
+        if input.dtype.is_complex:
+            return tf.math.angle(input)
+        x = cast(input, floating(input.dtype))
+        return tf.where(tf.math.is_nan(x), x, tf.where(x < 0, tf.constant(math.pi, x.dtype), tf.zeros_like(x)))
+
+    return func
+
+
+@builtin(torch.complex, any_layout=True)
+def complex_(real: Tensor, imag: Tensor):
+    return lambda real, imag: tf.complex(real, imag)
+
+
+@builtin(torch.polar, any_layout=True)
+def polar(abs: Tensor, angle: Tensor):
+    return lambda abs, angle: tf.complex(abs * tf.cos(angle), abs * tf.sin(angle))
+
+
 # -- dtypes
 
 
@@ -80,7 +195,7 @@ def _cast_to(dtype: torch.dtype):
 _CASTS = {
     "float": torch.float32, "double": torch.float64, "half": torch.float16, "bfloat16": torch.bfloat16,
     "long": torch.int64, "int": torch.int32, "short": torch.int16, "char": torch.int8, "byte": torch.uint8,
-    "bool": torch.bool,
+    "bool": torch.bool, "cfloat": torch.complex64, "cdouble": torch.complex128,
 }  # fmt: skip
 for _name, _dtype in _CASTS.items():
     builtin(getattr(torch.Tensor, _name), any_layout=True)(

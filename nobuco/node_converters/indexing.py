@@ -1,4 +1,4 @@
-"""Reading and writing parts of a tensor: `x[...]`, `x[...] = y`, select, narrow, gather."""
+"""Reading and writing parts of a tensor: `x[...]`, `x[...] = y`, select, narrow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tensorflow as tf
 import torch
 from torch import Tensor
 
-from nobuco.layout.order import ChannelOrderingStrategy, Layout, axis_of, get_layout, identity, set_layout
+from nobuco.layout.order import Layout, axis_of, get_layout, identity, set_layout
 from nobuco.layout.shapes import dropped, inserted
 from nobuco.node_converters._types import cast
 from nobuco.node_converters.registry import builtin
@@ -25,7 +25,7 @@ def _is_array(item: Any) -> bool:
     return isinstance(item, list | np.ndarray | bool)
 
 
-def _parts(index: Any, rank: int) -> list[Any]:
+def index_parts(index: Any, rank: int) -> list[Any]:
     """The index as one entry a dim (and the Nones between): Ellipsis and what is left out become full slices."""
     items = list(index) if isinstance(index, tuple) else [index]
     takes = sum(1 for item in items if item is not None and item is not Ellipsis)
@@ -51,7 +51,7 @@ def _basic_layout(layout: Layout, parts: list[Any]) -> Layout:
 
 
 def _getitem_layout(layout: Layout, self, index):
-    parts = _parts(index, len(layout))
+    parts = index_parts(index, len(layout))
     if any(_is_array(item) for item in parts):
         return [identity(len(self[index].shape))] if layout == identity(len(layout)) else None
     return _basic_layout(layout, parts)
@@ -64,7 +64,7 @@ def getitem(self: Tensor, index):
 
     def func(self, index):
         layout = get_layout(self)
-        parts = _parts(index, len(layout))
+        parts = index_parts(index, len(layout))
         if any(_is_array(item) for item in parts):
             return _gathered(self, parts)
         return _sliced(self, parts, shape)
@@ -186,7 +186,7 @@ def _as_tensor(item: Any) -> Any:
 
 
 def _setitem_layout(layout: Layout, self, index, value):
-    parts = _parts(index, len(layout))
+    parts = index_parts(index, len(layout))
     if any(_is_array(item) for item in parts) or any(item is None for item in parts):
         return identity(len(layout)) if layout == identity(len(layout)) else None
     value_rank = value.dim() if isinstance(value, Tensor) else 0
@@ -204,7 +204,7 @@ def setitem(self: Tensor, index, value):
 
     def func(self, index, value):
         layout = get_layout(self)
-        parts = _parts(index, rank)
+        parts = index_parts(index, rank)
         value = cast(value, self.dtype)
         if any(_is_array(item) for item in parts):
             return set_layout(_scattered(self, parts, value), layout)
@@ -331,7 +331,7 @@ def _bound(value: Any, default: Any, size: Any) -> Any:
 
 
 def _scattered(x: Any, parts: list[Any], value: Any) -> Any:
-    """Index tensors on the left: the places that the index picks, found by indexing the places themselves."""
+    """Index tensors on the left: a mask chooses, others name the places to write to."""
     masks = [item for item in parts if _is_array(item)]
     if len(masks) == 1 and _as_tensor(masks[0]).dtype == tf.bool and value.shape.rank == 0:
         mask = _as_tensor(masks[0])
@@ -341,13 +341,19 @@ def _scattered(x: Any, parts: list[Any], value: Any) -> Any:
             shape = [1] * axis + mask.shape.as_list() + [1] * (x.shape.rank - axis - mask.shape.rank)
             return tf.where(tf.reshape(mask, shape), value, x)
     shape = tf.shape(x)
-    places = tf.reshape(tf.range(tf.reduce_prod(shape)), shape)
-    picked = _gathered(set_layout(places, identity(x.shape.rank)), parts)
+    picked = places_of(x, parts)
     value = tf.broadcast_to(value, tf.shape(picked))
     flat = tf.tensor_scatter_nd_update(
         tf.reshape(x, [-1]), tf.reshape(picked, [-1, 1]), tf.reshape(value, [-1])
     )
     return tf.reshape(flat, shape)
+
+
+def places_of(x: Any, parts: list[Any]) -> Any:
+    """The places in the flattened tensor that an index picks, found by indexing the places themselves."""
+    shape = tf.shape(x)
+    places = tf.reshape(tf.range(tf.reduce_prod(shape)), shape)
+    return _gathered(set_layout(places, identity(x.shape.rank)), parts)
 
 
 # -- the same by name
@@ -391,24 +397,8 @@ def _index_select_layout(layout: Layout, self, dim, index):
 @builtin(torch.index_select, torch.Tensor.index_select, output_layout=_index_select_layout)
 def index_select(self: Tensor, dim: int, index: Tensor):
     def func(self, dim, index):
-        layout = get_layout(self)
-        return set_layout(tf.gather(self, tf.reshape(index, [-1]), axis=axis_of(self, dim)), layout)
-
-    return func
-
-
-@builtin(torch.gather, torch.Tensor.gather, strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER)
-def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False, out=None):
-    """Along `dim` by `index`; along the other dims each place takes its own."""
-    dim = dim % max(input.dim(), 1)
-
-    def func(input, dim_, index, **kwargs):
-        shape = tf.shape(index)
-        rank = index.shape.rank
-        grid = [
-            index if axis == dim else tf.broadcast_to(tf.reshape(tf.range(tf.cast(shape[axis], index.dtype), dtype=index.dtype), [-1 if i == axis else 1 for i in range(rank)]), shape)
-            for axis in range(rank)
-        ]
-        return tf.gather_nd(input, tf.stack(grid, -1))
+        if not self.shape.rank:
+            return tf.identity(self)
+        return set_layout(tf.gather(self, tf.reshape(index, [-1]), axis=axis_of(self, dim)), get_layout(self))
 
     return func

@@ -39,43 +39,49 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None):
 
 @builtin(torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.bmm, torch.Tensor.bmm, torch.mm,
          torch.Tensor.mm, torch.mv, torch.Tensor.mv, torch.dot, torch.Tensor.dot, strategy=_PYTORCH)  # fmt: skip
-def matmul(input: Tensor, other: Tensor, *, out=None):
-    """Vectors on either side are taken as a row or a column, and their dim is dropped again."""
-
-    def func(input, other, *args, **kwargs):
-        a, b = input, other
-        if a.shape.rank == 1 and b.shape.rank == 1:
-            return tf.reduce_sum(a * b)
-        if b.shape.rank == 1:
-            return tf.linalg.matvec(a, b)
-        if a.shape.rank == 1:
-            return tf.squeeze(tf.matmul(tf.expand_dims(a, 0), b), -2)
-        return tf.matmul(a, b)
-
-    return func
+def matmul(input: Tensor, other: Tensor):
+    return lambda input, other: product(input, other)
 
 
 @builtin(torch.Tensor.__rmatmul__, strategy=_PYTORCH)
 def rmatmul(self: Tensor, other: Tensor):
-    return lambda self, other: tf.matmul(other, self)
+    return lambda self, other: product(other, self)
 
 
-def _added(product):
-    def converter(input: Tensor, a: Tensor, b: Tensor, *, beta=1, alpha=1, out=None):
+def product(a, b):
+    """Vectors on either side are taken as a row or a column, and their dim is dropped again."""
+    if a.shape.rank == 1 and b.shape.rank == 1:
+        return tf.reduce_sum(a * b)
+    if b.shape.rank == 1:
+        return tf.linalg.matvec(a, b)
+    if a.shape.rank == 1:
+        return tf.squeeze(tf.matmul(tf.expand_dims(a, 0), b), -2)
+    return tf.matmul(a, b)
+
+
+def _added(product_of):
+    def converter(input: Tensor, a: Tensor, b: Tensor, *, beta=1, alpha=1):
         dtype = result_dtype(input, a)
 
-        def func(input, a, b, *, beta=1, alpha=1, out=None):
-            x = product(a, b)
-            x = x if alpha == 1 else x * cast(alpha, dtype)
-            return x if beta == 0 else x + (input if beta == 1 else input * cast(beta, dtype))
+        def func(input, a, b, *, beta=1, alpha=1):
+            x = product_of(cast(a, dtype), cast(b, dtype))
+            x = _scaled(x, alpha)
+            return x + tf.zeros_like(cast(input, dtype)) if beta == 0 else x + _scaled(cast(input, dtype), beta)
 
         return func
 
     return converter
 
 
+def _scaled(x, factor):
+    return x if factor == 1 else x * cast(factor, x.dtype)
+
+
 builtin(torch.addmm, torch.Tensor.addmm, torch.Tensor.addmm_, torch.baddbmm, torch.Tensor.baddbmm,
         torch.Tensor.baddbmm_, strategy=_PYTORCH)(_added(tf.matmul))  # fmt: skip
+builtin(torch.addr, torch.Tensor.addr, torch.Tensor.addr_, strategy=_PYTORCH)(
+    _added(lambda a, b: a[:, None] * b[None, :])
+)
 builtin(torch.addmv, torch.Tensor.addmv, torch.Tensor.addmv_, strategy=_PYTORCH)(_added(tf.linalg.matvec))
 builtin(torch.addbmm, torch.Tensor.addbmm, torch.Tensor.addbmm_, strategy=_PYTORCH)(
     _added(lambda a, b: tf.reduce_sum(tf.matmul(a, b), 0))
@@ -83,5 +89,99 @@ builtin(torch.addbmm, torch.Tensor.addbmm, torch.Tensor.addbmm_, strategy=_PYTOR
 
 
 @builtin(torch.outer, torch.Tensor.outer, torch.ger, torch.Tensor.ger, strategy=_PYTORCH)
-def outer(input: Tensor, vec2: Tensor, *, out=None):
-    return lambda input, vec2, *, out=None: input[:, None] * vec2[None, :]
+def outer(input: Tensor, vec2: Tensor):
+    return lambda input, vec2: input[:, None] * vec2[None, :]
+
+
+@builtin(torch.einsum, torch.functional.einsum, strategy=_PYTORCH)
+def einsum(equation, *operands):
+    """`einsum("bi,ij->bj", x, y)`; the operands may come as one list, too."""
+
+    def func(equation, *operands):
+        tensors = operands[0] if len(operands) == 1 and isinstance(operands[0], list | tuple) else operands
+        return tf.einsum(equation.replace(" ", ""), *tensors)
+
+    if not isinstance(equation, str):
+        raise ValueError("einsum with index lists is not converted: write the equation as a string")
+    return func
+
+
+@builtin(torch.tensordot, torch.functional.tensordot, strategy=_PYTORCH)
+def tensordot(a: Tensor, b: Tensor, dims=2):
+    if isinstance(dims, Tensor):
+        raise ValueError("tensordot with dims in a tensor is not converted: give numbers")
+    return lambda a, b, dims=2: tf.tensordot(a, b, dims)
+
+
+@builtin(torch.inner, torch.Tensor.inner, torch.linalg.vecdot, torch.vdot, torch.Tensor.vdot, strategy=_PYTORCH)
+def inner(input: Tensor, other: Tensor, *, dim: int | None = None):
+    """Over the last dims of both; `vecdot` over one dim of tensors that broadcast, `vdot` of two vectors."""
+    paired = dim is not None or input.shape == other.shape and input.dim() == 1
+
+    def func(input, other, *, dim=None):
+        if paired:
+            return tf.reduce_sum(input * other, -1 if dim is None else dim)
+        if not input.shape.rank or not other.shape.rank:
+            return input * other
+        return tf.tensordot(input, other, [[-1], [-1]])
+
+    return func
+
+
+@builtin(torch.kron, torch.Tensor.kron, strategy=_PYTORCH)
+def kron(input: Tensor, other: Tensor):
+    rank = max(input.dim(), other.dim())
+    a_shape = (1,) * (rank - input.dim()) + tuple(input.shape)
+    b_shape = (1,) * (rank - other.dim()) + tuple(other.shape)
+    dtype = result_dtype(input, other)
+
+    def func(input, other):
+        a = tf.reshape(cast(input, dtype), [size for each in a_shape for size in (each, 1)])
+        b = tf.reshape(cast(other, dtype), [size for each in b_shape for size in (1, each)])
+        return tf.reshape(a * b, [x * y for x, y in zip(a_shape, b_shape, strict=True)])
+
+    return func
+
+
+@builtin(torch.linalg.multi_dot, torch.chain_matmul, strategy=_PYTORCH)
+def multi_dot(tensors):
+    def func(tensors):
+        result = tensors[0]
+        for each in tensors[1:]:
+            result = product(result, each)
+        return result
+
+    return func
+
+
+@builtin(F.bilinear, torch.bilinear, strategy=_PYTORCH)
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None):
+    """``y[..., o] = x1[..., i] w[o, i, j] x2[..., j] + b[o]``."""
+
+    def func(input1, input2, weight, bias=None):
+        x = tf.einsum("...i,oij,...j->...o", input1, weight, input2)
+        return x if bias is None else x + bias
+
+    return func
+
+
+@builtin(torch.cross, torch.Tensor.cross, strategy=_PYTORCH)
+def cross_of_first(input: Tensor, other: Tensor, dim: int | None = None):
+    """Without `dim`, along the first dim of size 3."""
+    first = next((i for i, size in enumerate(input.shape) if size == 3), 0) if dim is None else dim
+    function = cross(input, other, dim=first)
+    return lambda input, other, dim=None: function(input, other)
+
+
+@builtin(torch.linalg.cross, strategy=_PYTORCH)
+def cross(input: Tensor, other: Tensor, dim: int = -1):
+    rank = max(input.dim(), other.dim())
+    shape = torch.broadcast_shapes(input.shape, other.shape)
+    axis = dim % rank
+
+    def func(input, other, dim=-1):
+        input, other = tf.broadcast_to(input, shape), tf.broadcast_to(other, shape)
+        (a0, a1, a2), (b0, b1, b2) = tf.unstack(input, axis=axis), tf.unstack(other, axis=axis)
+        return tf.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axis)
+
+    return func

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nobuco.build.dtypes import tf_dtype
-from nobuco.layout.order import Layout, axis_of, get_layout, identity, rank_of, set_layout
+from nobuco.layout.order import Layout, get_layout, identity, rank_of, set_layout
 from nobuco.layout.shapes import dropped
-from nobuco.node_converters._types import cast, floating
+from nobuco.node_converters._types import cast, floating, result_dtype
 from nobuco.node_converters.registry import builtin
 
 
@@ -48,7 +50,15 @@ _REDUCTIONS: dict[str, tuple[Callable[..., Any], Callable[[Any], Any]]] = {
     "all": (tf.reduce_all, lambda dtype: tf.bool),
     "any": (tf.reduce_any, lambda dtype: tf.bool),
     "logsumexp": (tf.reduce_logsumexp, floating),
+    "nanmean": (lambda x, a, k: _nanmean(x, a, k), floating),
+    "count_nonzero": (lambda x, a, k: tf.reduce_sum(tf.cast(x, tf.int64), a, k), lambda dtype: tf.bool),
 }
+
+
+def _nanmean(x: Any, axes: list[int], keep: bool) -> Any:
+    number = tf.logical_not(tf.math.is_nan(x))
+    total = tf.reduce_sum(tf.where(number, x, tf.zeros_like(x)), axes, keep)
+    return total / tf.reduce_sum(tf.cast(number, x.dtype), axes, keep)
 
 
 def _register(name: str, function: Callable[..., Any], works_in: Callable[[Any], Any]) -> None:
@@ -63,7 +73,8 @@ def _register(name: str, function: Callable[..., Any], works_in: Callable[[Any],
         return func
 
     reduction.__name__ = name
-    builtin(getattr(torch, name), getattr(torch.Tensor, name), output_layout=reduced_layout)(reduction)
+    homes = (torch, torch.Tensor, torch.special)
+    builtin(*(getattr(home, name) for home in homes if hasattr(home, name)), output_layout=reduced_layout)(reduction)
 
 
 for _name, (_function, _works_in) in _REDUCTIONS.items():
@@ -72,34 +83,42 @@ for _name, (_function, _works_in) in _REDUCTIONS.items():
 
 def _extreme_layout(layout: Layout, self, dim=None, keepdim=False, **kwargs):
     """`max(x)`; `max(x, dim)`, which yields values and indices; `max(x, y)`, element by element."""
-    if isinstance(dim, Tensor) or isinstance(kwargs.get("other"), Tensor):
-        return layout
+    other = dim if isinstance(dim, Tensor) else kwargs.get("other")
+    if isinstance(other, Tensor):
+        rank = max(rank_of(self), rank_of(other))
+        return (layout if rank_of(self) == rank_of(other) else identity(rank)) if (
+            layout == identity(len(layout)) or rank_of(self) == rank_of(other)
+        ) else None
     return reduced_layout(layout, self, dim, keepdim, **kwargs)
 
 
 def _extreme(name: str, reduce, arg, pair) -> None:
     def extreme(self: Tensor, dim=None, keepdim=False, **kwargs):
         other = dim if isinstance(dim, Tensor) else kwargs.get("other")
-
-        def of_two(self, dim=None, **kwargs):
-            return set_layout(pair(self, kwargs.get("other", dim)), get_layout(self))
+        if isinstance(other, Tensor):
+            dtype = result_dtype(self, other)
+            return lambda self, dim=None, **kwargs: pair(cast(self, dtype), cast(kwargs.get("other", dim), dtype))
 
         def along(self, dim=None, keepdim=False, **kwargs):
             dims, keep = _arguments(self, dim, keepdim, **kwargs)
             values = over_dims(self, dims, keep, reduce)
-            if dim is None and "axis" not in kwargs:
+            if dim is None:
                 return values
-            indices = over_dims(self, dims, keep, lambda x, axes, keep: _arg(x, axes[0], keep, arg))
+            indices = over_dims(self, dims, keep, lambda x, axes, keep: _arg(x, axes, keep, arg))
             return values, indices
 
-        return along if other is None else of_two
+        return along
 
     builtin(getattr(torch, name), getattr(torch.Tensor, name), output_layout=_extreme_layout)(extreme)
 
 
-def _arg(x, axis: int, keep: bool, function):
-    indices = function(x, axis, output_type=tf.int64)
-    return tf.expand_dims(indices, axis) if keep else indices
+def _arg(x, axes: list[int], keep: bool, function):
+    """A scalar has dim 0, of size 1."""
+    if not axes:
+        return tf.zeros([], tf.int64)
+    x = tf.cast(x, tf.int32) if x.dtype == tf.bool else x
+    indices = function(x, axes[0], output_type=tf.int64)
+    return tf.expand_dims(indices, axes[0]) if keep else indices
 
 
 _extreme("max", tf.reduce_max, tf.argmax, tf.maximum)
@@ -109,7 +128,7 @@ _extreme("min", tf.reduce_min, tf.argmin, tf.minimum)
 def _arg_layout(layout: Layout, self, dim=None, keepdim=False):
     if dim is None:
         return tuple(range(rank_of(self))) if keepdim else () if layout == identity(len(layout)) else None
-    return layout if keepdim else dropped(layout, [dim])
+    return layout if keepdim or not layout else dropped(layout, [dim])
 
 
 def _register_arg(name: str, function) -> None:
@@ -119,8 +138,8 @@ def _register_arg(name: str, function) -> None:
             if dim is None:  # the index into the flattened tensor
                 index = function(tf.reshape(self, [-1]), 0, output_type=tf.int64)
                 return tf.reshape(index, [1] * len(layout)) if keepdim else index
-            indices = _arg(self, axis_of(self, dim), keepdim, function)
-            return set_layout(indices, layout if keepdim else dropped(layout, [dim]))
+            dims, _ = _arguments(self, dim)
+            return over_dims(self, dims, keepdim, lambda x, axes, keep: _arg(x, axes, keep, function))
 
         return func
 
@@ -131,34 +150,99 @@ _register_arg("argmax", tf.argmax)
 _register_arg("argmin", tf.argmin)
 
 
-def _variance(root: bool):
+def _dims_and_correction(self, dim, unbiased, keepdim, correction, kwargs) -> tuple[list[int], bool, float]:
+    if isinstance(dim, bool):  # var(x, unbiased)
+        dim, unbiased = None, dim
+    dims, keep = _arguments(self, dim, keepdim, **kwargs)
+    return dims, keep, correction if correction is not None else int(unbiased)
+
+
+def _variance(root: bool, with_mean: bool):
     def variance(self: Tensor, dim=None, unbiased=True, keepdim=False, *, correction=None, **kwargs):
-        if isinstance(dim, bool):  # var(x, unbiased)
-            dim, unbiased = None, dim
-        keep = keepdim or kwargs.get("keepdims", False)
-        dims, _ = _arguments(self, dim, keep, **kwargs)
+        dims, keep, less = _dims_and_correction(self, dim, unbiased, keepdim, correction, kwargs)
         count = 1
         for each in dims:
             count *= self.shape[each]
-        less = correction if correction is not None else int(unbiased)
 
-        def func(self, *args, **inner):
-            def moments(x, axes, keep):
-                deviation = x - tf.reduce_mean(x, axes, keepdims=True)
-                total = tf.reduce_sum(tf.square(deviation), axes, keepdims=keep) / max(count - less, 0)
-                return tf.sqrt(total) if root else total
+        def moments(x, axes, keep):
+            deviation = x - tf.reduce_mean(x, axes, keepdims=True)
+            total = tf.reduce_sum(tf.abs(deviation) ** 2 if x.dtype.is_complex else tf.square(deviation), axes, keep)
+            total = total / tf.constant(max(count - less, 0), total.dtype)
+            return tf.sqrt(total) if root else total
 
-            return over_dims(self, dims, keep, moments)
+        def func(self, *args, **kwargs):
+            spread = over_dims(self, dims, keep, moments)
+            return (spread, over_dims(self, dims, keep, tf.reduce_mean)) if with_mean else spread
 
         return func
 
     return variance
 
 
-def _variance_layout(layout: Layout, self, dim=None, unbiased=True, keepdim=False, **kwargs):
-    kwargs.pop("correction", None)
-    return reduced_layout(layout, self, None if isinstance(dim, bool) else dim, keepdim, **kwargs)
+def _variance_layout(layout: Layout, self, dim=None, unbiased=True, keepdim=False, *, correction=None, **kwargs):
+    dims, keep, _ = _dims_and_correction(self, dim, unbiased, keepdim, correction, kwargs)
+    return layout if keep else dropped(layout, dims)
 
 
-builtin(torch.var, torch.Tensor.var, output_layout=_variance_layout)(_variance(False))
-builtin(torch.std, torch.Tensor.std, output_layout=_variance_layout)(_variance(True))
+for _name, _root, _with_mean in (
+    ("var", False, False), ("std", True, False), ("var_mean", False, True), ("std_mean", True, True),
+):  # fmt: skip
+    _ops = [getattr(home, _name) for home in (torch, torch.Tensor) if hasattr(home, _name)]
+    builtin(*_ops, output_layout=_variance_layout)(_variance(_root, _with_mean))
+
+
+@builtin(torch.aminmax, torch.Tensor.aminmax, output_layout=reduced_layout)
+def aminmax(input: Tensor, *, dim=None, keepdim=False):
+    def func(input, *, dim=None, keepdim=False):
+        dims, keep = _arguments(input, dim, keepdim)
+        return over_dims(input, dims, keep, tf.reduce_min), over_dims(input, dims, keep, tf.reduce_max)
+
+    return func
+
+
+# -- norms
+
+
+def _norm(x: Any, axes: list[int], keep: bool, order: float) -> Any:
+    magnitude = tf.abs(x)
+    if order == 2:
+        return tf.sqrt(tf.reduce_sum(tf.square(magnitude), axes, keep))
+    if order == 1:
+        return tf.reduce_sum(magnitude, axes, keep)
+    if order == math.inf:
+        return tf.reduce_max(magnitude, axes, keep)
+    if order == -math.inf:
+        return tf.reduce_min(magnitude, axes, keep)
+    if order == 0:
+        return tf.reduce_sum(tf.cast(magnitude != 0, magnitude.dtype), axes, keep)
+    return tf.pow(tf.reduce_sum(tf.pow(magnitude, order), axes, keep), 1 / order)
+
+
+def _vector_norm_layout(layout: Layout, x, ord=2, dim=None, keepdim=False, **kwargs):
+    return reduced_layout(layout, x, dim, keepdim)
+
+
+@builtin(torch.linalg.vector_norm, output_layout=_vector_norm_layout)
+def vector_norm(x: Tensor, ord=2, dim=None, keepdim: bool = False, *, dtype=None):
+    """Of what lies along `dim`, everything where none is given."""
+
+    def func(x, ord=2, dim=None, keepdim=False, *, dtype=None):
+        dims, keep = _arguments(x, dim, keepdim)
+        values = x if dtype is None else set_layout(tf.identity(cast(x, tf_dtype(dtype))), get_layout(x))
+        return over_dims(values, dims, keep, lambda v, axes, keep: _norm(v, axes, keep, float(ord)))
+
+    return func
+
+
+def _normalize_layout(layout: Layout, *args, **kwargs):
+    return layout
+
+
+@builtin(F.normalize, output_layout=_normalize_layout)
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12):
+    def func(input, p=2.0, dim=1, eps=1e-12):
+        dims, _ = _arguments(input, dim)
+        axes = [get_layout(input).index(each) for each in dims]
+        return input / tf.maximum(_norm(input, axes, True, float(p)), eps)
+
+    return func

@@ -129,9 +129,10 @@ def _regroup(*ops: Any, shape) -> None:
     def converter(self: Tensor, *args, **kwargs):
         before = tuple(self.shape)
         after = _target_shape(target(list(before), args, kwargs), self.numel())
+        dynamic = is_dynamic()
 
         def func(self, *args, **kwargs):
-            if not is_dynamic():
+            if not dynamic:
                 return reshaped(self, before, after)
             sizes = target(sizes_of(self), args, kwargs)
             return set_layout(tf.reshape(self, [tf.cast(size, tf.int32) for size in sizes]), identity(len(sizes)))
@@ -177,7 +178,7 @@ def view_as(self: Tensor, other: Tensor):
 
 
 def _view_layout(layout: Layout, self, *shape, **kwargs):
-    if shape and isinstance(shape[0], torch.dtype) or "dtype" in kwargs:
+    if (shape and isinstance(shape[0], torch.dtype)) or "dtype" in kwargs:
         return layout if layout == identity(len(layout)) else None
     after = _target_shape(_viewed([], *shape, **kwargs), self.numel())
     if is_dynamic():
@@ -187,13 +188,14 @@ def _view_layout(layout: Layout, self, *shape, **kwargs):
 
 @builtin(torch.Tensor.view, output_layout=_view_layout)
 def view(self: Tensor, *shape, **kwargs):
-    if shape and isinstance(shape[0], torch.dtype) or "dtype" in kwargs:
+    if (shape and isinstance(shape[0], torch.dtype)) or "dtype" in kwargs:
         raise ValueError("Tensor.view(dtype) reads the bytes of a tensor as another type, which no graph op does here")
     before = tuple(self.shape)
     after = _target_shape(_viewed([], *shape, **kwargs), self.numel())
+    dynamic = is_dynamic()
 
     def func(self, *shape, **kwargs):
-        if not is_dynamic():
+        if not dynamic:
             return reshaped(self, before, after)
         return tf.reshape(self, [tf.cast(size, tf.int32) for size in _viewed([], *shape, **kwargs)])
 

@@ -60,7 +60,9 @@ class Aliases:
         memory.values.append(value)
         return known
 
-    def add_view(self, tensor: torch.Tensor, value: Value, base: Known, base_value: Value, taken: Call, place: int) -> None:
+    def add_view(
+        self, tensor: torch.Tensor, value: Value, base: Known, base_value: Value, taken: Call, place: int
+    ) -> None:
         known = self.add(tensor, value)
         known.base, known.base_value, known.taken, known.place = base, base_value, taken, place
 
@@ -148,7 +150,9 @@ def write_back(emit: Emit, base: Known, view: Known) -> Value:
     if box is not None:
         part = theirs[box]
         if part.shape != ours.shape:
-            reshaped = emit(torch.Tensor.reshape, (new, tuple(part.shape)), {}, view.tensor.reshape(part.shape))
+            reshaped = emit(
+                torch.Tensor.reshape, (new, tuple(part.shape)), {}, view.tensor.reshape(part.shape)
+            )
             new = reshaped.outputs[0]
         return _emitted(emit, torch.Tensor.__setitem__, (base.value, box, new), base)
     raise TraceError(
@@ -164,7 +168,7 @@ def _emitted(emit: Emit, op: Any, args: tuple[Any, ...], base: Known) -> Value:
 def _positions(tensor: torch.Tensor) -> torch.Tensor:
     """Where in memory each element lies."""
     reach = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
-    offset = tensor.storage_offset()
+    offset = int(tensor.storage_offset())
     return torch.arange(offset, offset + reach + 1).as_strided(tensor.shape, tensor.stride())
 
 
@@ -198,7 +202,7 @@ def _box(base: torch.Tensor, view: torch.Tensor) -> tuple[slice, ...] | None:
         step = 1
         if end > begin:
             along = base.movedim(dim, 0)[:, *start[0].tolist()[:dim], *start[0].tolist()[dim + 1 :]]
-            inside = torch.isin(along[begin : end + 1], view).nonzero().flatten()
+            inside = torch.isin(along[begin : end + 1], view.reshape(-1)).nonzero().flatten()
             step = int(inside[1]) if len(inside) > 1 else end - begin
         whole = begin == 0 and step == 1 and end == base.shape[dim] - 1
         index.append(slice(None) if whole else slice(begin, end + 1, step))

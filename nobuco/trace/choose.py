@@ -17,7 +17,9 @@ class Choice:
     nodes: list[Call] = field(default_factory=list)
     unused: list[Call] = field(default_factory=list)
     missing: list[Call] = field(default_factory=list)
-    reads: list[Call] = field(default_factory=list)  # where the program looked at a value, in calls that are converted
+    reads: list[Call] = field(
+        default_factory=list
+    )  # where the program looked at a value, in calls that are converted
 
 
 def choose(trace: Trace, has_converter: Callable[[Any], bool]) -> Choice:

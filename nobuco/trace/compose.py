@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 _GUARDS = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
@@ -23,7 +23,7 @@ def has_body(op: Any) -> bool:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def body_of(op: Callable[..., Any]) -> Callable[..., Any]:
     assert isinstance(op, types.FunctionType)
     unguarded = {**op.__globals__, **{guard: lambda *_: False for guard in _GUARDS}}

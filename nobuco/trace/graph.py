@@ -8,9 +8,9 @@ from enum import Enum
 from typing import Any
 
 import torch
-from torch.utils import _pytree as pytree
 
 from nobuco.trace.sites import Site, name_of
+from nobuco.trace.tree import tree_leaves, tree_map
 
 
 @dataclass(eq=False)
@@ -42,7 +42,9 @@ class Kind(Enum):
     FUNCTION = "function"
     MODULE = "module"
     READ = "read"  # a tensor's value became a Python number or branch
-    ALIAS = "alias"  # written by the tracer: an in-place change carried over to the tensors that share its memory
+    ALIAS = (
+        "alias"  # written by the tracer: an in-place change carried over to the tensors that share its memory
+    )
 
 
 @dataclass(eq=False)
@@ -108,11 +110,17 @@ class Trace:
     def outputs(self) -> list[Value]:
         return self.root.outputs
 
+    def release(self) -> None:
+        """Lets go of the data: a report that is kept should not keep every activation alive."""
+        for call in self.root.walk():
+            for value in (*call.inputs, *call.outputs):
+                value.tensor = value.tensor.to("meta")
+
 
 def values_in(tree: Any) -> list[Value]:
-    return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Value)]
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Value)]
 
 
 def map_values(tree: Any, function: Callable[[Value], Any]) -> Any:
     """A copy of `tree` with each `Value` replaced."""
-    return pytree.tree_map(lambda leaf: function(leaf) if isinstance(leaf, Value) else leaf, tree)
+    return tree_map(lambda leaf: function(leaf) if isinstance(leaf, Value) else leaf, tree)

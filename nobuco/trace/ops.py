@@ -66,7 +66,9 @@ def written_arguments(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 
 
 def _writes_first(op: Any, name: str) -> bool:
-    return name == "__setitem__" or (name.endswith("_") and not name.endswith("__") and name != "requires_grad_")
+    return name == "__setitem__" or (
+        name.endswith("_") and not name.endswith("__") and name != "requires_grad_"
+    )
 
 
 def _positional_inplace(op: Any, args: tuple[Any, ...]) -> bool:

@@ -14,9 +14,10 @@ import torch
 _TORCH = str(Path(torch.__file__).parent) + os.sep
 
 # Frames of these packages carry a call on to us; the line a reader wants lies above them.
-_CARRIERS = tuple(
-    str(Path(torch.__file__).parent / part) for part in ("overrides.py", "nn/modules/module.py", "_tensor.py", "utils")
-) + (str(Path(__file__).parents[1]),)
+_CARRIERS = (
+    *(_TORCH + part for part in ("overrides.py", "nn/modules/module.py", "_tensor.py", "utils")),
+    str(Path(__file__).parents[1]),
+)
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,13 @@ def name_of(op: Any) -> str:
     owner = getattr(op, "__objclass__", None) or getattr(op, "__self__", None)
     module = getattr(op, "__module__", None) or ""
     qualname = getattr(op, "__qualname__", "") or ""
-    if (isinstance(owner, type) and issubclass(owner, torch._C.TensorBase)) or "Tensor" in qualname.split(".")[0]:
+    if (isinstance(owner, type) and issubclass(owner, torch._C.TensorBase)) or "Tensor" in qualname.split(
+        "."
+    )[0]:
         return f"Tensor.{name}"
     if module == "torch._C._nn" or module == "torch.nn.functional":
         return f"F.{name}"
-    if module in ("torch.functional", "torch") or owner is torch._C._VariableFunctions:
+    if module in ("torch.functional", "torch") or qualname.startswith("_VariableFunctionsClass."):
         return f"torch.{name}"
     if module.startswith("nobuco."):
         return f"nobuco.{name}"

@@ -60,6 +60,10 @@ class ModelState:
             self._kept[id(tensor)] = tensor, tensor.detach().clone()
             self.changed_paths.append(path)
 
+    @property
+    def kept_tensors(self) -> list[torch.Tensor]:
+        return [tensor for tensor, _ in self._kept.values()]
+
     def restore(self) -> None:
         with torch.no_grad():
             for tensor, original in self._kept.values():

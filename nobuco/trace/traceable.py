@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch.overrides import handle_torch_function, is_tensor_like
-from torch.utils import _pytree as pytree
+
+from nobuco.trace.tree import tree_leaves
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+BODY = "__nobuco_body__"  # the attribute of a traceable function that holds the plain one
 
 
 def traceable(function: F) -> F:
@@ -22,11 +25,11 @@ def traceable(function: F) -> F:
     def traced(*args: Any, **kwargs: Any) -> Any:
         if torch._C._len_torch_function_stack() == 0:
             return function(*args, **kwargs)
-        tensors = tuple(leaf for leaf in pytree.tree_leaves((args, kwargs)) if is_tensor_like(leaf))
+        tensors = tuple(leaf for leaf in tree_leaves((args, kwargs)) if is_tensor_like(leaf))
         return handle_torch_function(traced, tensors, *args, **kwargs)
 
-    traced.__nobuco_body__ = function
-    return traced
+    setattr(traced, BODY, function)
+    return cast(F, traced)
 
 
 @traceable

@@ -14,16 +14,16 @@ import torch
 from torch import nn
 from torch.nn.modules import module as torch_module
 from torch.overrides import TorchFunctionMode
-from torch.utils import _pytree as pytree
 
 from nobuco.trace import compose
 from nobuco.trace.aliases import Aliases, Known, shares_memory
 from nobuco.trace.errors import TraceError
-from nobuco.trace.graph import Call, Kind, Trace, Value, map_values, values_in
+from nobuco.trace.graph import Call, Kind, Trace, Value, values_in
 from nobuco.trace.ops import READS, canonical, is_random, is_shape, written_arguments
 from nobuco.trace.sites import invocation_site
 from nobuco.trace.state import ModelState
-from nobuco.trace.traceable import shape
+from nobuco.trace.traceable import BODY, shape
+from nobuco.trace.tree import tree_leaves, tree_map
 
 
 class Tracer(TorchFunctionMode):
@@ -55,6 +55,9 @@ class Tracer(TorchFunctionMode):
         self._aliases.add(tensor, value)
         return value
 
+    def keep_data(self, tensor: torch.Tensor) -> None:
+        self._aliases.keep_data(tensor)
+
     def value_of(self, tensor: torch.Tensor) -> Value:
         known = self._aliases.find(tensor)
         if known is None:
@@ -63,7 +66,7 @@ class Tracer(TorchFunctionMode):
         return self._aliases.current(known)
 
     def values(self, tree: Any) -> Any:
-        return pytree.tree_map(lambda leaf: self.value_of(leaf) if isinstance(leaf, torch.Tensor) else leaf, tree)
+        return tree_map(lambda leaf: self.value_of(leaf) if isinstance(leaf, torch.Tensor) else leaf, tree)
 
     # -- functions
 
@@ -80,16 +83,17 @@ class Tracer(TorchFunctionMode):
             return func(*args, **kwargs)
         if self._on_call is not None:
             self._on_call()
-        body = getattr(op, "__nobuco_body__", None)
+        body = getattr(op, BODY, None)
         if not self._is_leaf(op) and (body is not None or compose.has_body(op)):
             return self._inside(op, body or compose.body_of(op), args, kwargs)
         return self._leaf(op, func, args, kwargs)
 
     def _leaf(self, op: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        tensors = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-        own = hasattr(op, "__nobuco_body__")
+        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        own = hasattr(op, BODY)
         written = tensors if own else written_arguments(op, args, kwargs)
-        recorded = self.values((args, kwargs))
+        # what `out` holds is overwritten, whatever it was
+        recorded = self.values((args, {name: each for name, each in kwargs.items() if name != "out"}))
         if op is torch.Tensor.__setitem__ and _assigns_to_itself(*args):
             # `x[i] += y` ends in one: the addition has been carried over to x already
             self._record(Kind.FUNCTION, op, *recorded).output = recorded[0][0]
@@ -101,7 +105,7 @@ class Tracer(TorchFunctionMode):
         with _muted(self):
             result = self._execute(func, args, kwargs)
         changed = [t for t, version in zip(tensors, versions, strict=True) if t._version != version]
-        outputs = [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        outputs = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
         if not outputs and not changed:
             return result  # it asked about a tensor, and made none
 
@@ -120,7 +124,9 @@ class Tracer(TorchFunctionMode):
         return result
 
     def _output_values(self, call: Call, result: Any, targets: list[torch.Tensor], own: bool) -> Any:
-        if result is None and len(targets) == 1:  # __setitem__ returns nothing: its outcome is the changed tensor
+        if (
+            result is None and len(targets) == 1
+        ):  # __setitem__ returns nothing: its outcome is the changed tensor
             return Value(targets[0], call, call.folded)
         place = [0]
         sources = [known for value in call.inputs if (known := self._source(value)) is not None]
@@ -141,7 +147,7 @@ class Tracer(TorchFunctionMode):
             place[0] += 1
             return value
 
-        return pytree.tree_map(value_for, result)
+        return tree_map(value_for, result)
 
     def _source(self, value: Value) -> Known | None:
         known = self._aliases.find(value.tensor)
@@ -150,7 +156,7 @@ class Tracer(TorchFunctionMode):
     def _new_value_of(self, call: Call, target: torch.Tensor, result: Any) -> Value:
         if result is None:
             return call.outputs[0]
-        leaves = [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        leaves = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
         for leaf, value in zip(leaves, call.outputs, strict=True):
             if leaf is target:
                 return value
@@ -164,7 +170,7 @@ class Tracer(TorchFunctionMode):
         except TypeError:
             if not self._shape_scalars:
                 raise
-            plain = pytree.tree_map(lambda leaf: int(leaf) if self._is_shape_scalar(leaf) else leaf, (args, kwargs))
+            plain = tree_map(lambda leaf: int(leaf) if self._is_shape_scalar(leaf) else leaf, (args, kwargs))
             return func(*plain[0], **plain[1])
 
     def _inside(self, op: Any, body: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -229,14 +235,16 @@ class Tracer(TorchFunctionMode):
 
     def _record(self, kind: Kind, op: Any, args: Any, kwargs: Any, path: str | None = None) -> Call:
         parent = self._stack[-1]
-        call = Call(op, kind, args, kwargs, invocation_site(op), parent.module_path if path is None else path, parent)
+        call = Call(
+            op, kind, args, kwargs, invocation_site(op), parent.module_path if path is None else path, parent
+        )
         parent.children.append(call)
         return call
 
     def _emit(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: Any) -> Call:
         call = self._record(Kind.ALIAS, op, args, kwargs)
         call.folded = all(value.constant for value in call.inputs)
-        call.output = pytree.tree_map(
+        call.output = tree_map(
             lambda leaf: Value(leaf, call, call.folded) if isinstance(leaf, torch.Tensor) else leaf, tensors
         )
         return call
@@ -271,12 +279,14 @@ def trace(
     with ModelState.kept(function) as state, ExitStack() as hooks, torch.no_grad():
         args, kwargs = _copies((args, kwargs))
         tracer = Tracer(root, is_leaf, state, trace_shape, on_call)
-        tensors = _distinct([leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)])
+        tensors = _distinct([leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)])
         inputs = [tracer.add_input(tensor, name) for tensor, name in zip(tensors, names, strict=True)]
         root.args, root.kwargs = tracer.values((args, kwargs))
         enter = torch_module.register_module_forward_pre_hook(tracer.enter_module)
         hooks.callback(enter.remove)
-        leave = torch_module.register_module_forward_hook(tracer.leave_module, with_kwargs=True, always_call=False)
+        leave = torch_module.register_module_forward_hook(
+            tracer.leave_module, with_kwargs=True, always_call=False
+        )
         hooks.callback(leave.remove)
         if isinstance(function, nn.Module):
             # The root is recorded like every other module, below a frame that only holds it.
@@ -289,6 +299,8 @@ def trace(
             with tracer:
                 output = function(*args, **kwargs)
             root.output = tracer.values(output)
+        for tensor in state.kept_tensors:  # about to be put back as they were: the trace keeps what they became
+            tracer.keep_data(tensor)
     return Trace(root, inputs, state.changed_paths)
 
 
@@ -299,7 +311,7 @@ def _copies(tree: Any) -> Any:
     def copy(leaf: Any) -> Any:
         return memo.setdefault(id(leaf), leaf.detach().clone()) if isinstance(leaf, torch.Tensor) else leaf
 
-    return pytree.tree_map(copy, tree)
+    return tree_map(copy, tree)
 
 
 def _distinct(tensors: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -320,10 +332,10 @@ def run_untraced(
 ) -> list[torch.Tensor]:
     """The tensors that `function` returns when each tensor of `given` is replaced; leaves everything as it was."""
     replace = {id(old): new.detach().clone() for old, new in zip(given, instead, strict=True)}
-    args, kwargs = pytree.tree_map(lambda leaf: replace.get(id(leaf), leaf), (args, kwargs))
+    args, kwargs = tree_map(lambda leaf: replace.get(id(leaf), leaf), (args, kwargs))
     with ModelState.kept(function, copied=True), torch.no_grad():
         result = function(*args, **kwargs)
-    return [leaf.detach().clone() for leaf in pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+    return [leaf.detach().clone() for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
 
 
 def _assigns_to_itself(target: torch.Tensor, index: Any, value: Any) -> bool:

@@ -14,7 +14,8 @@ from nobuco.validate.report import CallReport, Status
 def validate_call(node: Node, tolerance: float) -> CallReport:
     report = CallReport(node.call, Status.RIGHT, converter=node.converter)
     inputs = [
-        set_layout(tf.constant(to_numpy(value.tensor).transpose(layout)), layout) for value, layout in node.graph_inputs
+        set_layout(tf.constant(to_numpy(value.tensor).transpose(layout)), layout)
+        for value, layout in node.graph_inputs
     ]
     try:
         outputs = node.apply(inputs)

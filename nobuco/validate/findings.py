@@ -24,7 +24,10 @@ class MissingConverterError(NobucoError):
         lines = [f"no converter for {len(by_op)} PyTorch function(s):"]
         for name, group in by_op.items():
             lines.append(f"\n  {name}, called {len(group)} time(s)")
-            lines += [f"    {call.user_line}" + (f", in {call.module_path}" if call.module_path else "") for call in group[:5]]
+            lines += [
+                f"    {call.user_line}" + (f", in {call.module_path}" if call.module_path else "")
+                for call in group[:5]
+            ]
         lines.append("\nPaste and fill in, or register a converter for a module around them:\n")
         lines.append(stubs_for([group[0] for group in by_op.values()]))
         super().__init__("\n".join(lines))
@@ -41,7 +44,9 @@ class BakedValueError(NobucoError):
 def report_calls(root: Call, choice: Choice, tolerance: float) -> Report:
     """Every recorded call and what is known of it before any is converted."""
     report = Report(root, tolerance)
-    nodes, unused, missing = ({id(c) for c in calls} for calls in (choice.nodes, choice.unused, choice.missing))
+    nodes, unused, missing = (
+        {id(c) for c in calls} for calls in (choice.nodes, choice.unused, choice.missing)
+    )
     for call in root.walk():
         if id(call) in nodes:
             status = Status.UNCHECKED
@@ -93,11 +98,13 @@ def discrepancies(report: Report) -> list[str]:
     for each in report.calls.values():
         if each.status is Status.INEXACT:
             found = each.message or f"relative error {each.error:.3g}, tolerance {report.tolerance:g}"
-            lines.append(f"{each.call}: {found} (converter: {each.converter.location if each.converter else None})")
+            lines.append(
+                f"{each.call}: {found} (converter: {each.converter.location if each.converter else None})"
+            )
     for check in report.checks:
         if check.message:
             lines.append(f"the finished model on {check.inputs}: {check.message}")
-        elif check.error is not None and not check.error <= report.tolerance:
+        elif report.is_off(check):
             lines.append(
                 f"the finished model on {check.inputs}: relative error {check.error:.3g}, tolerance {report.tolerance:g}"
             )

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import torch
-from torch.utils import _pytree as pytree
+from torch import nn
 
 from nobuco.build.dtypes import to_numpy
 from nobuco.layout.order import Layout, inverse
+from nobuco.trace.tracer import run_untraced
+from nobuco.trace.tree import tree_leaves
 from nobuco.validate.compare import relative_error
-from nobuco.validate.report import Check
+from nobuco.validate.report import Check, Report
 
 
 def check_model(
@@ -24,12 +28,14 @@ def check_model(
     output_layouts: Sequence[Layout],
     what: str,
 ) -> Check:
-    tensors = [tf.constant(to_numpy(t).transpose(layout)) for t, layout in zip(inputs, input_layouts, strict=True)]
+    tensors = [
+        tf.constant(to_numpy(t).transpose(layout)) for t, layout in zip(inputs, input_layouts, strict=True)
+    ]
     try:
         result = model(tensors[0] if len(tensors) == 1 else tensors)
     except Exception as error:  # an unsupported shape or dtype deep in the graph: the check's finding
         return Check(what, None, f"the Keras model raised {type(error).__name__}: {error}")
-    outputs = [leaf for leaf in pytree.tree_leaves(result) if leaf is not None]
+    outputs = [leaf for leaf in tree_leaves(result) if leaf is not None]
     errors = [
         relative_error(np.asarray(out).transpose(inverse(layout)), to_numpy(want))
         if np.asarray(out).ndim == len(layout)
@@ -56,3 +62,28 @@ def fresh_inputs(inputs: Sequence[torch.Tensor], seed: int = 1) -> list[torch.Te
         else:
             fresh.append(tensor)
     return fresh
+
+
+def with_rounding(
+    check: Check,
+    report: Report,
+    model: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    given: Sequence[torch.Tensor],
+    inputs: Sequence[torch.Tensor],
+    expected: Sequence[torch.Tensor],
+) -> Check:
+    """Where the error is beyond the tolerance: how far PyTorch's own float32 result is from its float64 one."""
+    if not report.is_off(check) or not isinstance(model, nn.Module):
+        return check
+    try:
+        double = copy.deepcopy(model).double()
+        wide = [t.double() if t.is_floating_point() else t for t in inputs]
+        exact = run_untraced(double, args, kwargs, list(given), wide)
+    except (
+        Exception
+    ):  # a model that cannot be copied or run in float64 has no such figure, and none is claimed
+        return check
+    errors = [relative_error(to_numpy(e), to_numpy(x)) for e, x in zip(expected, exact, strict=True)]
+    return replace(check, rounding=max(errors, default=0.0))

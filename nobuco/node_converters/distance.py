@@ -1,0 +1,82 @@
+"""Distances and similarities of vectors."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import tensorflow as tf
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nobuco.layout.order import ChannelOrderingStrategy
+from nobuco.node_converters._types import cast, floating, result_dtype
+from nobuco.node_converters.registry import builtin
+
+_PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
+
+
+def _norm(x: Any, p: float, axis: int | list[int] | None, keepdims: bool = False) -> Any:
+    x = tf.abs(x)
+    if p == 2:
+        return tf.sqrt(tf.reduce_sum(tf.square(x), axis, keepdims))
+    if p == 1:
+        return tf.reduce_sum(x, axis, keepdims)
+    if p == math.inf:
+        return tf.reduce_max(x, axis, keepdims)
+    if p == -math.inf:
+        return tf.reduce_min(x, axis, keepdims)
+    if p == 0:
+        return tf.reduce_sum(tf.cast(x != 0, x.dtype), axis, keepdims)
+    return tf.pow(tf.reduce_sum(tf.pow(x, p), axis, keepdims), 1 / p)
+
+
+@builtin(torch.cdist, torch.functional.cdist, strategy=_PYTORCH)
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary"):
+    """``(..., P, M), (..., R, M) -> (..., P, R)``, without the matrix product that loses digits of short distances."""
+    return lambda x1, x2, p=2.0, compute_mode="": _norm(x1[..., :, None, :] - x2[..., None, :, :], float(p), -1)
+
+
+@builtin(torch.dist, torch.Tensor.dist, strategy=_PYTORCH)
+def dist(input: Tensor, other: Tensor, p: float = 2):
+    return lambda input, other, p=2: _norm(input - other, float(p), None)
+
+
+@builtin(F.pdist, torch.pdist, strategy=_PYTORCH)
+def pdist(input: Tensor, p: float = 2.0):
+    """Of each pair of rows once."""
+    first, second = torch.triu_indices(input.shape[0], input.shape[0], 1).tolist()
+    return lambda input, p=2.0: _norm(tf.gather(input, first) - tf.gather(input, second), float(p), -1)
+
+
+@builtin(F.pairwise_distance, torch.pairwise_distance, strategy=_PYTORCH)
+def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False):
+    return lambda x1, x2, p=2.0, eps=1e-6, keepdim=False: _norm(x1 - x2 + eps, float(p), -1, keepdim)
+
+
+@builtin(F.cosine_similarity, torch.cosine_similarity, strategy=_PYTORCH)
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8):
+    dtype = floating(result_dtype(x1, x2))
+    rank = max(x1.dim(), x2.dim())
+
+    def func(x1, x2, dim=1, eps=1e-8):
+        a, b = cast(x1, dtype), cast(x2, dtype)
+        a = tf.reshape(a, [1] * (rank - a.shape.rank) + a.shape.as_list())
+        b = tf.reshape(b, [1] * (rank - b.shape.rank) + b.shape.as_list())
+        a, b = (x / tf.maximum(_norm(x, 2, dim, True), eps) for x in (a, b))
+        return tf.reduce_sum(a * b, dim)
+
+    return func
+
+
+@builtin(torch.renorm, torch.Tensor.renorm, strategy=_PYTORCH)
+def renorm(input: Tensor, p: float, dim: int, maxnorm: float):
+    """Slices along `dim` whose norm is larger are scaled down to it."""
+
+    def func(input, p, dim, maxnorm):
+        axes = [i for i in range(input.shape.rank) if i != dim % input.shape.rank]
+        norm = _norm(input, float(p), axes, True)
+        return input * tf.where(norm > maxnorm, maxnorm / (norm + 1e-7), tf.ones_like(norm))
+
+    return func

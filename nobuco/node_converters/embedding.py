@@ -1,0 +1,40 @@
+"""Tables of vectors, read by index."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nobuco.build.context import is_constant
+from nobuco.build.results import LayerChain, with_weights
+from nobuco.layout.order import ChannelOrderingStrategy
+from nobuco.node_converters.registry import builtin
+
+_PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
+
+
+@builtin(F.embedding, strategy=_PYTORCH)
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+):
+    """A Keras Embedding where the table is a weight. `padding_idx` concerns training alone: its row is an ordinary one."""
+    if max_norm is not None:
+        raise ValueError("embedding with max_norm changes its table at every call")
+    if is_constant(weight) and not is_constant(input):
+        layer = keras.layers.Embedding(*weight.shape)
+        return LayerChain(with_weights(layer, tuple(input.shape), weight))
+    return lambda input, weight, *args, **kwargs: tf.gather(weight, input)
+
+
+@builtin(torch.embedding, strategy=_PYTORCH)
+def embedding_of_torch(weight: Tensor, indices: Tensor, *args, **kwargs):
+    return lambda weight, indices, *args, **kwargs: tf.gather(weight, indices)

@@ -1,0 +1,113 @@
+"""Reading an image at computed places: `grid_sample`, and the grids for it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nobuco.layout.order import ChannelOrderingStrategy
+from nobuco.node_converters.registry import builtin
+
+
+def _grid_layout(layout, input, *args, **kwargs):
+    """The image channel last, the grid as it is: both have one rank, so a layout is chosen for both."""
+    return layout if layout == tuple(range(len(layout))) else None
+
+
+@builtin(F.grid_sample, output_layout=_grid_layout)
+def grid_sample(
+    input: Tensor,
+    grid: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+):
+    """``(N, C, *in), (N, *out, dims) -> (N, C, *out)``; the grid holds x first, -1 and 1 are the image's borders.
+
+    Bilinear: a gather for each corner of the cell that a place lies in, weighted by how near it is."""
+    return _sampler(tuple(input.shape), tuple(grid.shape), mode, padding_mode, bool(align_corners))
+
+
+def _sampler(shape, grid_shape, mode, padding_mode, align_corners):
+    dims, sizes = len(shape) - 2, shape[2:]
+    if mode == "bicubic":
+        raise ValueError("grid_sample with mode='bicubic' is not converted")
+
+    def func(input, grid, *args, **kwargs):
+        flat = tf.reshape(tf.transpose(input, [0, *range(2, dims + 2), 1]), [shape[0], -1, shape[1]])
+        places = [_place(grid[..., dims - 1 - i], size, padding_mode, align_corners) for i, size in enumerate(sizes)]
+        if mode == "nearest":
+            out = _read(flat, [tf.round(place) for place in places], sizes, padding_mode)
+        else:
+            floors = [tf.floor(place) for place in places]
+            out = tf.zeros([], input.dtype)
+            for corner in itertools.product((0, 1), repeat=dims):
+                weight = tf.ones([], input.dtype)
+                for place, low, side in zip(places, floors, corner, strict=True):
+                    weight = weight * (place - low if side else 1 - (place - low))
+                at = [low + side for low, side in zip(floors, corner, strict=True)]
+                out = out + tf.expand_dims(weight, -1) * _read(flat, at, sizes, padding_mode)
+        return tf.transpose(out, [0, dims + 1, *range(1, dims + 1)])
+
+    return func
+
+
+def _place(x: Any, size: int, padding_mode: str, align_corners: bool) -> Any:
+    """From -1..1 to pixels, brought back into the image where the padding asks for it."""
+    place = (x + 1) * ((size - 1) / 2) if align_corners else ((x + 1) * size - 1) / 2
+    if padding_mode == "reflection":
+        low, high = (0.0, size - 1.0) if align_corners else (-0.5, size - 0.5)
+        span = high - low
+        if span == 0:
+            return tf.zeros_like(place)
+        away = tf.abs(place - low)
+        turns = tf.floor(away / span)
+        rest = away - turns * span
+        odd = turns - 2 * tf.floor(turns / 2)
+        place = low + rest + odd * (span - 2 * rest)
+    return place if padding_mode == "zeros" else tf.clip_by_value(place, 0.0, size - 1.0)
+
+
+def _read(flat: Any, at: Sequence[Any], sizes: Sequence[int], padding_mode: str) -> Any:
+    """The pixels at whole-numbered places; outside of the image zeros."""
+    index = tf.zeros_like(at[0], tf.int32)
+    inside = tf.ones_like(at[0])
+    for place, size in zip(at, sizes, strict=True):
+        within = tf.clip_by_value(place, 0.0, size - 1.0)
+        index = index * size + tf.cast(within, tf.int32)
+        if padding_mode == "zeros":
+            inside = inside * tf.cast(tf.equal(within, place), place.dtype)
+    values = tf.gather(flat, index, batch_dims=1)
+    return values * tf.expand_dims(inside, -1) if padding_mode == "zeros" else values
+
+
+_MODES = ("bilinear", "nearest", "bicubic")
+_PADDINGS = ("zeros", "border", "reflection")
+
+
+@builtin(torch.grid_sampler, torch.grid_sampler_2d, torch.grid_sampler_3d, output_layout=_grid_layout)
+def grid_sampler(input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool):
+    return _sampler(
+        tuple(input.shape), tuple(grid.shape), _MODES[interpolation_mode], _PADDINGS[padding_mode], align_corners
+    )
+
+
+@builtin(F.affine_grid, torch.affine_grid_generator, strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER)
+def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None):
+    """``(N, 2, 3) -> (N, H, W, 2)``, or ``(N, 3, 4) -> (N, D, H, W, 3)``: a constant grid times `theta`."""
+    unit = torch.eye(theta.shape[1], theta.shape[2]).unsqueeze(0)
+    dims = theta.shape[1]
+    base = F.affine_grid(unit, [1, 1, *size[2:]], bool(align_corners)).reshape(-1, dims)
+    places = torch.cat([base, torch.ones(len(base), 1)], 1).numpy()
+
+    def func(theta, size, align_corners=None):
+        grid = tf.matmul(tf.constant(places, theta.dtype), theta, transpose_b=True)
+        return tf.reshape(grid, [-1, *size[2:], dims])
+
+    return func
