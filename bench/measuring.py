@@ -24,7 +24,7 @@ class Effort:
     warmup_seconds: float = 0.2
     num_runs: int = 5
     min_seconds: float = 0.5
-    max_seconds: float = 4.0
+    max_seconds: float = 3.0
     timeout: float = 600.0
 
 
@@ -174,9 +174,9 @@ class Bench:
 
 
 def _timing(result: LaunchResult) -> Timing:
-    return Timing(
-        unit=result.unit,
-        times=tuple(result.times_us),
+    return Timing.of_runs(
+        result.unit,
+        result.times_us,
         init=result.init_us,
         first=result.first_us,
         peak_rss_kb=result.peak_rss_kb,

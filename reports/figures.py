@@ -6,7 +6,7 @@ NONE = "—"
 
 
 def number(value: float) -> str:
-    """Three significant digits, more before the point: 0.0123, 1.23, 12.3, 1234."""
+    """Three significant digits, two below a hundredth: 0.0012, 0.0123, 1.23, 12.3, 1234."""
     if value == 0:
         return "0"
     magnitude = abs(value)
@@ -16,7 +16,7 @@ def number(value: float) -> str:
         return f"{value:.1f}"
     if magnitude >= 1:
         return f"{value:.2f}"
-    return f"{value:.3g}"
+    return f"{value:.3g}" if magnitude >= 0.01 else f"{value:.2g}"
 
 
 def interval(estimate: Estimate | None) -> str:
@@ -50,7 +50,9 @@ def count(value: int | None) -> str:
 
 
 def megabytes(size: int | None) -> str:
-    return NONE if size is None else number(round(size / 1e6, 2))
+    if size is None:
+        return NONE
+    return number(round(size / 1e6, 2)) if size >= 10_000 else "<0.01"
 
 
 def error(value: float | None) -> str:

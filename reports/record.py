@@ -6,6 +6,8 @@ file and times it. A failure, of a conversion or of a launch, is a record too.
 
 import hashlib
 import json
+import math
+from collections.abc import Sequence
 from statistics import median
 from typing import Any, Literal
 
@@ -88,18 +90,38 @@ class Delegation(_Part):
     total_nodes: int | None = None
 
 
+SAMPLES_KEPT = 100
+
+
 class Timing(_Part):
-    """Figures of one launch, all in `unit`: microseconds, or thousands of executed instructions."""
+    """Figures of one launch, all in `unit`: microseconds, or thousands of executed instructions.
+
+    `median`, `lowest` and `highest` are over all `runs`; `samples` are the single runs, in order, evenly
+    thinned to SAMPLES_KEPT: a tiny model runs 300,000 times in a launch.
+    """
 
     unit: Unit
-    times: tuple[float, ...]
+    runs: int
+    median: float
+    lowest: float
+    highest: float
+    samples: tuple[float, ...]
     init: float | None = None
     first: float | None = None
     peak_rss_kb: int | None = None
 
-    @property
-    def median(self) -> float:
-        return median(self.times)
+    @classmethod
+    def of_runs(cls, unit: Unit, times: Sequence[float], **more: Any) -> "Timing":
+        step = max(1, math.ceil(len(times) / SAMPLES_KEPT))
+        return cls(
+            unit=unit,
+            runs=len(times),
+            median=median(times),
+            lowest=min(times),
+            highest=max(times),
+            samples=tuple(times[::step]),
+            **more,
+        )
 
 
 class Environment(_Part):

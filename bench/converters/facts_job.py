@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.converters import job_side
 from bench.converters.mapping import MappingError, Tensor, match
-from nobuco.tflite.inspection import inspect_tflite
+from nobuco.tflite import inspect_tflite
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from bench.converters.torch_side import fresh_args, load_model
 def work(job: dict[str, Any]) -> dict[str, Any]:
     import nobuco
     from nobuco import ChannelOrder
+    from nobuco.tflite import export_tflite
 
     loaded = load_model(job)
     args = list(fresh_args(loaded))
@@ -20,7 +21,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
             inputs_channel_order=ChannelOrder.TENSORFLOW,
             outputs_channel_order=ChannelOrder.TENSORFLOW,
         )
-        nobuco.export_tflite(keras_model, Path(job["out"]) / "model.tflite")
+        export_tflite(keras_model, Path(job["out"]) / "model.tflite")
     return {"file": "model.tflite", **watch.figures()}
 
 

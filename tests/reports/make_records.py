@@ -39,7 +39,7 @@ def a_record(
         "round": round_number,
         "ok": failure is None,
         "error": failure,
-        "timing": None if failure else Timing(unit="us", times=times),
+        "timing": None if failure else Timing.of_runs("us", times),
         "accuracy": None
         if failure or error is None
         else Accuracy(max_error=error, per_output=(error,), tolerance=1e-3),

@@ -150,7 +150,15 @@ def test_a_chart_is_written_as_picture_and_as_drawing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("value", "written"),
-    [(0, "0"), (0.0123, "0.0123"), (1.234, "1.23"), (12.34, "12.3"), (123.4, "123"), (1234.5, "1234")],
+    [
+        (0, "0"),
+        (0.001234, "0.0012"),
+        (0.0123, "0.0123"),
+        (1.234, "1.23"),
+        (12.34, "12.3"),
+        (123.4, "123"),
+        (1234.5, "1234"),
+    ],
 )
-def test_figures_have_three_digits(value: float, written: str) -> None:
+def test_figures_have_as_many_digits_as_tell(value: float, written: str) -> None:
     assert figures.number(value) == written

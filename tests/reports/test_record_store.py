@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from make_records import a_record
 
 from reports.errors import ReportError
-from reports.record import LaunchRecord
+from reports.record import LaunchRecord, Timing
 from reports.store import RecordStore
 
 
@@ -99,6 +99,13 @@ def test_records_tell_cells_and_rounds_apart() -> None:
     keys = {r.key for r in (a_record(), a_record(round_number=1), a_record(model="b"), a_record(version="2"))}
     assert len(keys) == 4
     assert a_record(times=(5.0,)).key == a_record().key
+
+
+def test_many_runs_are_thinned_but_none_is_left_out_of_the_figures() -> None:
+    timing = Timing.of_runs("us", [float(i) for i in range(1001)])
+    assert (timing.runs, timing.median, timing.lowest, timing.highest) == (1001, 500.0, 0.0, 1000.0)
+    assert 90 < len(timing.samples) <= 100
+    assert timing.samples[:2] == (0.0, 11.0)
 
 
 def test_unknown_fields_are_refused() -> None:
