@@ -31,7 +31,7 @@ def choose(trace: Trace, has_converter: Callable[[Any], bool]) -> Choice:
         if call.kind is Kind.READ:
             reads.append(call)
         elif call.folded:
-            pass
+            reads.extend(each for each in call.walk() if each.kind is Kind.READ)
         elif has_converter(call.op):
             picked.append(call)
         elif call.children:

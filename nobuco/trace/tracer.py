@@ -229,7 +229,19 @@ class Tracer(TorchFunctionMode):
         call = self._stack[-1]
         call.kwargs = self.values(kwargs)
         call.output = self.values(output)  # a view that is out of date is taken again inside the module
+        if self._is_leaf(module) and not all(value.constant for value in call.inputs):
+            call.output = tree_map(lambda leaf: self._made_by(call, leaf), call.output)
         self._stack.pop()
+
+    def _made_by(self, call: Call, leaf: Any) -> Any:
+        """A converted module's output is no constant, even if no op links it to an input: a Python loop may count."""
+        if not isinstance(leaf, Value) or not leaf.constant:
+            return leaf
+        value = Value(leaf.tensor, call)
+        known = self._aliases.find(leaf.tensor)
+        if known is not None:
+            self._aliases.rename(known, value)
+        return value
 
     # -- recording
 
