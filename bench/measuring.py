@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,10 @@ class Effort:
     min_seconds: float = 0.5
     max_seconds: float = 3.0
     timeout: float = 600.0
+
+    def on(self, emulated: bool) -> "Effort":
+        """The same for an emulated device: instructions do not scatter, and each takes its time."""
+        return replace(self, warmup_seconds=0.0, num_runs=1, min_seconds=0.0) if emulated else self
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,16 @@ from reports.record import LaunchRecord, measurement_key
 
 FEWEST_ROUNDS = 5
 """Below this a bootstrap interval says little, whatever the time allowed."""
+EMULATED_ROUNDS = 3
+"""Counted instructions repeat to a thousandth: enough for an interval that shows it."""
 FAILURES_BELIEVED = 2
 """So many failing launches, and none that did not fail, end the attempts at a cell."""
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """How many rounds: exactly `most`, or, with `budget_seconds`, as many of them as fit (`FEWEST_ROUNDS` at
-    least).
+    """How many rounds: exactly `most`, or, with `budget_seconds`, as many of them as fit, `fewest`
+    at least.
 
     What fits is judged by how long launches take, never by the figures they give: stopping when a result
     looks good would make intervals lie.
@@ -27,6 +29,13 @@ class Rounds:
 
     most: int
     budget_seconds: float | None = None
+    fewest: int = FEWEST_ROUNDS
+
+    def on(self, emulated: bool) -> "Rounds":
+        """The same for an emulated device, which needs fewer."""
+        if not emulated or self.budget_seconds is None:
+            return self
+        return Rounds(min(self.most, EMULATED_ROUNDS), self.budget_seconds, fewest=1)
 
 
 class Done:
@@ -107,7 +116,7 @@ class Schedule:
         seconds = [self.done.expected_seconds(c) for c in self.cells if not self.done.given_up(c)]
         a_round = sum(s for s in seconds if s is not None)
         fitting = self.rounds.most if a_round == 0 else int(self.rounds.budget_seconds / a_round)
-        return min(self.rounds.most, max(FEWEST_ROUNDS, fitting))
+        return min(self.rounds.most, max(self.rounds.fewest, fitting))
 
     def seconds_left(self, launches: Sequence[tuple[int, Launchable]]) -> float | None:
         seconds = [self.done.expected_seconds(c) for _, c in launches]

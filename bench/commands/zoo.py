@@ -183,9 +183,10 @@ def command(
         for device in devices:
             launchables = _launchables(choice, candidates, device)
             cells += [what.cell for what in launchables]
-            bench = Bench(device, Effort(timeout=timeout), tolerance, facts, out)
+            effort = Effort(timeout=timeout).on(device.emulated)
+            bench = Bench(device, effort, tolerance, facts, out)
             with device.lock():
-                Schedule(launchables, how_many, done, seed).run(bench, store.append, say)
+                Schedule(launchables, how_many.on(device.emulated), done, seed).run(bench, store.append, say)
     groups, _ = read_groups(store, cells)
     written = write_answer(groups, out)
     if as_json:
