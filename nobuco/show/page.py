@@ -69,9 +69,17 @@ def _checks(report: Report) -> list[dict[str, str]]:
     return [
         {
             "inputs": check.inputs,
-            "figure": figure(check.error) if check.error is not None else "not checked" if check.skipped else "failed",
+            "figure": figure(check.error)
+            if check.error is not None
+            else "not checked"
+            if check.skipped
+            else "failed",
             "said": check_said(check, report),
-            "verdict": "skipped" if check.skipped else "wrong" if check.message or report.is_off(check) else "right",
+            "verdict": "skipped"
+            if check.skipped
+            else "wrong"
+            if check.message or report.is_off(check)
+            else "right",
         }
         for check in report.checks
     ]
@@ -111,7 +119,11 @@ def _detail(row: Row, report: Report, sources: dict[str, str]) -> dict[str, Any]
         "read": repr(row.call.read) if row.call.kind is Kind.READ else "",
         "places": [
             {"what": what, **place}
-            for what, site in (("Invoked", row.invoked), ("Defined", row.defined), ("Converted", row.converted))
+            for what, site in (
+                ("Invoked", row.invoked),
+                ("Defined", row.defined),
+                ("Converted", row.converted),
+            )
             if (place := _place(site)) is not None
         ],
         "strategy": converter.strategy.name if converter and row.status is not Status.CONTAINER else "",
@@ -122,7 +134,8 @@ def _detail(row: Row, report: Report, sources: dict[str, str]) -> dict[str, Any]
 def _arguments(row: Row) -> str:
     """The call as one might have written it, tensors by their shapes."""
     shown = tree_map(
-        lambda leaf: _Bare(shape_of(leaf)) if isinstance(leaf, Value) else leaf, (row.call.args, row.call.kwargs)
+        lambda leaf: _Bare(shape_of(leaf)) if isinstance(leaf, Value) else leaf,
+        (row.call.args, row.call.kwargs),
     )
     parts = [repr(each) for each in shown[0]] + [f"{name}={value!r}" for name, value in shown[1].items()]
     return shortened(", ".join(parts), 600)
@@ -141,7 +154,12 @@ def _tensors(row: Row, report: Report, inputs: bool) -> list[dict[str, str]]:
     for index, value in enumerate(values):
         layout = layouts[index] if index < len(layouts) else None
         moved = next(
-            (t for t in report.transpositions if inputs and t.moves and t.value is value and t.target == layout), None
+            (
+                t
+                for t in report.transpositions
+                if inputs and t.moves and t.value is value and t.target == layout
+            ),
+            None,
         )
         found.append(
             {

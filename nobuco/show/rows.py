@@ -112,7 +112,9 @@ def rows_of(report: Report) -> Row:
 def counts(root: Row) -> dict[Status, int]:
     """How many calls stand in each status, containers and what lies inside converted calls left out."""
     found = [row.found.status for row in root.walk() if not row.covered]
-    return {status: found.count(status) for status in LOOKS if status is not Status.CONTAINER and status in found}
+    return {
+        status: found.count(status) for status in LOOKS if status is not Status.CONTAINER and status in found
+    }
 
 
 def _marks(found: CallReport, covered: bool) -> dict[str, str]:
@@ -132,7 +134,11 @@ def _marks(found: CallReport, covered: bool) -> dict[str, str]:
 def shape_of(value: Value) -> str:
     """ "(1, 3, 8, 8)"; with the dtype where it is not the usual one."""
     shape = "(" + ", ".join(str(size) for size in value.shape) + ")"
-    return shape if value.tensor.dtype == torch.float32 else str(value.tensor.dtype).removeprefix("torch.") + shape
+    return (
+        shape
+        if value.tensor.dtype == torch.float32
+        else str(value.tensor.dtype).removeprefix("torch.") + shape
+    )
 
 
 def shortened(text: str, width: int = 60) -> str:
