@@ -1,6 +1,7 @@
 """PyTorch models into TensorFlow/Keras graphs and TFLite files."""
 
 from nobuco import node_converters as node_converters
+from nobuco.build.nodes import ConversionError
 from nobuco.convert import pytorch_to_keras
 from nobuco.layout.order import (
     ChannelOrder,
@@ -24,6 +25,7 @@ __all__ = [
     "BakedValueWarning",
     "ChannelOrder",
     "ChannelOrderingStrategy",
+    "ConversionError",
     "DiscrepancyError",
     "DiscrepancyWarning",
     "ExportedTFLite",

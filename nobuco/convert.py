@@ -25,10 +25,11 @@ from nobuco.show.progress import Progress
 from nobuco.trace.choose import Choice, choose
 from nobuco.trace.errors import NobucoError
 from nobuco.trace.graph import Call, Trace, map_values
+from nobuco.trace.state import random_state_kept
 from nobuco.trace.tracer import run_untraced, trace
 from nobuco.validate.calls import validate_call
 from nobuco.validate.findings import MissingConverterError, report_calls, warn_of
-from nobuco.validate.model import check_model, fresh_inputs, with_rounding
+from nobuco.validate.model import check_model, fresh_inputs, other_sizes, with_rounding
 from nobuco.validate.report import Check, Report, Status
 
 
@@ -80,7 +81,7 @@ def pytorch_to_keras(
     """
     args, kwargs = tuple(args or ()), dict(kwargs or {})
     specs = input_specs(model, args, kwargs, input_shapes, inputs_channel_order, input_names)
-    with Progress(verbose) as progress:
+    with Progress(verbose) as progress, random_state_kept():
         traced = trace(
             model,
             args,
@@ -194,9 +195,7 @@ def _build(
     outputs = [
         builder.tensor(value, layout) for value, layout in zip(traced.outputs, output_layouts, strict=True)
     ]
-    keras_model = model_with_structure(
-        inputs, outputs, traced.root.output, output_names, traced.root.name
-    )
+    keras_model = model_with_structure(inputs, outputs, traced.root.output, output_names, traced.root.name)
     report.transpositions = builder.transpositions
     report.outputs_channel_order = [order_of(layout) for layout in output_layouts]
     return keras_model
@@ -215,14 +214,29 @@ def _validate(
     layouts = [spec.layout for spec in specs]
     given = [spec.tensor for spec in specs]
     expected = [value.tensor for value in traced.outputs]
-    check = check_model(keras_model, given, layouts, expected, output_layouts, "traced inputs")
-    report.checks.append(with_rounding(check, report, model, args, kwargs, given, given, expected))
-    fresh = fresh_inputs(given)
-    try:
-        results = run_untraced(model, args, kwargs, given, fresh)
-    except Exception as error:  # values that the model does not take are no finding about the conversion
-        why = f"not checked: PyTorch's own model raised {type(error).__name__}: {error}"
-        report.checks.append(Check("fresh inputs", None, skipped=why))
-        return
-    check = check_model(keras_model, fresh, layouts, results, output_layouts, "fresh inputs")
-    report.checks.append(with_rounding(check, report, model, args, kwargs, given, fresh, results))
+    tried = [("traced inputs", given, expected)]
+    for what, instead in [("fresh inputs", [fresh_inputs(given)]), ("other sizes", other_sizes(specs))]:
+        try:
+            tried.append((what, *_first_that_runs(model, args, kwargs, given, instead)))
+        except Exception as error:  # values that the model does not take are no finding about the conversion
+            why = f"not checked: PyTorch's own model raised {type(error).__name__}: {error}"
+            report.checks.append(Check(what, None, skipped=why))
+    for what, inputs, results in tried:
+        if inputs:
+            check = check_model(keras_model, inputs, layouts, results, output_layouts, what)
+            report.checks.append(with_rounding(check, report, model, args, kwargs, given, inputs, results))
+
+
+def _first_that_runs(
+    model: Any, args: Any, kwargs: Any, given: list[torch.Tensor], offers: list[list[torch.Tensor]]
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """The first of the offered inputs that PyTorch's model takes, and what it makes of them; nothing for no offer."""
+    failure = None
+    for inputs in offers:
+        try:
+            return inputs, run_untraced(model, args, kwargs, given, inputs)
+        except Exception as error:
+            failure = error
+    if failure is not None:
+        raise failure
+    return [], []

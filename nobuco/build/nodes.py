@@ -95,8 +95,7 @@ class NodeFactory:
                     f"the converter of {call} ({converter.location}) raised {type(error).__name__}: {error}"
                 ) from error
         if isinstance(result, LayerChain):
-            for layer in result.layers:
-                layer.name = self._name(call, "" if len(layer.weights) else _kind(layer))
+            result.build(lambda suffix: self._name(call, suffix))
             return Node(call, converter, mode, lambda tensors: _flat(result(tensors)), list(result.layers))
         if isinstance(result, keras.layers.Layer):
             apply = _like_pytorch(call, mode, result)
@@ -197,10 +196,6 @@ _NONNEGATIVE = {"relu", "relu_", "relu6", "sigmoid", "hardsigmoid", "softmax", "
 
 def _is_nonnegative(value: Value) -> bool:
     return value.producer is not None and value.producer.name.rsplit(".", 1)[-1] in _NONNEGATIVE
-
-
-def _kind(layer: keras.layers.Layer) -> str:
-    return type(layer).__name__.lower()
 
 
 def _weight_name(value: Value, index: int) -> str:

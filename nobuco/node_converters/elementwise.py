@@ -215,3 +215,14 @@ def to(self: Tensor, *args, **kwargs):
 @builtin(torch.Tensor.type_as, any_layout=True)
 def type_as(self: Tensor, other: Tensor):
     return lambda self, other: cast(self, other.dtype)
+
+
+@builtin(torch.Tensor.copy_, any_layout=True)
+def copy_(self: Tensor, src: Tensor, non_blocking: bool = False):
+    """The source, cast and broadcast to the tensor that is overwritten."""
+
+    def func(self, src, non_blocking=False):
+        src = cast(src, self.dtype)
+        return tf.identity(src) if src.shape == self.shape else tf.broadcast_to(src, tf.shape(self))
+
+    return func

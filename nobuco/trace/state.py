@@ -12,6 +12,18 @@ import torch
 from torch import nn
 
 
+@contextmanager
+def random_state_kept() -> Iterator[None]:
+    """The random generators of PyTorch, Python and NumPy, put back at the end (Keras draws seeds from Python's)."""
+    generators = torch.random.get_rng_state(), random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        torch.random.set_rng_state(generators[0])
+        random.setstate(generators[1])
+        np.random.set_state(generators[2])
+
+
 class ModelState:
     def __init__(self, model: Any) -> None:
         self._modules = list(model.named_modules()) if isinstance(model, nn.Module) else []
@@ -38,14 +50,11 @@ class ModelState:
         if copied and isinstance(model, nn.Module):
             for buffer in model.buffers():
                 state.keep(buffer)
-        generators = torch.random.get_rng_state(), random.getstate(), np.random.get_state()
-        try:
-            yield state
-        finally:
-            state.restore()
-            torch.random.set_rng_state(generators[0])
-            random.setstate(generators[1])
-            np.random.set_state(generators[2])
+        with random_state_kept():
+            try:
+                yield state
+            finally:
+                state.restore()
 
     def path_of(self, tensor: torch.Tensor) -> str:
         return self._paths.get(id(tensor), "")

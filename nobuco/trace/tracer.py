@@ -311,7 +311,9 @@ def trace(
             with tracer:
                 output = function(*args, **kwargs)
             root.output = tracer.values(output)
-        for tensor in state.kept_tensors:  # about to be put back as they were: the trace keeps what they became
+        for (
+            tensor
+        ) in state.kept_tensors:  # about to be put back as they were: the trace keeps what they became
             tracer.keep_data(tensor)
     return Trace(root, inputs, state.changed_paths)
 

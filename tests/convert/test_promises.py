@@ -175,7 +175,12 @@ def test_weights_carry_the_module_path_and_can_be_trained():
     converted.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     before = {weight.path: weight.numpy().copy() for weight in converted.trainable_weights}
     converted.fit(x, y, epochs=1, batch_size=8, verbose=0)
-    changed = {path for path, old in before.items() for w in converted.weights if w.path == path and (w.numpy() != old).any()}
+    changed = {
+        path
+        for path, old in before.items()
+        for w in converted.weights
+        if w.path == path and (w.numpy() != old).any()
+    }
     assert changed == names
 
 
@@ -209,7 +214,9 @@ def test_a_branch_on_a_tensor_is_reported_with_its_line():
         convert(model, x, strict=True)
 
 
-@pytest.mark.parametrize("read", [int, float, torch.Tensor.item, torch.Tensor.tolist, lambda t: range(int(t))[-1]])
+@pytest.mark.parametrize(
+    "read", [int, float, torch.Tensor.item, torch.Tensor.tolist, lambda t: range(int(t))[-1]]
+)
 def test_a_number_read_from_a_tensor_is_reported(read):
     with pytest.warns(nobuco.BakedValueWarning, match="gave 3"):
         convert(lambda x: x * read(x.sum().round()), torch.ones(3), full_validation=False)
@@ -248,7 +255,9 @@ def test_nan_and_infinity_are_values():
 
 def test_a_baked_size_is_seen_by_fresh_inputs():
     """A function that PyTorch's tracing cannot see into: its outcome would be a constant."""
-    hidden = torch.jit.script(_scripted)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)
+        hidden = torch.jit.script(_scripted)
     with pytest.warns(nobuco.DiscrepancyWarning, match="fresh inputs"):
         convert(lambda x: x + hidden(x), torch.rand(3))
 
@@ -275,7 +284,9 @@ def test_converting_leaves_everything_as_it_was():
     model.register_forward_hook(lambda *_: called.append(1))
     x = torch.rand(1, 3, 16, 16)
     before = copy.deepcopy(model.state_dict()), dict(model.__dict__), x.clone()
-    hooks = {key: len(value) for key, value in vars(torch.nn.modules.module).items() if key.endswith("_hooks")}
+    hooks = {
+        key: len(value) for key, value in vars(torch.nn.modules.module).items() if key.endswith("_hooks")
+    }
     rng = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
     for fail in (False, True):
         with warnings.catch_warnings():
@@ -287,7 +298,9 @@ def test_converting_leaves_everything_as_it_was():
                     convert(model, x)
             else:
                 convert(model, x)
-        assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), before[0].values(), strict=True))
+        assert all(
+            torch.equal(a, b) for a, b in zip(model.state_dict().values(), before[0].values(), strict=True)
+        )
         assert model.__dict__ == before[1]
         assert model.features[1].momentum == 0.1
         assert torch.equal(x, before[2])
@@ -298,7 +311,7 @@ def test_converting_leaves_everything_as_it_was():
     assert called
 
 
-def test_importing_changes_nothing():
+def test_importing_changes_nothing(tmp_path):
     script = """
         import torch, keras
         before = [dict(vars(m)) for m in (torch, torch.Tensor, torch.nn.functional, torch.nn.Module, keras.layers.Layer)]
@@ -311,7 +324,9 @@ def test_importing_changes_nothing():
             return torch.relu(x) + 1
         assert scripted(torch.ones(2)).tolist() == [2.0, 2.0]
     """
-    subprocess.run([sys.executable, "-W", "ignore", "-c", textwrap.dedent(script)], check=True)
+    file = tmp_path / "script.py"  # torch.jit.script reads its function's source
+    file.write_text(textwrap.dedent(script))
+    subprocess.run([sys.executable, "-W", "ignore", str(file)], check=True)
 
 
 # -- errors
@@ -319,12 +334,17 @@ def test_importing_changes_nothing():
 
 def test_all_missing_ops_are_reported_at_once():
     def model(x):
-        return torch.special.bessel_j0(x) + torch.special.bessel_j1(x)
+        return torch.special.airy_ai(x) + torch.special.spherical_bessel_j0(x)
 
     with pytest.raises(nobuco.MissingConverterError) as caught:
         convert(model, torch.rand(3))
     message = str(caught.value)
-    for part in ("torch.special.bessel_j0", "torch.special.bessel_j1", Path(__file__).name, "@nobuco.converter("):
+    for part in (
+        "torch.special.airy_ai",
+        "torch.special.spherical_bessel_j0",
+        Path(__file__).name,
+        "@nobuco.converter(",
+    ):
         assert part in message
 
 
@@ -342,7 +362,7 @@ def test_wrong_arguments_are_named(kwargs, message):
 
 
 def test_a_model_in_training_mode_is_refused():
-    with pytest.raises(ValueError, match=r"model\.eval\(\)"):
+    with pytest.raises(nobuco.ConversionError, match=r"model\.eval\(\)"):
         convert(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)), torch.rand(1, 3, 4, 4))
 
 

@@ -292,7 +292,7 @@ def programs(draw: Any) -> tuple[Program, tuple[int, ...]]:
     return program, shape
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 @given(programs())
 def test_random_programs(case):
     program, shape = case
