@@ -50,7 +50,9 @@ def _called(arrange: Callable[..., Any], function: Callable[..., Any], *args: An
     return function(*args, **kwargs)
 
 
-def _arrangement(signature: inspect.Signature) -> Callable[[tuple[Any, ...], dict[str, Any]], tuple[Any, Any]]:
+def _arrangement(
+    signature: inspect.Signature,
+) -> Callable[[tuple[Any, ...], dict[str, Any]], tuple[Any, Any]]:
     parameters = signature.parameters.values()
     by_place = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     open_ended = any(p.kind is p.VAR_POSITIONAL for p in parameters)

@@ -94,7 +94,9 @@ def selu(input: Tensor, inplace: bool = False):
 
 @builtin(*spellings("celu"), any_layout=True)
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False):
-    return lambda input, alpha=1.0, inplace=False: tf.nn.relu(input) + alpha * tf.nn.elu(-tf.nn.relu(-input) / alpha)
+    return lambda input, alpha=1.0, inplace=False: (
+        tf.nn.relu(input) + alpha * tf.nn.elu(-tf.nn.relu(-input) / alpha)
+    )
 
 
 @builtin(F.softplus, any_layout=True)
@@ -157,14 +159,22 @@ def prelu(input: Tensor, weight: Tensor):
     return func
 
 
-
-
-@builtin(torch.dropout, torch.feature_dropout, torch.alpha_dropout, torch.feature_alpha_dropout, any_layout=True)
+@builtin(
+    torch.dropout, torch.feature_dropout, torch.alpha_dropout, torch.feature_alpha_dropout, any_layout=True
+)
 def dropout_of_torch(input: Tensor, p: float, train: bool):
     return dropout(input, p, train)
 
 
-@builtin(F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout, any_layout=True)
+@builtin(
+    F.dropout,
+    F.dropout1d,
+    F.dropout2d,
+    F.dropout3d,
+    F.alpha_dropout,
+    F.feature_alpha_dropout,
+    any_layout=True,
+)
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False):
     """Nothing, in evaluation mode. In training mode it is random, and no conversion of it can be checked."""
     if training and p > 0:
@@ -196,7 +206,9 @@ def _implicit_dim(input: Tensor, dim: int | None) -> int:
 def _normalized(function, *ops) -> None:
     def normalized(input: Tensor, dim: int | None = None, *args, **kwargs):
         dim = _implicit_dim(input, dim)
-        asked = next((each for each in (*args, *kwargs.values()) if isinstance(each, torch.dtype)), input.dtype)
+        asked = next(
+            (each for each in (*args, *kwargs.values()) if isinstance(each, torch.dtype)), input.dtype
+        )
         dtype = tf_dtype(asked)
 
         def func(input, *args, **kwargs):

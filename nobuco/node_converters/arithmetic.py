@@ -52,13 +52,17 @@ _FLOAT_BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "atan2": tf.atan2,
     "arctan2": tf.atan2,
     "true_divide": lambda a, b: a / b,
-    "xlogy": tf.math.xlogy, "xlog1py": tf.math.xlog1py,
+    "xlogy": tf.math.xlogy,
+    "xlog1py": tf.math.xlog1py,
     "logaddexp": lambda a, b: _log_sum(a, b, tf.exp, tf.math.log1p),
     "logaddexp2": lambda a, b: _log_sum(a, b, _exp2, lambda x: tf.math.log1p(x) / math.log(2)),
     "hypot": lambda a, b: tf.sqrt(a * a + b * b),
     "copysign": lambda a, b: tf.where(_negative(b), -tf.abs(a), tf.abs(a)),
     "nextafter": tf.math.nextafter,
-    "igamma": tf.math.igamma, "gammainc": tf.math.igamma, "igammac": tf.math.igammac, "gammaincc": tf.math.igammac,
+    "igamma": tf.math.igamma,
+    "gammainc": tf.math.igamma,
+    "igammac": tf.math.igammac,
+    "gammaincc": tf.math.igammac,
     "zeta": tf.math.zeta,
     "ldexp": lambda a, b: a * _exp2(b),
 }
@@ -126,7 +130,9 @@ def add(self: Tensor, other, *, alpha=1):
     def func(self, other, *, alpha=1):
         if dtype == tf.bool:
             return tf.logical_or(cast(self, dtype), cast(other, dtype))
-        return cast(self, dtype) + (cast(other, dtype) if alpha == 1 else cast(other, dtype) * cast(alpha, dtype))
+        return cast(self, dtype) + (
+            cast(other, dtype) if alpha == 1 else cast(other, dtype) * cast(alpha, dtype)
+        )
 
     return func
 
@@ -136,7 +142,9 @@ def sub(self: Tensor, other, *, alpha=1):
     dtype = result_dtype(self, other)
 
     def func(self, other, *, alpha=1):
-        return cast(self, dtype) - (cast(other, dtype) if alpha == 1 else cast(other, dtype) * cast(alpha, dtype))
+        return cast(self, dtype) - (
+            cast(other, dtype) if alpha == 1 else cast(other, dtype) * cast(alpha, dtype)
+        )
 
     return func
 
@@ -146,7 +154,9 @@ def rsub(self: Tensor, other, *, alpha=1):
     dtype = result_dtype(self, other)
 
     def func(self, other, *, alpha=1):
-        return cast(other, dtype) - (cast(self, dtype) if alpha == 1 else cast(self, dtype) * cast(alpha, dtype))
+        return cast(other, dtype) - (
+            cast(self, dtype) if alpha == 1 else cast(self, dtype) * cast(alpha, dtype)
+        )
 
     return func
 
@@ -164,7 +174,13 @@ def _divided(a, b, dtype, rounding_mode):
     return tf.where(quotient < 0, tf.math.ceil(quotient), tf.floor(quotient))
 
 
-@builtin(*spellings("div"), *spellings("divide"), torch.Tensor.__truediv__, torch.Tensor.__itruediv__, any_layout=True)
+@builtin(
+    *spellings("div"),
+    *spellings("divide"),
+    torch.Tensor.__truediv__,
+    torch.Tensor.__itruediv__,
+    any_layout=True,
+)
 def div(self: Tensor, other, *, rounding_mode=None):
     dtype = result_dtype(self, other)
     return lambda self, other, *, rounding_mode=None: _divided(self, other, dtype, rounding_mode)
@@ -340,7 +356,9 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8
 
     def func(input, other, rtol=1e-5, atol=1e-8, equal_nan=False):
         a, b = cast(input, floating(dtype)), cast(other, floating(dtype))
-        close = (a == b) | (tf.math.is_finite(a) & tf.math.is_finite(b) & (tf.abs(a - b) <= atol + rtol * tf.abs(b)))
+        close = (a == b) | (
+            tf.math.is_finite(a) & tf.math.is_finite(b) & (tf.abs(a - b) <= atol + rtol * tf.abs(b))
+        )
         return close | (tf.math.is_nan(a) & tf.math.is_nan(b)) if equal_nan else close
 
     return func

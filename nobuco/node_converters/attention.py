@@ -29,7 +29,9 @@ def scaled_dot_product_attention(
     A boolean mask is true where attention is paid; a row in which it is nowhere true yields zeros, as in PyTorch. A
     float mask is added. `is_causal` lets each place see itself and what lies before."""
     if dropout_p > 0:
-        raise ValueError("attention with dropout is active: the model is in training mode. Call model.eval() first")
+        raise ValueError(
+            "attention with dropout is active: the model is in training mode. Call model.eval() first"
+        )
     boolean = attn_mask is not None and attn_mask.dtype is torch.bool
     factor = scale if scale is not None else 1 / math.sqrt(query.shape[-1])
     length, seen = query.shape[-2], key.shape[-2]
@@ -40,7 +42,9 @@ def scaled_dot_product_attention(
         scores = tf.matmul(query * tf.constant(factor, query.dtype), key, transpose_b=True)
         if is_causal:
             # a large number, not infinity: it is added, and every row sees at least one place
-            scores += tf.constant(-1e9, scores.dtype) * (1 - tf.linalg.band_part(tf.ones([length, seen], scores.dtype), -1, 0))
+            scores += tf.constant(-1e9, scores.dtype) * (
+                1 - tf.linalg.band_part(tf.ones([length, seen], scores.dtype), -1, 0)
+            )
         if attn_mask is None:
             return tf.matmul(tf.nn.softmax(scores), value)
         if not boolean:

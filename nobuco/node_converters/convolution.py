@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -12,12 +13,12 @@ from torch import Tensor
 from nobuco.build.context import is_constant, is_dynamic
 from nobuco.build.results import LayerChain, with_weights
 from nobuco.layout.order import ChannelOrderingStrategy
+from nobuco.node_converters._channels import batch_of_one, without_batch
 from nobuco.node_converters._sizes import pads_like_same, per_dim, same_padding
 from nobuco.node_converters.registry import builtin
 
 _CONV = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: keras.layers.Conv3D}
 _DEPTHWISE = {1: keras.layers.DepthwiseConv1D, 2: keras.layers.DepthwiseConv2D}
-_TRANSPOSED = {1: keras.layers.Conv1DTranspose, 2: keras.layers.Conv2DTranspose, 3: keras.layers.Conv3DTranspose}
 _PADDING = {1: keras.layers.ZeroPadding1D, 2: keras.layers.ZeroPadding2D, 3: keras.layers.ZeroPadding3D}
 
 
@@ -37,19 +38,22 @@ def convolution(
     dims = weight.dim() - 2
     stride, dilation, kernel = per_dim(stride, dims), per_dim(dilation, dims), tuple(weight.shape[2:])
     pads = _explicit(padding, kernel, dilation, dims)
-    if input.dim() == dims + 1 or not (is_constant(weight) and is_constant(bias)):
-        return _computed_convolution(dims, stride, pads, dilation, groups, batched=input.dim() > dims + 1)
+    both = set(stride) != {1} and set(dilation) != {1}  # Keras has layers for one of them
+    grouped_volume = dims == 3 and (groups > 1 or set(dilation) != {1})
+    constant = is_constant(weight) and is_constant(bias)
+    if input.dim() == dims + 1 or not constant or both or grouped_volume:
+        return _function(dims, stride, pads, dilation, groups, batched=input.dim() > dims + 1)
     sizes = tuple(input.shape[2:])
     same = pads_like_same(sizes, kernel, stride, dilation, pads)
     if is_dynamic():  # one stride: the windows are the same whatever the size
         same = set(stride) == {1} and pads_like_same(sizes, kernel, stride, dilation, pads)
-    both = "same" if same and any(any(pad) for pad in pads) else "valid"
+    mode = "same" if same and any(any(pad) for pad in pads) else "valid"
     layers = [] if same or not any(any(pad) for pad in pads) else [_zero_padding(pads)]
 
     channels = input.shape[1]
     depthwise = groups == channels > 1 and dims in _DEPTHWISE and len(set(stride)) == 1
     common = {
-        "kernel_size": kernel, "strides": stride, "padding": both, "dilation_rate": dilation,
+        "kernel_size": kernel, "strides": stride, "padding": mode, "dilation_rate": dilation,
         "use_bias": bias is not None,
     }  # fmt: skip
     biases = [] if bias is None else [bias]
@@ -67,7 +71,9 @@ def convolution(
 def _explicit(padding, kernel, dilation, dims) -> list[tuple[int, int]]:
     if padding == "valid":
         return [(0, 0)] * dims
-    if padding == "same":  # PyTorch's, which is for stride 1 only, puts the odd one at the end as TensorFlow does
+    if (
+        padding == "same"
+    ):  # PyTorch's, which is for stride 1 only, puts the odd one at the end as TensorFlow does
         return [same_padding(1 << 20, k, 1, d) for k, d in zip(kernel, dilation, strict=True)]
     return [(pad, pad) for pad in per_dim(padding, dims)]
 
@@ -76,27 +82,58 @@ def _zero_padding(pads: list[tuple[int, int]]) -> keras.layers.Layer:
     return _PADDING[len(pads)](pads[0] if len(pads) == 1 else tuple(pads))
 
 
-def _computed_convolution(dims, stride, pads, dilation, groups, batched):
-    """With weights that the model computes, or an input without batch dim."""
+def _function(dims, stride, pads, dilation, groups, batched):
+    """With weights that the model computes, an input without batch dim, or what Keras has no layer for."""
 
     def func(input, weight, bias=None, *args, **kwargs):
         # the weight is laid out channel last as every tensor here: (O, *kernel, I) -> (*kernel, I, O)
         kernel = tf.transpose(weight, [*range(1, dims + 2), 0])
-        x = input if batched else tf.expand_dims(tf.transpose(input, _unbatched(dims)), 0)
-        x = tf.pad(x, [(0, 0), *pads, (0, 0)])
-        x = keras.ops.conv(x, kernel, strides=stride, padding="valid", dilation_rate=dilation)
-        if bias is not None:
-            x = x + bias
-        return x if batched else tf.transpose(x[0], [dims, *range(dims)])
+        x = input if batched else batch_of_one(input, dims)
+        x = tf.pad(x, [(0, 0), *pads, (0, 0)]) if any(map(any, pads)) else x
+        x = convolved(x, kernel, stride, dilation, groups)
+        x = x if bias is None else x + bias
+        return x if batched else without_batch(x, dims)
 
     return func
 
 
-def _unbatched(dims: int) -> list[int]:
-    """(C, *space), which as a tensor of its rank stands as (C, ...space rotated), into (*space, C)."""
-    rank = dims + 1
-    layout = (0, *range(2, rank), 1) if rank > 2 else (0, 1)
-    return [layout.index(dim) for dim in (*range(1, rank), 0)]
+def convolved(x, kernel, stride, dilation, groups):
+    """Without padding. `kernel` is (*kernel, I / groups, O)."""
+    dims = len(stride)
+    if dims == 1:  # TFLite has the two-dimensional op only
+        x, kernel = tf.expand_dims(x, 1), tf.expand_dims(kernel, 0)
+        return tf.squeeze(convolved(x, kernel, (1, *stride), (1, *dilation), groups), 1)
+    if dims == 2:
+        if stride[0] == stride[1] or set(dilation) == {1}:
+            return tf.nn.conv2d(x, kernel, stride, "VALID", dilations=dilation)
+        return tf.nn.conv2d(x, dilated(kernel, dilation), stride, "VALID")
+    # the three-dimensional op knows neither groups nor dilation
+    kernel = dilated(kernel, dilation)
+    parts = [
+        tf.nn.conv3d(part, own, [1, *stride, 1], "VALID")
+        for part, own in zip(tf.split(x, groups, -1), tf.split(kernel, groups, -1), strict=True)
+    ]
+    return parts[0] if groups == 1 else tf.concat(parts, -1)
+
+
+def dilated(kernel, dilation):
+    """The same kernel with zeros between its taps."""
+    for axis, d in enumerate(dilation):
+        if d > 1:
+            kernel = _spread(kernel, axis, d)
+    return kernel
+
+
+def _spread(x, axis: int, step: int):
+    """Zeros between the elements of an axis, `step - 1` of them."""
+    shape = x.shape.as_list()
+    size = tf.shape(x)[axis] if shape[axis] is None else shape[axis]
+    pads = [[0, step - 1 if i == axis + 1 else 0] for i in range(len(shape) + 1)]
+    x = tf.pad(tf.expand_dims(x, axis + 1), pads)
+    dynamic = tf.shape(x)
+    sizes = [dynamic[i] if n is None else n for i, n in enumerate(x.shape.as_list())]
+    x = tf.reshape(x, [*sizes[:axis], size * step, *sizes[axis + 2 :]])
+    return x[(slice(None),) * axis + (slice(0, (size - 1) * step + 1),)]
 
 
 @builtin(
@@ -113,69 +150,56 @@ def transposed_convolution(
     groups: int = 1,
     dilation: int | Sequence[int] = 1,
 ):
-    """The gradient of a convolution: without padding, then cropped by PyTorch's `padding` at both ends."""
+    """The gradient of a convolution, which is one op; with groups or output padding beyond it as the convolution that
+    it is: over the input with zeros between its elements."""
     dims = weight.dim() - 2
-    stride, padding, extra, dilation = (per_dim(each, dims) for each in (stride, padding, output_padding, dilation))
-    kernel = tuple(weight.shape[2:])
-
-    def one_group(x, kernels):
-        # kernels: (I, *kernel, O) as every tensor here; TensorFlow wants (*kernel, O, I)
-        kernels = tf.transpose(kernels, [*range(1, dims + 2), 0])
-        sizes = tf.shape(x)
-        static = x.shape.as_list()
-        full = [
-            (sizes[i + 1] if static[i + 1] is None else static[i + 1]) * s - s + max((k - 1) * d + 1, s)
-            for i, (s, k, d) in enumerate(zip(stride, kernel, dilation, strict=True))
-        ]
-        batch = sizes[0] if static[0] is None else static[0]
-        shape = [batch, *full, kernels.shape[-2]]
-        return _conv_transpose_valid(x, kernels, shape, stride, dilation)
+    stride, padding, extra, dilation = (
+        per_dim(each, dims) for each in (stride, padding, output_padding, dilation)
+    )
+    batched = input.dim() > dims + 1
 
     def func(input, weight, bias=None, *args, **kwargs):
-        parts = [one_group(x, w) for x, w in zip(tf.split(input, groups, -1), tf.split(weight, groups, 0), strict=True)]
-        x = tf.concat(parts, -1) if groups > 1 else parts[0]
-        x = _cropped(x, kernel, stride, padding, extra, dilation)
-        return x if bias is None else x + bias
+        # (I, *kernel, O / groups) as every tensor here
+        x = input if batched else batch_of_one(input, dims)
+        if groups == 1:
+            kernel = dilated(tf.transpose(weight, [*range(1, dims + 2), 0]), dilation)
+            x = _gradient(x, kernel, stride, padding, extra)
+        else:
+            x = _over_zeros(x, weight, stride, padding, extra, dilation, groups)
+        x = x if bias is None else x + bias
+        return x if batched else without_batch(x, dims)
 
     return func
 
 
-def _conv_transpose_valid(x, kernels, shape, stride, dilation):
+def _gradient(x, kernel, stride, padding, extra):
+    """`kernel` is (*kernel, O, I). TensorFlow's SAME cuts off as much as PyTorch's padding where the result is as long
+    as SAME allows; else all is computed, and cropped."""
     dims = len(stride)
     if dims == 1:  # TFLite has the two-dimensional op only
-        x, kernels = tf.expand_dims(x, 1), tf.expand_dims(kernels, 0)
-        shape = [shape[0], 1, *shape[1:]]
-        return tf.squeeze(_conv_transpose_valid(x, kernels, shape, (1, *stride), (1, *dilation)), 1)
-    if set(dilation) != {1}:
-        kernels = _dilated(kernels, dilation)
-    shape = tf.stack(shape) if any(tf.is_tensor(each) for each in shape) else shape
+        x, kernel = tf.expand_dims(x, 1), tf.expand_dims(kernel, 0)
+        return tf.squeeze(_gradient(x, kernel, (1, *stride), (0, *padding), (0, *extra)), 1)
+    taps = kernel.shape.as_list()[:dims]
+    same = not any(extra) and all(0 < k - 2 * p <= s for k, p, s in zip(taps, padding, stride, strict=True))
+    cut = padding if same else (0,) * dims
+    static, sizes = x.shape.as_list(), tf.shape(x)
+    known = [sizes[i] if n is None else n for i, n in enumerate(static)]
+    lengths = [
+        (n - 1) * s + (k - 2 * p if same else max(k, s))
+        for n, s, k, p in zip(known[1:-1], stride, taps, cut, strict=True)
+    ]
+    shape: Any = [known[0], *lengths, kernel.shape[-2]]
+    shape = tf.stack(shape) if any(map(tf.is_tensor, shape)) else shape
     function = tf.nn.conv2d_transpose if dims == 2 else tf.nn.conv3d_transpose
-    return function(x, kernels, shape, stride, padding="VALID")
+    x = function(x, kernel, shape, stride, padding="SAME" if same else "VALID")
+    return x if same else _cropped(x, taps, stride, padding, extra)
 
 
-def _dilated(kernels, dilation):
-    """The same kernel with zeros between its taps."""
-    for axis, d in enumerate(dilation):
-        if d == 1:
-            continue
-        size = kernels.shape[axis]
-        parts = []
-        for i in range(size):
-            tap = tf.gather(kernels, [i], axis=axis)
-            parts.append(tap)
-            if i + 1 < size:
-                parts.append(tf.zeros_like(tf.repeat(tap, d - 1, axis)))
-        kernels = tf.concat(parts, axis)
-    return kernels
-
-
-def _cropped(x, kernel, stride, padding, extra, dilation):
-    """PyTorch's output: from `padding` on, (size - 1) * stride - 2 * padding + reach + output_padding long."""
+def _cropped(x, taps, stride, padding, extra):
+    """From `padding` on, (size - 1) * stride - 2 * padding + taps + output_padding long."""
     begin, end, grow = [], [], []
-    for k, s, p, e, d in zip(kernel, stride, padding, extra, dilation, strict=True):
-        reach = (k - 1) * d + 1
-        surplus = max(s - reach, 0)  # what the VALID output has beyond the last window
-        cut = p + surplus - e
+    for k, s, p, e in zip(taps, stride, padding, extra, strict=True):
+        cut = p + max(s - k, 0) - e  # with what the whole has beyond the last window
         begin.append(p)
         end.append(-cut if cut > 0 else None)
         grow.append((0, max(-cut, 0)))
@@ -185,3 +209,21 @@ def _cropped(x, kernel, stride, padding, extra, dilation):
     return x if all(each == slice(None) for each in index) else x[(slice(None), *index)]
 
 
+def _over_zeros(x, weight, stride, padding, extra, dilation, groups):
+    dims = len(stride)
+    shape = weight.shape.as_list()
+    inputs, outputs, taps = shape[0], shape[-1], shape[1:-1]
+    # (I, *kernel, O / groups) -> (*kernel, I / groups, O), backwards
+    kernel = tf.reshape(weight, [groups, inputs // groups, *taps, outputs])
+    kernel = tf.transpose(kernel, [*range(2, dims + 2), 1, 0, dims + 2])
+    kernel = tf.reverse(tf.reshape(kernel, [*taps, inputs // groups, groups * outputs]), list(range(dims)))
+    for axis, step in enumerate(stride, start=1):
+        x = _spread(x, axis, step) if step > 1 else x
+    pads = [
+        ((k - 1) * d - p, (k - 1) * d - p + e)
+        for k, d, p, e in zip(taps, dilation, padding, extra, strict=True)
+    ]
+    crop = tuple(slice(max(-before, 0) or None, min(after, 0) or None) for before, after in pads)
+    x = x[(slice(None), *crop)] if any(each != slice(None) for each in crop) else x
+    x = tf.pad(x, [(0, 0), *((max(before, 0), max(after, 0)) for before, after in pads), (0, 0)])
+    return convolved(x, kernel, (1,) * dims, dilation, groups)

@@ -35,7 +35,9 @@ def _filled(sizes: Any, value: Any, dtype: Any) -> Any:
 def _like(name: str, value: float) -> None:
     def like(input: Tensor, *, dtype: torch.dtype | None = None, **kwargs: Any):
         target = _dtype_of(dtype, input.dtype)
-        return lambda input, **kwargs: _filled(tf.unstack(tf.shape(input)) if None in input.shape else input.shape, value, target)
+        return lambda input, **kwargs: _filled(
+            tf.unstack(tf.shape(input)) if None in input.shape else input.shape, value, target
+        )
 
     builtin(getattr(torch, name), any_layout=True)(like)
 
@@ -101,12 +103,23 @@ def new_full(self: Tensor, size, fill_value, *, dtype: torch.dtype | None = None
     return lambda self, size, fill_value, **kwargs: _filled(size, fill_value, target)
 
 
-@builtin(torch.Tensor.new_tensor, torch.scalar_tensor, torch.tensor, torch.as_tensor, torch.asarray, strategy=_PYTORCH)
+@builtin(
+    torch.Tensor.new_tensor,
+    torch.scalar_tensor,
+    torch.tensor,
+    torch.as_tensor,
+    torch.asarray,
+    strategy=_PYTORCH,
+)
 def new_tensor(*args: Any, dtype: torch.dtype | None = None, **kwargs: Any):
     """A tensor of computed scalars, or of another tensor's values."""
     data = kwargs.get("data", args[-1] if args else None)
     example = data if isinstance(data, Tensor) else None
-    target = None if dtype is None and example is None else _dtype_of(dtype, example.dtype if example is not None else torch.float32)
+    target = (
+        None
+        if dtype is None and example is None
+        else _dtype_of(dtype, example.dtype if example is not None else torch.float32)
+    )
 
     def func(*args: Any, **kwargs: Any):
         values = tf.convert_to_tensor(kwargs.get("data", args[-1] if args else None))
@@ -118,11 +131,16 @@ def new_tensor(*args: Any, dtype: torch.dtype | None = None, **kwargs: Any):
 @builtin(torch.arange, strategy=_PYTORCH)
 def arange(*args: Any, dtype: torch.dtype | None = None, **kwargs: Any):
     bounds = [*args, *(kwargs[name] for name in ("start", "end", "step") if name in kwargs)]
-    fractions = any(each.is_floating_point() if isinstance(each, Tensor) else isinstance(each, float) for each in bounds)
+    fractions = any(
+        each.is_floating_point() if isinstance(each, Tensor) else isinstance(each, float) for each in bounds
+    )
     target = _dtype_of(dtype, torch.get_default_dtype() if fractions else torch.int64)
 
     def func(*args: Any, **kwargs: Any):
-        bounds = [cast(each, target) for each in (*args, *(kwargs[n] for n in ("start", "end", "step") if n in kwargs))]
+        bounds = [
+            cast(each, target)
+            for each in (*args, *(kwargs[n] for n in ("start", "end", "step") if n in kwargs))
+        ]
         return tf.range(*bounds)
 
     return func
@@ -180,10 +198,10 @@ _triangle("triu", lambda offset, diagonal: offset >= diagonal)
 @builtin(F.one_hot, torch._C._nn.one_hot, strategy=_PYTORCH)
 def one_hot(tensor: Tensor, num_classes: int = -1):
     if num_classes < 0:
-        raise ValueError("one_hot without num_classes has an output whose shape depends on the values: give num_classes")
+        raise ValueError(
+            "one_hot without num_classes has an output whose shape depends on the values: give num_classes"
+        )
     return lambda tensor, num_classes=-1: tf.one_hot(tensor, num_classes, dtype=tf.int64)
-
-
 
 
 @builtin(torch.meshgrid, torch.functional.meshgrid, strategy=_PYTORCH)

@@ -25,7 +25,9 @@ def _diagonal_of(x, offset: int, dim1: int, dim2: int):
     flat = tf.reshape(x, [*x.shape.as_list()[:-2], rows * columns])
     first = start[0] * columns + start[1]
     # every (columns + 1)-th element from the first on
-    return flat[..., first : first + (count - 1) * (columns + 1) + 1 : columns + 1] if count else flat[..., :0]
+    return (
+        flat[..., first : first + (count - 1) * (columns + 1) + 1 : columns + 1] if count else flat[..., :0]
+    )
 
 
 @builtin(torch.diagonal, torch.Tensor.diagonal, torch.diagonal_copy, strategy=_PYTORCH)
@@ -52,7 +54,9 @@ def _embedded(x, offset: int, dim1: int, dim2: int):
     rank, size = x.shape.rank + 1, x.shape[-1]
     side = size + abs(offset)
     row = tf.range(side)[:, None]
-    place = tf.eye(side, side, dtype=tf.bool) if offset == 0 else tf.equal(tf.range(side)[None, :] - row, offset)
+    place = (
+        tf.eye(side, side, dtype=tf.bool) if offset == 0 else tf.equal(tf.range(side)[None, :] - row, offset)
+    )
     before = [[0, 0]] * (x.shape.rank - 1)
     line = tf.pad(x, [*before, [max(-offset, 0), max(offset, 0)]])  # the value of each row
     out = tf.where(place, line[..., :, None], tf.zeros([], x.dtype))

@@ -35,7 +35,9 @@ def _norm(x: Any, p: float, axis: int | list[int] | None, keepdims: bool = False
 @builtin(torch.cdist, torch.functional.cdist, strategy=_PYTORCH)
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary"):
     """``(..., P, M), (..., R, M) -> (..., P, R)``, without the matrix product that loses digits of short distances."""
-    return lambda x1, x2, p=2.0, compute_mode="": _norm(x1[..., :, None, :] - x2[..., None, :, :], float(p), -1)
+    return lambda x1, x2, p=2.0, compute_mode="": _norm(
+        x1[..., :, None, :] - x2[..., None, :, :], float(p), -1
+    )
 
 
 @builtin(torch.dist, torch.Tensor.dist, strategy=_PYTORCH)

@@ -68,7 +68,9 @@ _BOOL: dict[str, Callable[[Any], Any]] = {
 
 def _register(name: str, function: Callable[[Any], Any], floats: bool) -> None:
     def unary(input: Tensor, *args: Any, **kwargs: Any):
-        return lambda input, *args, **kwargs: function(cast(input, floating(input.dtype)) if floats else input)
+        return lambda input, *args, **kwargs: function(
+            cast(input, floating(input.dtype)) if floats else input
+        )
 
     builtin(*spellings(name), any_layout=True)(unary)
 
@@ -114,7 +116,9 @@ def logit(input: Tensor, eps: float | None = None):
 
 
 @builtin(*spellings("nan_to_num"), any_layout=True)
-def nan_to_num(input: Tensor, nan: float | None = 0.0, posinf: float | None = None, neginf: float | None = None):
+def nan_to_num(
+    input: Tensor, nan: float | None = 0.0, posinf: float | None = None, neginf: float | None = None
+):
     """Infinities become the largest finite numbers where nothing else is asked for."""
 
     def func(input, nan=0.0, posinf=None, neginf=None):
@@ -169,7 +173,9 @@ def angle(input: Tensor):
         if input.dtype.is_complex:
             return tf.math.angle(input)
         x = cast(input, floating(input.dtype))
-        return tf.where(tf.math.is_nan(x), x, tf.where(x < 0, tf.constant(math.pi, x.dtype), tf.zeros_like(x)))
+        return tf.where(
+            tf.math.is_nan(x), x, tf.where(x < 0, tf.constant(math.pi, x.dtype), tf.zeros_like(x))
+        )
 
     return func
 

@@ -72,7 +72,13 @@ def _several(kind: str, suffix: str) -> None:
 
     def transform(input: Tensor, s=None, dim=None, norm: str | None = None):
         def func(input, s=None, dim=None, norm=None):
-            default = [-2, -1] if suffix == "2" else list(range(-len(s), 0)) if s is not None else list(range(input.shape.rank))
+            default = (
+                [-2, -1]
+                if suffix == "2"
+                else list(range(-len(s), 0))
+                if s is not None
+                else list(range(input.shape.rank))
+            )
             dims = default if dim is None else [dim] if isinstance(dim, int) else list(dim)
             sizes = [None] * len(dims) if s is None else [None if n == -1 else n for n in s]
             pairs = list(zip(dims, sizes, strict=True))

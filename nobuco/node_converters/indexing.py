@@ -122,7 +122,10 @@ def _gathered(x: Any, parts: list[Any]) -> Any:
         else:
             expanded.append(tensor)
     # numbers beside index tensors count as index tensors
-    numbers = [tf.convert_to_tensor(i, tf.int64) if isinstance(i, int) and not isinstance(i, bool) else i for i in expanded]
+    numbers = [
+        tf.convert_to_tensor(i, tf.int64) if isinstance(i, int) and not isinstance(i, bool) else i
+        for i in expanded
+    ]
     blocks = tuple(slice(None) if tf.is_tensor(item) else item for item in numbers)
     positions, place = [], 0
     for item in numbers:
@@ -179,7 +182,11 @@ def _separated(parts: list[Any]) -> bool:
 
 
 def _as_tensor(item: Any) -> Any:
-    return item if tf.is_tensor(item) else tf.convert_to_tensor(np.asarray(item.cpu() if isinstance(item, Tensor) else item))
+    return (
+        item
+        if tf.is_tensor(item)
+        else tf.convert_to_tensor(np.asarray(item.cpu() if isinstance(item, Tensor) else item))
+    )
 
 
 # -- writing
@@ -210,7 +217,10 @@ def setitem(self: Tensor, index, value):
             return set_layout(_scattered(self, parts, value), layout)
         if any(tf.is_tensor(bound) for item in parts if item is not None for bound in _bounds(item)):
             return set_layout(_masked_block(self, parts, value), layout)
-        box = [_range_of(item, size) for item, size in zip([p for p in parts if p is not None], shape, strict=True)]
+        box = [
+            _range_of(item, size)
+            for item, size in zip([p for p in parts if p is not None], shape, strict=True)
+        ]
         value = _boxed(value, parts, box, layout)
         return set_layout(_written(self, [box[dim] for dim in layout], value), layout)
 
@@ -241,7 +251,11 @@ def _boxed(value: Any, parts: list[Any], box: list[range], layout: Layout) -> An
             shown.append(block[dim])
         dim += 1
     if value.shape.rank == len(layout) and all(isinstance(item, slice) for item in parts):
-        return tf.broadcast_to(value, [block[dim] for dim in layout]) if value.shape.as_list() != [block[d] for d in layout] else value
+        return (
+            tf.broadcast_to(value, [block[dim] for dim in layout])
+            if value.shape.as_list() != [block[d] for d in layout]
+            else value
+        )
     extra = value.shape.rank - len(shown)
     if extra > 0:
         value = tf.reshape(value, value.shape.as_list()[extra:])
@@ -273,7 +287,9 @@ def _written(x: Any, box: list[range], value: Any) -> Any:
     return tf.concat(pieces, axis) if len(pieces) > 1 else middle
 
 
-def _interleaved(x: Any, axis: int, places: range, inner: list[range], value: Any, part: Any) -> tuple[Any, int]:
+def _interleaved(
+    x: Any, axis: int, places: range, inner: list[range], value: Any, part: Any
+) -> tuple[Any, int]:
     """Every step-th element written: the stretch is folded into rows of `step`, whose first column is replaced.
 
     Returns the stretch and where it ends."""
@@ -289,7 +305,9 @@ def _interleaved(x: Any, axis: int, places: range, inner: list[range], value: An
         lead = (slice(None),) * (axis + 1)
         first, rest = folded[(*lead, slice(0, 1))], folded[(*lead, slice(1, step))]
         target = [*inner[:axis], range(whole), *inner[axis + 1 :]]
-        column = _written(tf.reshape(first, [*shape[:axis], whole, *shape[axis + 1 :]]), target, part(value, 0, whole))
+        column = _written(
+            tf.reshape(first, [*shape[:axis], whole, *shape[axis + 1 :]]), target, part(value, 0, whole)
+        )
         column = tf.reshape(column, [*shape[:axis], whole, 1, *shape[axis + 1 :]])
         stretch.append(tf.reshape(tf.concat([column, rest], axis + 1), shape))
     if whole < count:  # the last one, with less than a row behind it
@@ -302,7 +320,9 @@ def _interleaved(x: Any, axis: int, places: range, inner: list[range], value: An
 def _masked_block(x: Any, parts: list[Any], value: Any) -> Any:
     """A block whose bounds are computed: chosen by position. The value must broadcast to the whole tensor."""
     if value.shape.rank and any(size != 1 for size in value.shape.as_list()):
-        raise ValueError("writing a tensor into a slice whose bounds are computed is not converted; write a number")
+        raise ValueError(
+            "writing a tensor into a slice whose bounds are computed is not converted; write a number"
+        )
     layout, mask = get_layout(x), None
     sizes = tf.shape(x)
     for dim, item in enumerate(p for p in parts if p is not None):

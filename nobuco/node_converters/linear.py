@@ -66,7 +66,9 @@ def _added(product_of):
         def func(input, a, b, *, beta=1, alpha=1):
             x = product_of(cast(a, dtype), cast(b, dtype))
             x = _scaled(x, alpha)
-            return x + tf.zeros_like(cast(input, dtype)) if beta == 0 else x + _scaled(cast(input, dtype), beta)
+            return (
+                x + tf.zeros_like(cast(input, dtype)) if beta == 0 else x + _scaled(cast(input, dtype), beta)
+            )
 
         return func
 
@@ -113,7 +115,9 @@ def tensordot(a: Tensor, b: Tensor, dims=2):
     return lambda a, b, dims=2: tf.tensordot(a, b, dims)
 
 
-@builtin(torch.inner, torch.Tensor.inner, torch.linalg.vecdot, torch.vdot, torch.Tensor.vdot, strategy=_PYTORCH)
+@builtin(
+    torch.inner, torch.Tensor.inner, torch.linalg.vecdot, torch.vdot, torch.Tensor.vdot, strategy=_PYTORCH
+)
 def inner(input: Tensor, other: Tensor, *, dim: int | None = None):
     """Over the last dims of both; `vecdot` over one dim of tensors that broadcast, `vdot` of two vectors."""
     paired = dim is not None or input.shape == other.shape and input.dim() == 1

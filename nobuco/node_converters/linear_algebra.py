@@ -57,7 +57,9 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True):
             return tf.squeeze(_solved(A, tf.expand_dims(B, -1)), -1)
         if left:
             return _solved(A, B)
-        return tf.linalg.matrix_transpose(_solved(tf.linalg.matrix_transpose(A), tf.linalg.matrix_transpose(B)))
+        return tf.linalg.matrix_transpose(
+            _solved(tf.linalg.matrix_transpose(A), tf.linalg.matrix_transpose(B))
+        )
 
     return func
 

@@ -34,13 +34,21 @@ _OF_TWO: dict[str, Callable[..., Any]] = {
     "smooth_l1_loss": lambda x, y, beta=1.0: _smooth(tf.abs(x - y), beta),
     "huber_loss": lambda x, y, delta=1.0: _huber(tf.abs(x - y), delta),
     "soft_margin_loss": lambda x, y: tf.nn.softplus(-y * x),
-    "kl_div": lambda x, y, log_target=False: tf.exp(y) * (y - x) if log_target else tf.math.xlogy(y, y) - y * x,
-    "poisson_nll_loss": lambda x, y, log_input=True, full=False, eps=1e-8: _poisson(x, y, log_input, full, eps),
+    "kl_div": lambda x, y, log_target=False: (
+        tf.exp(y) * (y - x) if log_target else tf.math.xlogy(y, y) - y * x
+    ),
+    "poisson_nll_loss": lambda x, y, log_input=True, full=False, eps=1e-8: _poisson(
+        x, y, log_input, full, eps
+    ),
 }
 
 
 def _smooth(distance: Any, beta: float) -> Any:
-    return distance if beta == 0 else tf.where(distance < beta, 0.5 * distance * distance / beta, distance - 0.5 * beta)
+    return (
+        distance
+        if beta == 0
+        else tf.where(distance < beta, 0.5 * distance * distance / beta, distance - 0.5 * beta)
+    )
 
 
 def _huber(distance: Any, delta: float) -> Any:
@@ -58,9 +66,13 @@ def _poisson(x: Any, y: Any, log_input: bool, full: bool, eps: float) -> Any:
 def _register(name: str, function: Callable[..., Any]) -> None:
     def loss(input: Tensor, target: Tensor, *args: Any, **kwargs: Any):
         if args or kwargs.get("weight") is not None:
-            raise ValueError(f"{name} with these arguments is not converted: give them by name, and no weight")
+            raise ValueError(
+                f"{name} with these arguments is not converted: give them by name, and no weight"
+            )
         reduction = _reduction_of(kwargs)
-        options = {k: v for k, v in kwargs.items() if k not in ("size_average", "reduce", "reduction", "weight")}
+        options = {
+            k: v for k, v in kwargs.items() if k not in ("size_average", "reduce", "reduction", "weight")
+        }
 
         def func(input, target, **kwargs):
             each = function(input, cast(target, input.dtype), **options)
@@ -78,7 +90,9 @@ for _name, _function in _OF_TWO.items():
 
 
 @builtin(F.binary_cross_entropy, strategy=_PYTORCH)
-def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, *args: Any, **kwargs: Any):
+def binary_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, *args: Any, **kwargs: Any
+):
     reduction = _reduction_of(kwargs)
 
     def func(input, target, weight=None, *args, **kwargs):
@@ -92,7 +106,12 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = 
 
 @builtin(F.binary_cross_entropy_with_logits, strategy=_PYTORCH)
 def binary_cross_entropy_with_logits(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, *args: Any, pos_weight: Tensor | None = None, **kwargs: Any
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    *args: Any,
+    pos_weight: Tensor | None = None,
+    **kwargs: Any,
 ):
     reduction = _reduction_of(kwargs)
 
@@ -114,7 +133,12 @@ def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, *args:
 def _nll(logs: Any, target: Any, weight: Any, ignored: int, reduction: str) -> Any:
     axis = 0 if logs.shape.rank == 1 else 1
     counts = tf.cast(target != ignored, logs.dtype)
-    chosen = tf.one_hot(tf.where(target == ignored, tf.zeros_like(target), target), logs.shape[axis], axis=axis, dtype=logs.dtype)
+    chosen = tf.one_hot(
+        tf.where(target == ignored, tf.zeros_like(target), target),
+        logs.shape[axis],
+        axis=axis,
+        dtype=logs.dtype,
+    )
     if weight is not None:
         shape = [-1 if i == axis else 1 for i in range(logs.shape.rank)]
         counts = counts * tf.reduce_sum(chosen * tf.reshape(weight, shape), axis)
@@ -133,12 +157,16 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, *
     def func(input, target, weight=None, *args, **kwargs):
         last = input.shape.rank - 1
         perm = [*(i for i in range(last + 1) if i != axis), axis]
-        logs = tf.transpose(tf.nn.log_softmax(tf.transpose(input, perm)), [perm.index(i) for i in range(last + 1)])
+        logs = tf.transpose(
+            tf.nn.log_softmax(tf.transpose(input, perm)), [perm.index(i) for i in range(last + 1)]
+        )
         shape = [-1 if i == axis else 1 for i in range(last + 1)]
         weights = None if weight is None else tf.reshape(weight, shape)
         if soft:
             probabilities = target * (1 - smoothing) + smoothing / classes
-            loss = -tf.reduce_sum(probabilities * logs if weights is None else probabilities * logs * weights, axis)
+            loss = -tf.reduce_sum(
+                probabilities * logs if weights is None else probabilities * logs * weights, axis
+            )
             if reduction == "mean":
                 return tf.reduce_sum(loss) / tf.cast(tf.size(loss), loss.dtype)
             return _reduced(loss, reduction)
@@ -148,7 +176,12 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, *
         counts = tf.cast(target != ignored, logs.dtype)
         even = -tf.reduce_sum(logs if weights is None else logs * weights, axis) * counts / classes
         if reduction == "mean":
-            chosen = tf.one_hot(tf.where(target == ignored, tf.zeros_like(target), target), classes, axis=axis, dtype=logs.dtype)
+            chosen = tf.one_hot(
+                tf.where(target == ignored, tf.zeros_like(target), target),
+                classes,
+                axis=axis,
+                dtype=logs.dtype,
+            )
             total = counts if weights is None else counts * tf.reduce_sum(chosen * weights, axis)
             even = tf.reduce_sum(even) / tf.reduce_sum(total)
         else:

@@ -27,7 +27,9 @@ def batch_norm(
     cudnn_enabled: bool = True,
 ):
     if training and running_mean is not None:
-        raise ValueError("the model is in training mode: its batch statistics would be fixed. Call model.eval() first")
+        raise ValueError(
+            "the model is in training mode: its batch statistics would be fixed. Call model.eval() first"
+        )
     constant = all(is_constant(each) for each in (running_mean, running_var, weight, bias))
     if running_mean is None or running_var is None or not constant:
         return _batch_statistics(eps) if running_mean is None else _computed(eps)
@@ -57,7 +59,9 @@ def _batch_statistics(eps):
 
 
 @builtin(F.layer_norm, torch.layer_norm, strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER)
-def layer_norm(input: Tensor, normalized_shape, weight=None, bias=None, eps: float = 1e-5, cudnn_enable: bool = True):
+def layer_norm(
+    input: Tensor, normalized_shape, weight=None, bias=None, eps: float = 1e-5, cudnn_enable: bool = True
+):
     """Over the last dims, as many as `normalized_shape` has; the variance is the biased one."""
     axes = list(range(-len(normalized_shape), 0))
 
@@ -71,7 +75,9 @@ def layer_norm(input: Tensor, normalized_shape, weight=None, bias=None, eps: flo
 
 
 @builtin(F.group_norm, torch.group_norm, strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER)
-def group_norm(input: Tensor, num_groups: int, weight=None, bias=None, eps: float = 1e-5, cudnn_enabled: bool = True):
+def group_norm(
+    input: Tensor, num_groups: int, weight=None, bias=None, eps: float = 1e-5, cudnn_enabled: bool = True
+):
     """Each group of channels by its own mean and variance over the group and space."""
 
     def func(input, num_groups, weight=None, bias=None, eps=eps, cudnn_enabled=True):
@@ -108,5 +114,34 @@ def instance_norm(
         else:
             mean, variance = running_mean, running_var
         return tf.nn.batch_normalization(input, mean, variance, bias, weight, eps)
+
+    return func
+
+
+@builtin(F.rms_norm, torch.rms_norm, strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER)
+def rms_norm(input: Tensor, normalized_shape, weight=None, eps: float | None = None):
+    """Over the last dims, by the root of the mean of squares; the smallest step of the dtype where `eps` is not given."""
+    axes = list(range(-len(normalized_shape), 0))
+    least = torch.finfo(input.dtype).eps if eps is None else eps
+
+    def func(input, normalized_shape, weight=None, eps=None):
+        x = input * tf.math.rsqrt(tf.reduce_mean(tf.square(input), axes, keepdims=True) + least)
+        return x if weight is None else x * weight
+
+    return func
+
+
+@builtin(F.local_response_norm, strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER)
+def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):
+    """Each channel by the squares of `size` channels around it. TFLite's op has as many before as behind."""
+    before, behind = size // 2, (size - 1) // 2
+
+    def func(input, size, alpha=1e-4, beta=0.75, k=1.0):
+        if input.shape.rank == 4 and size % 2:
+            return tf.nn.local_response_normalization(input, before, k, alpha / size, beta)
+        rank, channels = input.shape.rank, input.shape[-1]
+        squares = tf.pad(tf.square(input), [[0, 0]] * (rank - 1) + [[before, behind]])
+        total = sum(squares[..., i : i + channels] for i in range(size))
+        return input / tf.pow(k + total * (alpha / size), beta)
 
     return func

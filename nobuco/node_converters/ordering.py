@@ -82,7 +82,9 @@ def taken_along(x: Any, indices: Any, axis: int) -> Any:
     if axis != last:
         swapped = list(range(last + 1))
         swapped[axis], swapped[last] = last, axis
-        return tf.transpose(taken_along(tf.transpose(x, swapped), tf.transpose(indices, swapped), last), swapped)
+        return tf.transpose(
+            taken_along(tf.transpose(x, swapped), tf.transpose(indices, swapped), last), swapped
+        )
     return tf.gather(x, indices, axis=last, batch_dims=last)
 
 
@@ -199,5 +201,3 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend=None, append=None):
         return tf.identity(x)
 
     return func
-
-

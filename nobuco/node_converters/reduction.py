@@ -43,7 +43,10 @@ def over_dims(x: Any, dims: list[int], keep: bool, function: Callable[..., Any])
 _REDUCTIONS: dict[str, tuple[Callable[..., Any], Callable[[Any], Any]]] = {
     "mean": (tf.reduce_mean, floating),
     "sum": (tf.reduce_sum, lambda dtype: tf.int64 if dtype.is_integer or dtype.is_bool else dtype),
-    "nansum": (lambda x, a, k: tf.reduce_sum(tf.where(tf.math.is_nan(x), tf.zeros_like(x), x), a, k), floating),
+    "nansum": (
+        lambda x, a, k: tf.reduce_sum(tf.where(tf.math.is_nan(x), tf.zeros_like(x), x), a, k),
+        floating,
+    ),
     "prod": (tf.reduce_prod, lambda dtype: tf.int64 if dtype.is_integer or dtype.is_bool else dtype),
     "amax": (tf.reduce_max, lambda dtype: dtype),
     "amin": (tf.reduce_min, lambda dtype: dtype),
@@ -74,7 +77,9 @@ def _register(name: str, function: Callable[..., Any], works_in: Callable[[Any],
 
     reduction.__name__ = name
     homes = (torch, torch.Tensor, torch.special)
-    builtin(*(getattr(home, name) for home in homes if hasattr(home, name)), output_layout=reduced_layout)(reduction)
+    builtin(*(getattr(home, name) for home in homes if hasattr(home, name)), output_layout=reduced_layout)(
+        reduction
+    )
 
 
 for _name, (_function, _works_in) in _REDUCTIONS.items():
@@ -86,9 +91,11 @@ def _extreme_layout(layout: Layout, self, dim=None, keepdim=False, **kwargs):
     other = dim if isinstance(dim, Tensor) else kwargs.get("other")
     if isinstance(other, Tensor):
         rank = max(rank_of(self), rank_of(other))
-        return (layout if rank_of(self) == rank_of(other) else identity(rank)) if (
-            layout == identity(len(layout)) or rank_of(self) == rank_of(other)
-        ) else None
+        return (
+            (layout if rank_of(self) == rank_of(other) else identity(rank))
+            if (layout == identity(len(layout)) or rank_of(self) == rank_of(other))
+            else None
+        )
     return reduced_layout(layout, self, dim, keepdim, **kwargs)
 
 
@@ -97,7 +104,9 @@ def _extreme(name: str, reduce, arg, pair) -> None:
         other = dim if isinstance(dim, Tensor) else kwargs.get("other")
         if isinstance(other, Tensor):
             dtype = result_dtype(self, other)
-            return lambda self, dim=None, **kwargs: pair(cast(self, dtype), cast(kwargs.get("other", dim), dtype))
+            return lambda self, dim=None, **kwargs: pair(
+                cast(self, dtype), cast(kwargs.get("other", dim), dtype)
+            )
 
         def along(self, dim=None, keepdim=False, **kwargs):
             dims, keep = _arguments(self, dim, keepdim, **kwargs)
@@ -166,7 +175,9 @@ def _variance(root: bool, with_mean: bool):
 
         def moments(x, axes, keep):
             deviation = x - tf.reduce_mean(x, axes, keepdims=True)
-            total = tf.reduce_sum(tf.abs(deviation) ** 2 if x.dtype.is_complex else tf.square(deviation), axes, keep)
+            total = tf.reduce_sum(
+                tf.abs(deviation) ** 2 if x.dtype.is_complex else tf.square(deviation), axes, keep
+            )
             total = total / tf.constant(max(count - less, 0), total.dtype)
             return tf.sqrt(total) if root else total
 
@@ -179,7 +190,9 @@ def _variance(root: bool, with_mean: bool):
     return variance
 
 
-def _variance_layout(layout: Layout, self, dim=None, unbiased=True, keepdim=False, *, correction=None, **kwargs):
+def _variance_layout(
+    layout: Layout, self, dim=None, unbiased=True, keepdim=False, *, correction=None, **kwargs
+):
     dims, keep, _ = _dims_and_correction(self, dim, unbiased, keepdim, correction, kwargs)
     return layout if keep else dropped(layout, dims)
 

@@ -159,7 +159,9 @@ def locate_converter(node: Any) -> tuple[str, str]:
         A link (`File "...", line N`, which terminals and editors open) and the converter's source code."""
     entry = find_converter(node)
     if entry is None:
-        raise NobucoError(f"{name_of(node) if not isinstance(node, nn.Module) else type(node).__name__} has no converter")
+        raise NobucoError(
+            f"{name_of(node) if not isinstance(node, nn.Module) else type(node).__name__} has no converter"
+        )
     return str(entry.location or "<unknown>"), source_of(entry)
 
 
@@ -173,7 +175,9 @@ def source_of(entry: Converter) -> str:
 def spellings(name: str) -> tuple[Any, ...]:
     """Every way PyTorch has of writing one op: torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, F.relu, F.relu_."""
     homes = (torch, torch.Tensor, nn.functional, torch.special)
-    found = (getattr(home, each, None) for home in homes for each in (name, f"{name}_", f"__{name}__", f"__i{name}__"))
+    found = (
+        getattr(home, each, None)
+        for home in homes
+        for each in (name, f"{name}_", f"__{name}__", f"__i{name}__")
+    )
     return tuple(dict.fromkeys(op for op in found if callable(op)))
-
-

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nobuco.layout.order import ChannelOrderingStrategy, Layout, get_layout, set_layout
+from nobuco.layout.order import ChannelOrderingStrategy, get_layout, set_layout
+from nobuco.node_converters._layouts import same_layout
 from nobuco.node_converters._sizes import per_dim
 from nobuco.node_converters.registry import builtin
 
@@ -35,8 +36,11 @@ def interpolate(
     given = per_dim(size, dims) if size is not None and not _has_tensor(size) else None
     scales = None if scale_factor is None else tuple(float(f) for f in _each(scale_factor, dims))
     target = given or (tuple(int(n * f) for n, f in zip(sizes, scales, strict=True)) if scales else None)
-    exact = target is None or scales is None or recompute_scale_factor or all(
-        t == n * f for t, n, f in zip(target, sizes, scales, strict=True)
+    exact = (
+        target is None
+        or scales is None
+        or recompute_scale_factor
+        or all(t == n * f for t, n, f in zip(target, sizes, scales, strict=True))
     )
     resize = _RESIZE.get(mode) if dims <= 2 else None
     if resize is None or not exact:
@@ -46,12 +50,16 @@ def interpolate(
             _matrix(n, t, mode, align_corners, None if recompute_scale_factor or not scales else scales[i])
             for i, (n, t) in enumerate(zip(sizes, target, strict=True))
         ]
-        return lambda input, *args, **kwargs: _by_matrices(input, weights)
+        return lambda input, *args, **kwargs: by_matrices(input, weights)
 
     def func(input, size=None, scale_factor=None, *args, **kwargs):
         x = input if dims == 2 else tf.expand_dims(input, 1)
         wanted: Any = _tensor_sizes(x, size, scales, dims)
-        out = resize(x, tf.cast(tf.stack(wanted), tf.int32) if any(map(tf.is_tensor, wanted)) else wanted, bool(align_corners))
+        out = resize(
+            x,
+            tf.cast(tf.stack(wanted), tf.int32) if any(map(tf.is_tensor, wanted)) else wanted,
+            bool(align_corners),
+        )
         return out if dims == 2 else tf.squeeze(out, 1)
 
     return func
@@ -75,7 +83,9 @@ _RESIZE = {"nearest": _nearest, "nearest-exact": _nearest_exact, "bilinear": _bi
 
 
 def _has_tensor(size) -> bool:
-    return isinstance(size, Tensor) or (not isinstance(size, int) and any(isinstance(each, Tensor) for each in size))
+    return isinstance(size, Tensor) or (
+        not isinstance(size, int) and any(isinstance(each, Tensor) for each in size)
+    )
 
 
 def _each(value, dims: int):
@@ -104,15 +114,27 @@ def _matrix(size: int, target: int, mode: str, align_corners: bool | None, scale
     if mode == "bicubic":
         x = unit.unsqueeze(2).expand(1, size, 4, size)
         kwargs = {"size": (4, target)} if scale is None else {"scale_factor": (1.0, scale)}
-        out = F.interpolate(x, mode=mode, align_corners=align_corners, recompute_scale_factor=False if scale else None, **kwargs)[:, :, 0]
+        out = F.interpolate(
+            x,
+            mode=mode,
+            align_corners=align_corners,
+            recompute_scale_factor=False if scale else None,
+            **kwargs,
+        )[:, :, 0]
     else:
         flat = {"bilinear": "linear", "trilinear": "linear"}.get(mode, mode)
         kwargs = {"size": target} if scale is None else {"scale_factor": scale}
-        out = F.interpolate(unit, mode=flat, align_corners=align_corners, recompute_scale_factor=False if scale else None, **kwargs)
+        out = F.interpolate(
+            unit,
+            mode=flat,
+            align_corners=align_corners,
+            recompute_scale_factor=False if scale else None,
+            **kwargs,
+        )
     return out[0].T.numpy().copy()  # (target, n)
 
 
-def _by_matrices(x, matrices):
+def by_matrices(x, matrices):
     """Each spatial dim in turn: reshaped to (B * before, n, rest), a product from the left."""
     for i, matrix in enumerate(matrices, start=1):
         target, size = matrix.shape
@@ -129,12 +151,16 @@ def _by_matrices(x, matrices):
 
 # -- padding
 
-
-def _same_layout(layout: Layout, *args, **kwargs):
-    return layout
+MOST_SLICES = 3
 
 
-@builtin(F.pad, output_layout=_same_layout)
+@builtin(torch.constant_pad_nd, output_layout=same_layout)
+def constant_pad(input: Tensor, pad_, value: float = 0.0):
+    function = pad(input, pad_)
+    return lambda input, pad_, value=0.0: function(input, pad_, "constant", value)
+
+
+@builtin(F.pad, output_layout=same_layout)
 def pad(input: Tensor, pad, mode: str = "constant", value: float | None = None):
     """Pairs of (before, after) from the last dim on; negative ones crop."""
     if mode not in ("constant", "reflect", "replicate", "circular"):
@@ -178,21 +204,24 @@ def _mirrored(x, axis: int, before: int, after: int, mode: str):
         return x
     size = x.shape[axis]
     lead = (slice(None),) * axis
-    if before < 0 or after < 0:
-        x = x[(*lead, slice(max(-before, 0), size + min(after, 0)))]
-        size = x.shape[axis]
-        before, after = max(before, 0), max(after, 0)
-    if mode == "reflect":
-        pads = [(before, after) if i == axis else (0, 0) for i in range(x.shape.rank)]
-        return tf.pad(x, pads, mode="REFLECT") if before or after else x
+
+    def part(start, stop):
+        return x[(*lead, slice(start, stop))]
+
+    front, back = max(before, 0), max(after, 0)
     if mode == "circular":
-        front, back = x[(*lead, slice(size - before, size))], x[(*lead, slice(0, after))]
+        parts = [part(size - front, size)] * bool(front) + [x] + [part(0, back)] * bool(back)
+    elif mode == "replicate":
+        parts = [part(0, 1)] * front + [x] + [part(size - 1, size)] * back
+    elif max(front, back) <= MOST_SLICES:  # XNNPACK takes slices and joins, and no MIRROR_PAD
+        parts = [part(i, i + 1) for i in range(front, 0, -1)] + [x]
+        parts += [part(size - 2 - i, size - 1 - i) for i in range(back)]
     else:
-        first, last = x[(*lead, slice(0, 1))], x[(*lead, slice(size - 1, size))]
-        front, back = (tf.repeat(edge, count, axis) for edge, count in ((first, before), (last, after)))
-    return tf.concat([part for part, count in ((front, before), (x, 1), (back, after)) if count], axis)
-
-
+        parts = [
+            tf.pad(x, [(front, back) if i == axis else (0, 0) for i in range(x.shape.rank)], mode="REFLECT")
+        ]
+    x = tf.concat(parts, axis) if len(parts) > 1 else parts[0]
+    return part(max(-before, 0), x.shape[axis] + min(after, 0)) if before < 0 or after < 0 else x
 
 
 @builtin(F.pixel_shuffle, torch.pixel_shuffle,
@@ -205,6 +234,8 @@ def pixel_shuffle(input: Tensor, upscale_factor: int):
     order = [c * r * r + i for i in range(r * r) for c in range(channels)]
 
     def func(input, upscale_factor):
+        if r == 1:
+            return tf.identity(input)
         x = input if channels == 1 else tf.gather(input, order, axis=-1)
         return tf.nn.depth_to_space(x, r)
 
@@ -218,6 +249,8 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int):
     order = [i * channels + c for c in range(channels) for i in range(r * r)]
 
     def func(input, downscale_factor):
+        if r == 1:
+            return tf.identity(input)
         x = tf.nn.space_to_depth(input, r)
         return x if channels == 1 else tf.gather(x, order, axis=-1)
 

@@ -11,16 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nobuco.layout.order import ChannelOrderingStrategy
+from nobuco.layout.order import ChannelOrderingStrategy, channel_last, inverse
 from nobuco.node_converters.registry import builtin
 
 
-def _grid_layout(layout, input, *args, **kwargs):
-    """The image channel last, the grid as it is: both have one rank, so a layout is chosen for both."""
-    return layout if layout == tuple(range(len(layout))) else None
-
-
-@builtin(F.grid_sample, output_layout=_grid_layout)
+@builtin(F.grid_sample, strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER)
 def grid_sample(
     input: Tensor,
     grid: Tensor,
@@ -31,17 +26,22 @@ def grid_sample(
     """``(N, C, *in), (N, *out, dims) -> (N, C, *out)``; the grid holds x first, -1 and 1 are the image's borders.
 
     Bilinear: a gather for each corner of the cell that a place lies in, weighted by how near it is."""
-    return _sampler(tuple(input.shape), tuple(grid.shape), mode, padding_mode, bool(align_corners))
+    return _sampler(tuple(input.shape), mode, padding_mode, bool(align_corners))
 
 
-def _sampler(shape, grid_shape, mode, padding_mode, align_corners):
+def _sampler(shape, mode, padding_mode, align_corners):
     dims, sizes = len(shape) - 2, shape[2:]
     if mode == "bicubic":
         raise ValueError("grid_sample with mode='bicubic' is not converted")
 
     def func(input, grid, *args, **kwargs):
-        flat = tf.reshape(tf.transpose(input, [0, *range(2, dims + 2), 1]), [shape[0], -1, shape[1]])
-        places = [_place(grid[..., dims - 1 - i], size, padding_mode, align_corners) for i, size in enumerate(sizes)]
+        grid = tf.transpose(
+            grid, inverse(channel_last(dims + 2))
+        )  # its last dim holds coordinates, and is no space
+        flat = tf.reshape(input, [shape[0], -1, shape[1]])
+        places = [
+            _place(grid[..., dims - 1 - i], size, padding_mode, align_corners) for i, size in enumerate(sizes)
+        ]
         if mode == "nearest":
             out = _read(flat, [tf.round(place) for place in places], sizes, padding_mode)
         else:
@@ -53,7 +53,7 @@ def _sampler(shape, grid_shape, mode, padding_mode, align_corners):
                     weight = weight * (place - low if side else 1 - (place - low))
                 at = [low + side for low, side in zip(floors, corner, strict=True)]
                 out = out + tf.expand_dims(weight, -1) * _read(flat, at, sizes, padding_mode)
-        return tf.transpose(out, [0, dims + 1, *range(1, dims + 1)])
+        return out
 
     return func
 
@@ -91,11 +91,14 @@ _MODES = ("bilinear", "nearest", "bicubic")
 _PADDINGS = ("zeros", "border", "reflection")
 
 
-@builtin(torch.grid_sampler, torch.grid_sampler_2d, torch.grid_sampler_3d, output_layout=_grid_layout)
-def grid_sampler(input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool):
-    return _sampler(
-        tuple(input.shape), tuple(grid.shape), _MODES[interpolation_mode], _PADDINGS[padding_mode], align_corners
-    )
+@builtin(
+    torch.grid_sampler, torch.grid_sampler_2d, torch.grid_sampler_3d,
+    strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER,
+)  # fmt: skip
+def grid_sampler(
+    input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool
+):
+    return _sampler(tuple(input.shape), _MODES[interpolation_mode], _PADDINGS[padding_mode], align_corners)
 
 
 @builtin(F.affine_grid, torch.affine_grid_generator, strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER)

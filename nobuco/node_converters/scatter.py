@@ -53,9 +53,14 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None):
         if dim is None:
             return tf.gather(tf.reshape(input, [-1]), tf.reshape(indices, [-1]))
         axis = dim % input.shape.rank
-        shape = [1 if i == axis else max(a, b) for i, (a, b) in enumerate(zip(input.shape, indices.shape, strict=True))]
+        shape = [
+            1 if i == axis else max(a, b)
+            for i, (a, b) in enumerate(zip(input.shape, indices.shape, strict=True))
+        ]
         x = tf.broadcast_to(input, [n if i != axis else input.shape[axis] for i, n in enumerate(shape)])
-        index = tf.broadcast_to(indices, [n if i != axis else indices.shape[axis] for i, n in enumerate(shape)])
+        index = tf.broadcast_to(
+            indices, [n if i != axis else indices.shape[axis] for i, n in enumerate(shape)]
+        )
         index = tf.cast(index, tf.int64)
         return tf.gather_nd(x, _grid(tf.where(index < 0, index + x.shape[axis], index), axis))
 
@@ -104,7 +109,9 @@ def scatter(input: Tensor, dim: int, index: Tensor, src=None, *, value=None, red
     def func(input, dim, index, src=None, *, value=None, reduce=None):
         x, spots = _spots(input, index, dim)
         values = _source(value if src is None else src, index, x.dtype)
-        written = _REDUCERS["add"](x, spots, values) if reduce else tf.tensor_scatter_nd_update(x, spots, values)
+        written = (
+            _REDUCERS["add"](x, spots, values) if reduce else tf.tensor_scatter_nd_update(x, spots, values)
+        )
         return tf.reshape(written, shape)
 
     return func
@@ -122,9 +129,13 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor):
 
 
 @builtin(*spellings("scatter_reduce"), strategy=_PYTORCH)
-def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True):
+def scatter_reduce(
+    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
+):
     if reduce not in ("sum", "mean", "amax", "amin"):
-        raise ValueError(f"scatter_reduce with reduce={reduce!r} is not converted: TensorFlow has no such scatter")
+        raise ValueError(
+            f"scatter_reduce with reduce={reduce!r} is not converted: TensorFlow has no such scatter"
+        )
     shape = tuple(input.shape)
 
     def func(input, dim, index, src, reduce, *, include_self=True):
@@ -194,7 +205,12 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value):
         def filled(x, turned):
             size = tf.shape(x)[0]
             rows = tf.where(index < 0, index + tf.cast(size, index.dtype), index)
-            hit = tf.scatter_nd(_rows(rows), tf.ones_like(tf.reshape(rows, [-1]), tf.int32), tf.cast([size], tf.int64)) > 0
+            hit = (
+                tf.scatter_nd(
+                    _rows(rows), tf.ones_like(tf.reshape(rows, [-1]), tf.int32), tf.cast([size], tf.int64)
+                )
+                > 0
+            )
             return tf.where(tf.reshape(hit, [-1] + [1] * (x.shape.rank - 1)), cast(value, x.dtype), x)
 
         return _along(input, dim, filled)
@@ -246,7 +262,9 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor):
     def func(input, mask, source):
         inside = tf.reshape(tf.broadcast_to(mask, shape), [-1])
         turn = tf.maximum(tf.cumsum(tf.cast(inside, tf.int32)) - 1, 0)
-        values = tf.gather(tf.reshape(source, [-1]), turn) if 0 not in source.shape else tf.reshape(input, [-1])
+        values = (
+            tf.gather(tf.reshape(source, [-1]), turn) if 0 not in source.shape else tf.reshape(input, [-1])
+        )
         return tf.reshape(tf.where(inside, values, tf.reshape(tf.broadcast_to(input, shape), [-1])), shape)
 
     return func
@@ -258,7 +276,9 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int):
 
 
 @builtin(torch.slice_scatter, torch.Tensor.slice_scatter, strategy=_PYTORCH)
-def slice_scatter(input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1):
+def slice_scatter(
+    input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+):
     return _written(input, src, dim, slice(start, end, step))
 
 
@@ -277,7 +297,9 @@ def repeat_interleave(input: Tensor, repeats=None, dim: int | None = None, *, ou
     if repeats is None:
         raise ValueError("repeat_interleave(repeats) has an output whose shape depends on the values")
     if not is_constant(repeats):
-        raise ValueError("repeat_interleave by computed repeats has an output whose shape depends on the values")
+        raise ValueError(
+            "repeat_interleave by computed repeats has an output whose shape depends on the values"
+        )
     size = input.numel() if dim is None else input.shape[dim] if input.dim() else 1
     counts = to_numpy(repeats) if isinstance(repeats, Tensor) else np.asarray(repeats)
     places = np.repeat(np.arange(size), np.broadcast_to(counts, [size]))
@@ -288,7 +310,10 @@ def repeat_interleave(input: Tensor, repeats=None, dim: int | None = None, *, ou
         if counts.size != 1 or 0 in x.shape:
             return tf.gather(x, places, axis=axis)
         shape = x.shape.as_list()
-        tiled = tf.tile(tf.expand_dims(x, axis + 1), [1] * (axis + 1) + [int(counts.flat[0])] + [1] * (len(shape) - axis - 1))
+        tiled = tf.tile(
+            tf.expand_dims(x, axis + 1),
+            [1] * (axis + 1) + [int(counts.flat[0])] + [1] * (len(shape) - axis - 1),
+        )
         return tf.reshape(tiled, [*shape[:axis], len(places), *shape[axis + 1 :]])
 
     return func

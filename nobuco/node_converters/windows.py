@@ -19,13 +19,18 @@ _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 @builtin(F.unfold, torch._C._nn.im2col, strategy=_PYTORCH)
 def unfold(input: Tensor, kernel_size, dilation=1, padding=0, stride=1):
     """``(N, C, H, W) -> (N, C * kh * kw, L)``: one strided slice for each place in the window."""
-    kernel, dilation, padding, stride = (per_dim(each, 2) for each in (kernel_size, dilation, padding, stride))
+    kernel, dilation, padding, stride = (
+        per_dim(each, 2) for each in (kernel_size, dilation, padding, stride)
+    )
     batched = input.dim() == 4
 
     def func(input, *args, **kwargs):
         x = input if batched else tf.expand_dims(input, 0)
         x = tf.pad(x, [(0, 0), (0, 0), *((p, p) for p in padding)])
-        counts = [(n - (k - 1) * d - 1) // s + 1 for n, k, d, s in zip(x.shape[2:], kernel, dilation, stride, strict=True)]
+        counts = [
+            (n - (k - 1) * d - 1) // s + 1
+            for n, k, d, s in zip(x.shape[2:], kernel, dilation, stride, strict=True)
+        ]
         parts = []
         for place in itertools.product(*(range(k) for k in kernel)):
             starts = [i * d for i, d in zip(place, dilation, strict=True)]
@@ -46,7 +51,9 @@ def fold(input: Tensor, output_size, kernel_size, dilation=1, padding=0, stride=
     )
     batched = input.dim() == 3
     full = [n + 2 * p for n, p in zip(size, padding, strict=True)]
-    counts = [(n - (k - 1) * d - 1) // s + 1 for n, k, d, s in zip(full, kernel, dilation, stride, strict=True)]
+    counts = [
+        (n - (k - 1) * d - 1) // s + 1 for n, k, d, s in zip(full, kernel, dilation, stride, strict=True)
+    ]
 
     def func(input, *args, **kwargs):
         x = input if batched else tf.expand_dims(input, 0)
@@ -70,7 +77,10 @@ def _spread(x, axis: int, stride: int, start: int, size: int):
     shape = x.shape.as_list()
     count = shape[axis]
     if stride > 1:
-        x = tf.pad(tf.expand_dims(x, axis + 1), [[0, stride - 1 if i == axis + 1 else 0] for i in range(len(shape) + 1)])
+        x = tf.pad(
+            tf.expand_dims(x, axis + 1),
+            [[0, stride - 1 if i == axis + 1 else 0] for i in range(len(shape) + 1)],
+        )
         x = tf.reshape(x, [-1, *shape[1:axis], count * stride, *shape[axis + 1 :]])
         x = x[(slice(None),) * axis + (slice(0, (count - 1) * stride + 1),)]
     length = (count - 1) * stride + 1
@@ -88,6 +98,10 @@ def tensor_unfold(self: Tensor, dimension: int, size: int, step: int):
         count = (self.shape[axis] - size) // step + 1
         lead = (slice(None),) * axis
         windows = [self[(*lead, slice(i, i + (count - 1) * step + 1, step))] for i in range(size)]
-        return tf.stack(windows, -1) if windows else tf.zeros([*self.shape[:axis], count, *self.shape[axis + 1 :], 0], self.dtype)
+        return (
+            tf.stack(windows, -1)
+            if windows
+            else tf.zeros([*self.shape[:axis], count, *self.shape[axis + 1 :], 0], self.dtype)
+        )
 
     return func

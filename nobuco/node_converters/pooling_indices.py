@@ -1,0 +1,151 @@
+"""Max pooling that tells where each maximum was found, and the way back (max_unpool)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nobuco.layout.order import ChannelOrderingStrategy
+from nobuco.node_converters._channels import batch_of_one, without_batch
+from nobuco.node_converters._sizes import per_dim
+from nobuco.node_converters.pooling import bin_bounds, each_size, lowest_of, window_padding
+from nobuco.node_converters.registry import builtin
+
+_TENSORFLOW = ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER
+
+
+def max_pool_with_indices(
+    dims: int, input: Tensor, kernel_size, stride=None, padding=0, dilation=1, ceil_mode: bool = False
+):
+    """One strided slice for each place in the window, and the first of the largest. An index counts in the plane of
+    the input, without its padding."""
+    kernel = per_dim(kernel_size, dims)
+    stride = per_dim(stride, dims) if stride is not None and stride not in ([], ()) else kernel
+    padding, dilation = per_dim(padding, dims), per_dim(dilation, dims)
+    sizes, batched = tuple(input.shape[-dims:]), input.dim() == dims + 2
+    pads = window_padding(sizes, kernel, stride, padding, dilation, ceil_mode)
+    lowest = lowest_of(input.dtype)
+
+    def func(input, *args, **kwargs):
+        x = input if batched else batch_of_one(input, dims)
+        x = tf.pad(x, [(0, 0), *pads, (0, 0)], constant_values=tf.constant(lowest, x.dtype))
+        counts = [
+            (n - (k - 1) * d - 1) // s + 1
+            for n, k, d, s in zip(x.shape[1:-1], kernel, dilation, stride, strict=True)
+        ]
+        slices = []
+        for place in itertools.product(*(range(k) for k in kernel)):
+            starts = [i * d for i, d in zip(place, dilation, strict=True)]
+            slices.append(
+                x[
+                    (
+                        slice(None),
+                        *(
+                            slice(b, b + (n - 1) * s + 1, s)
+                            for b, n, s in zip(starts, counts, stride, strict=True)
+                        ),
+                    )
+                ]
+            )
+        windows = tf.stack(slices, 0)
+        best = tf.argmax(windows, 0, output_type=tf.int64)
+        index, rest, factor = tf.zeros([], tf.int64), best, 1
+        for axis in reversed(range(dims)):
+            inside, rest = rest % kernel[axis], rest // kernel[axis]
+            line = tf.range(counts[axis], dtype=tf.int64) * stride[axis] - padding[axis]
+            line = tf.reshape(line, [-1 if i == axis + 1 else 1 for i in range(dims + 2)])
+            index = index + (line + inside * dilation[axis]) * factor
+            factor *= sizes[axis]
+        return _both(tf.reduce_max(windows, 0), index, batched, dims)
+
+    return func
+
+
+def adaptive_max_pool_with_indices(dims: int, input: Tensor, output_size):
+    sizes, batched = tuple(input.shape[-dims:]), input.dim() == dims + 2
+    wanted = [
+        size if want is None else want for want, size in zip(each_size(output_size, dims), sizes, strict=True)
+    ]
+
+    def func(input, *args, **kwargs):
+        x = input if batched else batch_of_one(input, dims)
+        values, indices = [], []
+        for cell in itertools.product(
+            *(bin_bounds(size, want) for size, want in zip(sizes, wanted, strict=True))
+        ):
+            block = x[(slice(None), *(slice(low, high) for low, high in cell))]
+            lengths = [high - low for low, high in cell]
+            flat = tf.reshape(block, [-1, *[torch.Size(lengths).numel()], x.shape[-1]])
+            index, rest, factor = tf.zeros([], tf.int64), tf.argmax(flat, 1, output_type=tf.int64), 1
+            for axis in reversed(range(dims)):
+                inside, rest = rest % lengths[axis], rest // lengths[axis]
+                index = index + (inside + cell[axis][0]) * factor
+                factor *= sizes[axis]
+            values.append(tf.reduce_max(flat, 1))
+            indices.append(index)
+        shape = [-1, *wanted, x.shape[-1]]
+        return _both(
+            tf.reshape(tf.stack(values, 1), shape), tf.reshape(tf.stack(indices, 1), shape), batched, dims
+        )
+
+    return func
+
+
+def _both(values: Any, indices: Any, batched: bool, dims: int) -> tuple[Any, Any]:
+    return (values, indices) if batched else (without_batch(values, dims), without_batch(indices, dims))
+
+
+def _unpooling(dims: int) -> None:
+    op = getattr(F, f"max_unpool{dims}d")
+
+    def unpool(input: Tensor, indices: Tensor, kernel_size, stride=None, padding=0, output_size=None):
+        """Zeros, but for the values at their indices."""
+        shape = tuple(op(input, indices, kernel_size, stride, padding, output_size).shape[-dims:])
+        batched = input.dim() == dims + 2
+
+        def func(input, indices, *args, **kwargs):
+            x, where = (each if batched else batch_of_one(each, dims) for each in (input, indices))
+            batch, channels = x.shape[0], x.shape[-1]
+            where = tf.reshape(tf.cast(where, tf.int64), [batch, -1, channels])
+            sample = tf.broadcast_to(tf.range(batch, dtype=tf.int64)[:, None, None], tf.shape(where))
+            channel = tf.broadcast_to(tf.range(channels, dtype=tf.int64)[None, None, :], tf.shape(where))
+            spots = tf.reshape(tf.stack([sample, where, channel], -1), [-1, 3])
+            plane = tf.zeros([batch, torch.Size(shape).numel(), channels], x.dtype)
+            out = tf.reshape(
+                tf.tensor_scatter_nd_update(plane, spots, tf.reshape(x, [-1])), [batch, *shape, channels]
+            )
+            return out if batched else without_batch(out, dims)
+
+        return func
+
+    builtin(op, strategy=_TENSORFLOW)(unpool)
+
+
+def _register(function: Any, dims: int, ops: Sequence[Any]) -> None:
+    def converter(input: Tensor, *args, **kwargs):
+        kwargs.pop("return_indices", None)
+        return function(dims, input, *args, **kwargs)
+
+    converter.__doc__ = function.__doc__
+    builtin(*ops, strategy=_TENSORFLOW)(converter)
+
+
+for _dims in (1, 2, 3):
+    _unpooling(_dims)
+    _name = f"max_pool{_dims}d_with_indices"
+    _register(
+        max_pool_with_indices, _dims,
+        [getattr(home, _name) for home in (F, torch, torch._C._nn) if hasattr(home, _name)],
+    )  # fmt: skip
+    _name = f"adaptive_max_pool{_dims}d"
+    _ops = [
+        getattr(F, f"{_name}_with_indices"),
+        *(getattr(h, _name) for h in (torch, torch._C._nn) if hasattr(h, _name)),
+    ]
+    _register(adaptive_max_pool_with_indices, _dims, _ops)

@@ -1,0 +1,121 @@
+"""Converts single PyTorch calls and compares them with PyTorch, without a Keras model around them.
+
+Every way of laying out its inputs that a converter offers the planner is tried, for tensors of the graph and for
+constants, as it is converted and as a saved model would build it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import tensorflow as tf
+import torch
+from torch.utils import _pytree as pytree
+
+from nobuco.build.dtypes import tf_dtype, to_numpy
+from nobuco.build.nodes import Node, NodeFactory
+from nobuco.build.op_layer import TensorFlowOp
+from nobuco.layout.modes import modes_of
+from nobuco.layout.order import Layout, channel_last, identity, inverse, set_layout
+from nobuco.layout.planner import Mode
+from nobuco.node_converters.registry import Converter, find_converter
+from nobuco.trace.choose import choose
+from nobuco.trace.graph import Call, Value
+from nobuco.trace.tracer import trace
+from nobuco.validate.compare import relative_error
+
+MOST_MODES = 3
+
+
+def problems(
+    function: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    tolerance: float,
+    graph_tensors: int | None = None,
+    used: set[Converter] | None = None,
+    reload: bool = True,
+) -> Iterator[str]:
+    """What is wrong with the conversion of `function(*args, **kwargs)`; nothing, if all is well.
+
+    `graph_tensors`: only so many of the tensors among the arguments are inputs, the others are constants. `used`
+    collects the converters that took part."""
+    leaves, structure = pytree.tree_flatten((tuple(args), kwargs))
+    places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)][:graph_tensors]
+
+    def program(*tensors: torch.Tensor) -> Any:
+        filled = list(leaves)
+        for place, tensor in zip(places, tensors, strict=True):
+            filled[place] = tensor
+        args, kwargs = pytree.tree_unflatten(filled, structure)
+        return function(*args, **kwargs)
+
+    inputs = tuple(leaves[place] for place in places)
+    traced = trace(
+        program, inputs, {}, lambda op: find_converter(op) is not None, [f"x{i}" for i in range(len(inputs))]
+    )
+    choice = choose(traced, lambda op: find_converter(op) is not None)
+    if choice.missing:
+        yield f"no converter for {', '.join(sorted({call.name for call in choice.missing}))}"
+        return
+    for call in choice.nodes:
+        converter = find_converter(call.op)
+        assert converter is not None
+        if used is not None:
+            used.add(converter)
+        yield from _call_problems(call, converter, tolerance, reload)
+
+
+def _call_problems(call: Call, converter: Converter, tolerance: float, reload: bool) -> Iterator[str]:
+    for number, mode in enumerate(_modes(call, converter)):
+        where = f"{call.name}{_shapes(call)} in {list(mode.inputs)}"
+        node = NodeFactory(dynamic=False, constants_to_variables=True).convert(call, converter, mode)
+        for found in _compared(node, node.apply, tolerance):
+            yield f"{where}: {found}"
+        if reload and number == 0 and len(node.layers) == 1 and isinstance(node.layers[0], TensorFlowOp):
+            again = TensorFlowOp.from_config(node.layers[0].get_config())
+            again.set_weights(node.layers[0].get_weights())
+            for found in _compared(
+                node, lambda x, again=again: _flat(again(x[0] if len(x) == 1 else list(x))), tolerance
+            ):
+                yield f"{where}, saved and loaded: {found}"
+
+
+def _modes(call: Call, converter: Converter) -> list[Mode]:
+    offered = modes_of(call, converter)([_layouts(value.rank) for value in call.inputs])
+    return list(offered)[:MOST_MODES]
+
+
+def _layouts(rank: int) -> list[Layout]:
+    odd = (*range(1, rank), 0)[-rank:] if rank else ()  # neither channel order
+    return [identity(rank), channel_last(rank), odd]
+
+
+def _compared(node: Node, apply: Callable[[Sequence[Any]], list[Any]], tolerance: float) -> Iterator[str]:
+    inputs = [_laid_out(value, layout) for value, layout in node.graph_inputs]
+    outputs = apply(inputs)
+    if len(outputs) != len(node.call.outputs):
+        yield f"{len(outputs)} outputs, PyTorch has {len(node.call.outputs)}"
+        return
+    for output, value, layout in zip(outputs, node.call.outputs, node.mode.outputs, strict=True):
+        if output.dtype != tf_dtype(value.tensor.dtype).name and output.dtype != tf_dtype(value.tensor.dtype):
+            yield f"dtype {output.dtype}, PyTorch has {value.tensor.dtype}"
+        actual = output.numpy()
+        if actual.ndim != len(layout) or actual.transpose(inverse(layout)).shape != value.shape:
+            yield f"shape {actual.shape} in {layout}, PyTorch has {value.shape}"
+            continue
+        error = relative_error(actual.transpose(inverse(layout)), to_numpy(value.tensor))
+        if not error <= tolerance:
+            yield f"relative error {error:.3g}"
+
+
+def _laid_out(value: Value, layout: Layout) -> Any:
+    return set_layout(tf.constant(to_numpy(value.tensor).transpose(layout)), layout)
+
+
+def _flat(result: Any) -> list[Any]:
+    return pytree.tree_leaves(result)
+
+
+def _shapes(call: Call) -> str:
+    return str([("const " if v.constant else "") + str(tuple(v.shape)) for v in call.inputs])
