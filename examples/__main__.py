@@ -1,4 +1,4 @@
-"""Runs all examples, each in a Python of its own, and prints which are right: `python -m examples [names]`."""
+"""Runs all examples, each in a Python of its own, and says which are right: `python -m examples [names]`."""
 
 from __future__ import annotations
 

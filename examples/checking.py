@@ -1,4 +1,4 @@
-"""What the examples share: running a converted model, and saying whether it computes what PyTorch computes."""
+"""What the examples share: run a converted model, say whether it computes what PyTorch computes."""
 
 from __future__ import annotations
 

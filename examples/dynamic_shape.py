@@ -1,5 +1,7 @@
 """Images of any height and width: sizes that are computed stay computed."""
 
+# ruff: noqa: RUF059, RET504 - the modules are as people write them
+
 import tempfile
 import warnings
 from pathlib import Path

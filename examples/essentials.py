@@ -39,7 +39,7 @@ dummy_image = torch.rand(size=(1, 3, 256, 256))
 pytorch_module = MyModule().eval()
 expected = channel_last(pytorch_module(dummy_image))
 
-# 1. There is no converter for Hermite polynomials: the error says where it is called, and has a stub to paste.
+# 1. There is no converter for Hermite polynomials: the error says where they are called, and has a stub.
 try:
     convert()
 except nobuco.MissingConverterError as error:
@@ -71,8 +71,8 @@ def hermite_polynomial_he(input: torch.Tensor, n: int):
 same("every op has a converter", convert()(channel_last(dummy_image)), expected)
 
 
-# 3. A converter of one's own goes before the built-in one. This formula is not the one that PyTorch uses (some
-#    frameworks do): the call is seen to be inexact, and the warning names it.
+# 3. A converter of one's own goes before the built-in one. This formula is another framework's, not
+#    PyTorch's: the call is seen to be inexact, and the warning names it.
 @nobuco.converter(F.hardsigmoid, channel_ordering_strategy=ChannelOrderingStrategy.MINIMUM_TRANSPOSITIONS)
 def wrong_hardsigmoid(input: torch.Tensor, inplace: bool = False):
     return lambda input, inplace=False: tf.clip_by_value(0.2 * input + 0.5, 0, 1)

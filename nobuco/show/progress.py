@@ -25,10 +25,9 @@ class Progress:
         outer = _console.get()
         self._own = outer or Console(stderr=True)
         self._token: Token[Console | None] | None = None
-        self._bars = RichProgress(
-            TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-            console=self._own, disable=not (shown and self._own.is_terminal and outer is None), transient=True,
-        )  # fmt: skip
+        visible = shown and self._own.is_terminal and outer is None
+        columns = TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        self._bars = RichProgress(*columns, console=self._own, disable=not visible, transient=True)
 
     def __enter__(self) -> Progress:
         self._token = _console.set(self._own)

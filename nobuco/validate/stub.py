@@ -22,6 +22,8 @@ _IMPORTS = (
     "from nobuco import ChannelOrderingStrategy",
 )
 
+_STRATEGY = "FORCE_PYTORCH_ORDER"  # right for any op: the filled-in function meets the very dims of PyTorch
+
 
 def stub_for(call: Call) -> str:
     return stubs_for([call])
@@ -43,7 +45,7 @@ def stubs_for(calls: Sequence[Call]) -> str:
 
 
 def spelling(op: Any) -> tuple[str, list[str]]:
-    """An expression that yields `op`, and the imports it needs. A function defined inside another goes by its name."""
+    """An expression that yields `op`, and the imports it needs; of a function defined inside another its name."""
     name = name_of(op)
     if name.startswith("Tensor.") and _at(torch, name) is op:
         return f"torch.{name}", []
@@ -82,9 +84,9 @@ def _body(call: Call, target: str, function: str) -> str:
     results = ", ".join(str(value.shape) for value in call.outputs)
     return (
         f"{where}# shapes there: {shapes} -> {results}\n"
-        "# FORCE_PYTORCH_ORDER suits every function; one that works element by element needs no transposes under\n"
-        "# MINIMUM_TRANSPOSITIONS.\n"
-        f"@nobuco.converter({target}, channel_ordering_strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER)\n"
+        "# FORCE_PYTORCH_ORDER suits every function; MINIMUM_TRANSPOSITIONS saves transposes where each element\n"
+        "# is treated by itself.\n"
+        f"@nobuco.converter({target}, channel_ordering_strategy=ChannelOrderingStrategy.{_STRATEGY})\n"
         f"def {function}({parameters}):\n"
         f"    def func({parameters}):\n"
         f'        raise NotImplementedError("{target} in TensorFlow")\n'
@@ -94,8 +96,10 @@ def _body(call: Call, target: str, function: str) -> str:
 
 
 def parameters_of(call: Call) -> str:
-    """The parameter list of the called function; of one written in C++, as PyTorch's own test tables know it."""
+    """The parameter list of the called function; of one in C++, as PyTorch's own tables have it."""
     for source in (call.op, get_testing_overrides().get(call.op)):
+        if source is None:
+            continue
         try:
             signature = inspect.signature(source)
             signature.bind(*call.args, **call.kwargs)
