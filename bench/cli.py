@@ -14,6 +14,8 @@ COMMANDS = {
     "zoo": ("bench.commands.zoo", "Convert models, run the files on devices, compare."),
     "report": ("bench.commands.report", "Make tables and charts again from records."),
     "models": ("bench.commands.models", "List the models and groups of models."),
+    "devices": ("bench.commands.devices", "List devices; build, start and stop emulated machines."),
+    "doctor": ("bench.commands.doctor", "Say what works here, and how to mend what does not."),
     "baselines": ("bench.commands.baselines", "Manage the environments of competing converters."),
 }
 INTERRUPTED = 130

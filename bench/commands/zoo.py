@@ -1,5 +1,6 @@
 """`bench zoo`: the whole way from model names to the table and the chart."""
 
+import difflib
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -165,6 +166,8 @@ def command(
         if dry_run:
             _print_plan(choice, devices, workshop, how_many, as_json)
             return
+        for device in devices:
+            _check_delegates(device, delegates)
         store = RecordStore(writable_folder(out) / RECORDS)
         open_things.enter_context(_alone_in(out))
         contents = store.read()
@@ -207,6 +210,16 @@ def _launchables(choice: Choice, candidates: Sequence[Candidate], device: Device
         for threads in choice.threads
         for candidate in candidates
     ]
+
+
+def _check_delegates(device: Device, delegates: Sequence[str]) -> None:
+    """Raise BenchError for a delegate that no runner of the device knows, before anything takes time."""
+    known = device.info().delegates
+    for delegate in delegates:
+        if delegate not in known:
+            near = difflib.get_close_matches(delegate, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}"
+            raise BenchError(f"device {device.name} has no delegate {delegate!r}; {hint}")
 
 
 def _alone_in(out: Path) -> filelock.BaseFileLock:

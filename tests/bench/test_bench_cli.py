@@ -58,6 +58,28 @@ def test_an_unknown_device_gets_the_nearest_names() -> None:
     assert "host" in complaint("zoo", "--device", "hots", "--dry-run")
 
 
+def test_an_unknown_delegate_gets_the_nearest_names(tmp_path: Path) -> None:
+    assert "xnnpack" in complaint("zoo", "--delegate", "xnpack", "--out", str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_host_is_a_device() -> None:
+    listed = json.loads(bench("devices", "list", "--json").stdout)
+    assert {"host", "arm", "x86"} <= {row["name"] for row in listed}
+    told = json.loads(bench("devices", "info", "host", "--json").stdout)
+    assert told["info"]["cores"] >= 1 and "taken_at" in told["state"]
+
+
+def test_only_emulated_machines_can_be_built() -> None:
+    assert "arm, x86" in complaint("devices", "create", "host")
+
+
+def test_the_doctor_names_what_it_looked_at() -> None:
+    findings = json.loads(bench("doctor", "--json").stdout)
+    assert {"Python", "torch", "runner", "cache", "onnx-tf"} <= {finding["what"] for finding in findings}
+    assert {finding["verdict"] for finding in findings} <= {"works", "missing", "note"}
+
+
 def test_an_unknown_converter_gets_the_nearest_names() -> None:
     assert "onnx-tf" in complaint("zoo", "--converter", "onnx_tf", "--dry-run")
 
