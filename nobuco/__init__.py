@@ -3,6 +3,7 @@
 from nobuco import node_converters as node_converters
 from nobuco.build.nodes import ConversionError
 from nobuco.convert import pytorch_to_keras
+from nobuco.errors import NobucoError
 from nobuco.layout.order import (
     ChannelOrder,
     ChannelOrderingStrategy,
@@ -15,7 +16,7 @@ from nobuco.layout.order import (
 )
 from nobuco.node_converters.registry import converter, locate_converter
 from nobuco.tflite import ExportedTFLite, TFLiteError, TFLiteInfo, export_tflite, inspect_tflite
-from nobuco.trace.errors import NobucoError, TraceError
+from nobuco.trace.errors import TraceError
 from nobuco.trace.traceable import force_pytorch_order, force_tensorflow_order, shape, traceable
 from nobuco.validate.findings import BakedValueError, DiscrepancyError, MissingConverterError
 from nobuco.validate.report import BakedValueWarning, DiscrepancyWarning

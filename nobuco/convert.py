@@ -14,6 +14,7 @@ from nobuco.build.context import ConversionContext, converting
 from nobuco.build.model import GraphBuilder
 from nobuco.build.nodes import NodeFactory
 from nobuco.build.outputs import model_with_structure
+from nobuco.errors import NobucoError
 from nobuco.inputs import InputSpec, input_specs, is_dynamic_model, order_for
 from nobuco.layout.modes import demanded, modes_of
 from nobuco.layout.order import ChannelOrder, Layout, order_of
@@ -23,7 +24,6 @@ from nobuco.node_converters.registry import Converter, find_converter
 from nobuco.show.console import print_tree
 from nobuco.show.progress import Progress
 from nobuco.trace.choose import Choice, choose
-from nobuco.trace.errors import NobucoError
 from nobuco.trace.graph import Call, Trace, map_values
 from nobuco.trace.state import random_state_kept
 from nobuco.trace.tracer import run_untraced, trace

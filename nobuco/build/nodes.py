@@ -17,10 +17,10 @@ from nobuco.build.context import ConversionContext, converting
 from nobuco.build.dtypes import tf_dtype, to_numpy
 from nobuco.build.op_layer import CallSpec, TensorFlowOp
 from nobuco.build.results import LayerChain
+from nobuco.errors import NobucoError
 from nobuco.layout.order import Layout, identity, set_layout
 from nobuco.layout.planner import Mode
 from nobuco.node_converters.registry import Converter
-from nobuco.trace.errors import NobucoError
 from nobuco.trace.graph import Call, Kind, Value, map_values
 from nobuco.trace.sites import name_of
 from nobuco.trace.tree import tree_leaves

@@ -15,6 +15,7 @@ import torch
 
 from nobuco.build.codec import Slot, Weight, decode, encode
 from nobuco.build.context import ConversionContext, converting
+from nobuco.errors import NobucoError
 from nobuco.layout.order import (
     Layout,
     get_layout,
@@ -25,7 +26,6 @@ from nobuco.layout.order import (
     transposition,
 )
 from nobuco.node_converters.registry import find_converter, op_named
-from nobuco.trace.errors import NobucoError
 from nobuco.trace.tree import tree_leaves, tree_map
 
 PACKAGE = "nobuco"
@@ -123,7 +123,8 @@ class TensorFlowOp(keras.layers.Layer):
         flat = [leaf for leaf in tree_leaves(result) if leaf is not None]
         if len(flat) != len(spec.output_layouts):
             raise NobucoError(
-                f"the converter of {spec.op} returned {len(flat)} tensors, PyTorch's function returns {len(spec.output_layouts)}"
+                f"the converter of {spec.op} returned {len(flat)} tensors; "
+                f"PyTorch's function returns {len(spec.output_layouts)}"
             )
         flat = [_in_layout(tensor, layout) for tensor, layout in zip(flat, spec.output_layouts, strict=True)]
         return flat[0] if len(flat) == 1 else flat

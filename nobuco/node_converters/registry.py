@@ -16,7 +16,7 @@ from torch import nn
 
 from nobuco.layout.order import ChannelOrderingStrategy, Layout
 from nobuco.node_converters._arguments import uniform, uniform_layout
-from nobuco.trace.errors import NobucoError
+from nobuco.errors import NobucoError
 from nobuco.trace.sites import Site, name_of
 
 C = TypeVar("C", bound=Callable[..., Any])

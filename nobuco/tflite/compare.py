@@ -7,8 +7,9 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from nobuco.tflite.errors import TFLiteExportError, TFLiteMismatchError
+from nobuco.tflite.errors import TFLiteExportError
 from nobuco.tflite.signature import FrozenModel
+from nobuco.validate.compare import relative_error
 
 _DYNAMIC_BATCH = 1
 _DYNAMIC_SIZE = 64  # large enough to survive five halvings
@@ -25,33 +26,9 @@ def largest_error(model: FrozenModel, file: Path, sample: Sequence[np.ndarray] |
         raise TFLiteExportError(
             f"the .tflite model does not run on inputs of shape {shapes}: {error}"
         ) from error
-    errors = [
-        relative_error(g, e, name) for g, e, name in zip(got, expected, model.output_names, strict=True)
-    ]
+    errors = [relative_error(g, e) for g, e in zip(got, expected, strict=True)]
     worst = max(range(len(errors)), key=lambda i: np.inf if np.isnan(errors[i]) else errors[i])
     return errors[worst], model.output_names[worst]
-
-
-def relative_error(got: np.ndarray, expected: np.ndarray, name: str) -> float:
-    """max|got - expected| / max|expected|; the plain difference where all of `expected` is zero.
-
-    Not-a-number and infinities must be where they are expected, else the error is infinite.
-    """
-    if got.shape != expected.shape:
-        raise TFLiteMismatchError(f"output {name!r} has shape {got.shape} instead of {expected.shape}")
-    if expected.size == 0:
-        return 0.0
-    got, expected = np.asarray(got, np.float64), np.asarray(expected, np.float64)
-    finite = np.isfinite(expected)
-    if (
-        not np.array_equal(got[~finite], expected[~finite], equal_nan=True)
-        or not np.isfinite(got[finite]).all()
-    ):
-        return float("inf")
-    if not finite.any():
-        return 0.0
-    scale = np.abs(expected[finite]).max()
-    return float(np.abs(got[finite] - expected[finite]).max() / (scale or 1.0))
 
 
 def _noise(specs: Sequence[tf.TensorSpec]) -> list[np.ndarray]:

@@ -1,7 +1,9 @@
 """What can go wrong on the way to a `.tflite` file and in reading one."""
 
+from nobuco.errors import NobucoError
 
-class TFLiteError(Exception):
+
+class TFLiteError(NobucoError):
     """Base of the errors of this package."""
 
 

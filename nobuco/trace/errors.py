@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-
-class NobucoError(Exception):
-    """Base of every error that nobuco raises on purpose."""
+from nobuco.errors import NobucoError
 
 
 class TraceError(NobucoError):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 
+from nobuco.errors import NobucoError
 from nobuco.node_converters.registry import find_converter
 from nobuco.trace.choose import Choice
-from nobuco.trace.errors import NobucoError
 from nobuco.trace.graph import Call, Kind, Trace
 from nobuco.validate.report import BakedValueWarning, CallReport, DiscrepancyWarning, Report, Status
 from nobuco.validate.stub import stubs_for
@@ -105,7 +105,6 @@ def discrepancies(report: Report) -> list[str]:
         if check.message:
             lines.append(f"the finished model on {check.inputs}: {check.message}")
         elif report.is_off(check):
-            lines.append(
-                f"the finished model on {check.inputs}: relative error {check.error:.3g}, tolerance {report.tolerance:g}"
-            )
+            found = f"relative error {check.error:.3g}, tolerance {report.tolerance:g}"
+            lines.append(f"the finished model on {check.inputs}: {found}")
     return lines

@@ -45,7 +45,7 @@ def stubs_for(calls: Sequence[Call]) -> str:
 
 
 def spelling(op: Any) -> tuple[str, list[str]]:
-    """An expression that yields `op`, and the imports it needs; of a function defined inside another its name."""
+    """An expression that yields `op`, and the imports it needs; for a function inside a function, its name."""
     name = name_of(op)
     if name.startswith("Tensor.") and _at(torch, name) is op:
         return f"torch.{name}", []
@@ -84,8 +84,8 @@ def _body(call: Call, target: str, function: str) -> str:
     results = ", ".join(str(value.shape) for value in call.outputs)
     return (
         f"{where}# shapes there: {shapes} -> {results}\n"
-        "# FORCE_PYTORCH_ORDER suits every function; MINIMUM_TRANSPOSITIONS saves transposes where each element\n"
-        "# is treated by itself.\n"
+        "# FORCE_PYTORCH_ORDER suits every function; MINIMUM_TRANSPOSITIONS saves transposes where each\n"
+        "# element is treated by itself.\n"
         f"@nobuco.converter({target}, channel_ordering_strategy=ChannelOrderingStrategy.{_STRATEGY})\n"
         f"def {function}({parameters}):\n"
         f"    def func({parameters}):\n"

@@ -314,9 +314,10 @@ def test_converting_leaves_everything_as_it_was():
 def test_importing_changes_nothing(tmp_path):
     script = """
         import torch, keras
-        before = [dict(vars(m)) for m in (torch, torch.Tensor, torch.nn.functional, torch.nn.Module, keras.layers.Layer)]
+        places = (torch, torch.Tensor, torch.nn.functional, torch.nn.Module, keras.layers.Layer)
+        before = [dict(vars(place)) for place in places]
         import nobuco
-        after = [dict(vars(m)) for m in (torch, torch.Tensor, torch.nn.functional, torch.nn.Module, keras.layers.Layer)]
+        after = [dict(vars(place)) for place in places]
         for old, new in zip(before, after):
             assert all(old[key] is new[key] for key in old), [key for key in old if old[key] is not new[key]]
         @torch.jit.script

@@ -17,7 +17,6 @@ from nobuco.tflite import (
     export_tflite,
     inspect_tflite,
 )
-from nobuco.tflite.compare import relative_error
 
 
 @pytest.fixture(scope="module")
@@ -171,16 +170,6 @@ def test_bad_models_and_samples(small: keras.Model, tmp_path: Path) -> None:
 def test_no_chatter(small: keras.Model, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     export_tflite(small, tmp_path / "m.tflite")
     assert capfd.readouterr() == ("", "")
-
-
-def test_relative_error() -> None:
-    ones = np.ones(3, np.float32)
-    assert relative_error(ones * 1.5, ones, "y") == 0.5
-    assert relative_error(ones, ones * 0, "y") == 1
-    assert relative_error(ones * np.nan, ones, "y") == float("inf")
-    assert relative_error(ones * np.nan, ones * np.nan, "y") == 0
-    with pytest.raises(TFLiteMismatchError, match=r"'y' has shape \(2,\) instead of \(3,\)"):
-        relative_error(ones[:2], ones, "y")
 
 
 def test_inspecting_what_was_written(small: keras.Model, tmp_path: Path) -> None:
