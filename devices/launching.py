@@ -13,6 +13,7 @@ from devices.protocol import Device
 if TYPE_CHECKING:
     import numpy
 
+DELEGATES = ("xnnpack", "xnnpack-fp16", "cpu", "cpu-reference", "gpu-webgpu", "gpu-opencl", "gpu-opencl-fp16")
 Unit = Literal["us", "kinstr"]
 
 
@@ -78,6 +79,8 @@ class LaunchResult:
     log: str = field(repr=False)
     runner: str
     """The runner's name and what identifies its version."""
+    rejections: tuple[str, ...] = ()
+    """Why a GPU delegate left nodes to the CPU, in its own words."""
 
 
 def unit_of(device: Device) -> Unit:
@@ -122,7 +125,7 @@ def launch(device: Device, request: LaunchRequest) -> LaunchResult:
     A launch that fails (bad model, crash, another delegate than the one asked for, time-out) is a result.
     A device that cannot be reached, and a machine that lacks what the runner needs, raise ``DeviceError``.
     """
-    from devices.runners.embedded.run import DELEGATES, launch_embedded
+    from devices.runners.embedded.run import launch_embedded
 
     for path in (request.model, *request.inputs):
         if not Path(path).is_file():
@@ -130,6 +133,11 @@ def launch(device: Device, request: LaunchRequest) -> LaunchResult:
     if request.delegate not in DELEGATES:
         raise DeviceError(
             f"there is no delegate called {request.delegate!r}; known are {', '.join(DELEGATES)}"
+        )
+    info = device.info()
+    if request.delegate not in info.delegates:
+        raise DeviceError(
+            f"{device.name} has no delegate {request.delegate}; it has {', '.join(info.delegates) or 'none'}"
         )
     return launch_embedded(device, request)
 

@@ -20,6 +20,7 @@ _HEADER = struct.Struct("<6I")
 _VERSION = 0x01000001  # the first that needs no checksums
 _OLD_VERSION = 0x01000000
 _MAX_PAYLOAD = 1 << 20
+_WRITE_SIZE = 1 << 17  # a transport takes what it can of a write, and the rest would be copied again
 _AUTH_TOKEN, _AUTH_SIGNATURE, _AUTH_PUBLIC_KEY = 1, 2, 3
 _BANNER = b"host::features=shell_v2\0"
 # How long a person gets to accept this computer's key on the device's screen.
@@ -130,7 +131,7 @@ class DirectLink:
             view = memoryview(part)
             while view:
                 try:
-                    view = view[self._transport.bulk_write(bytes(view), timeout) :]
+                    view = view[self._transport.bulk_write(bytes(view[:_WRITE_SIZE]), timeout) :]
                 except Exception as error:
                     raise ConnectionLost(f"the connection to {self.name} broke: {_reason(error)}") from error
 

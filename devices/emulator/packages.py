@@ -75,7 +75,7 @@ class PackageSource:
         """The content of all ``archives`` in one folder."""
         root = self._folder / "unpacked"
         for archive in archives:
-            self._run(["dpkg-deb", "-x", str(archive), str(root)], self._folder, f"unpack {archive.name}")
+            unpack(archive, root)
         return root
 
     def _run(self, command: list[str], folder: Path, purpose: str) -> str:
@@ -94,6 +94,29 @@ class PackageSource:
                 "to a Debian mirror"
             )
         return done.stdout
+
+
+def download_for_this_system(package: str, folder: Path) -> Path:
+    """Download a package of this system's own release. Needs no root."""
+    if shutil.which("apt-get") is None:
+        raise DeviceError(f"there is no apt-get here to fetch {package} with")
+    command = ["apt-get", "-qq", "download", package]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    archives = list(folder.glob("*.deb"))
+    if done.returncode or not archives:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
+        raise DeviceError(f"apt-get cannot download {package} ({reason}); run: sudo apt-get update")
+    return archives[0]
+
+
+def unpack(archive: Path, target: Path) -> Path:
+    """The content of one package in ``target``."""
+    done = subprocess.run(
+        ["dpkg-deb", "-x", str(archive), str(target)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise DeviceError(f"cannot unpack {archive.name}: {done.stderr.strip()}")
+    return target
 
 
 def _mirror() -> str:

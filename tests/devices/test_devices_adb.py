@@ -208,7 +208,7 @@ def test_adbd_killed_in_the_middle_of_a_push(arm: EmulatedDevice, sixty_mb: Path
 
 
 def test_adbd_killed_in_the_middle_of_a_run(arm: EmulatedDevice) -> None:
-    with killing_adbd(arm, after=0.5), pytest.raises(CommandInterrupted, match=r"arm: .*while it ran sh"):
+    with killing_adbd(arm, after=0.5), pytest.raises(CommandInterrupted, match=r"arm.*while it ran sh"):
         shell(arm, "while :; do :; done", timeout=30)
     assert shell(arm, "echo back").stdout == b"back\n"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from processes import wait_for_end
 import devices
 from devices.runners.embedded import litert
 from devices.runners.embedded.build import build_runner
+from devices.runners.embedded.vulkan import vulkan_environment
 
 RNG = np.random.default_rng(1)
 CASES: dict[Callable[[Path], Path], list[np.ndarray]] = {
@@ -168,3 +170,36 @@ os._exit(0)
         subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     )
     assert wait_for_end(pid)
+
+
+def test_webgpu_in_software_takes_nodes_and_is_right(host: devices.Device, tmp_path: Path) -> None:
+    try:
+        vulkan_environment()
+    except devices.DeviceError as error:
+        pytest.skip(str(error))
+    for make, taken, total in ((tiny_models.dense_softmax, 4, 4), (tiny_models.several_types, 2, 4)):
+        model, values = make(tmp_path / f"{make.__name__}.tflite"), CASES[make]
+        request = quick(
+            model, delegate="gpu-webgpu", inputs=write_inputs(tmp_path, values), want_outputs=True
+        )
+        result = devices.launch(host, request)
+        assert result.ok and result.delegate_applied == "gpu-webgpu", result.error
+        assert (result.delegated_nodes, result.total_nodes, result.partitions) == (taken, total, 1)
+        assert result.fully_delegated is (taken == total)
+        for ours, theirs in zip(result.outputs, interpreter_outputs(model, values), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+    assert any("Tensor type(INT64) is not supported" in reason for reason in result.rejections)
+
+
+def test_webgpu_is_for_the_host_alone(tmp_path: Path) -> None:
+    class Phone:
+        """No more of a device than the question needs."""
+
+        name, emulated, scratch = "adb:phone", False, "/tmp"
+
+        def info(self) -> devices.DeviceInfo:
+            return replace(devices.open_device("host").info(), kind="adb", delegates=("xnnpack",))
+
+    model = tiny_models.dense_softmax(tmp_path / "model.tflite")
+    with pytest.raises(devices.DeviceError, match="adb:phone has no delegate gpu-webgpu; it has xnnpack"):
+        devices.launch(Phone(), quick(model, delegate="gpu-webgpu"))  # pyright: ignore[reportArgumentType]

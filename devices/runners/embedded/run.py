@@ -14,10 +14,12 @@ import numpy as np
 from devices.errors import CommandInterrupted
 from devices.launching import LaunchRequest, LaunchResult, OpProfile, failed_launch, scratch_name, unit_of
 from devices.protocol import Device, RunResult
+from devices.runners.delegation import read_gpu_delegation
 from devices.runners.embedded.build import build_runner, runner_hash
 from devices.runners.embedded.litert import litert_library, litert_version, plugins_folder
+from devices.runners.embedded.vulkan import vulkan_environment
 
-DELEGATES = ("xnnpack", "xnnpack-fp16", "cpu", "cpu-reference", "gpu-webgpu")
+_ON_GPU = {"gpu-webgpu"}
 _WITHOUT_DELEGATE = {"cpu", "cpu-reference"}
 # The kernel of an emulated machine takes a few thousand instructions for itself every four million. A small
 # model's runs are timed together over this many seconds (of a thousand million instructions), so that all
@@ -47,6 +49,8 @@ def launch_embedded(device: Device, request: LaunchRequest) -> LaunchResult:
     finally:
         if remote_outputs:
             device.run(["rm", "-f", remote_outputs], timeout=30)
+    if request.delegate in _ON_GPU:
+        report |= _gpu_counts(report, log)
     result = _result(device, request, report, outputs, log)
     if request.delegate not in _WITHOUT_DELEGATE and not result.delegated_nodes:
         reason = (
@@ -59,7 +63,7 @@ def launch_embedded(device: Device, request: LaunchRequest) -> LaunchResult:
 def _run(device: Device, request: LaunchRequest, remote_outputs: str) -> RunResult:
     info = device.info()
     library = litert_library(info.abi)
-    on_gpu = request.delegate.startswith("gpu")
+    on_gpu = request.delegate in _ON_GPU
     argv = [
         device.push(build_runner(info.abi)),
         # On this machine the library stays where its wheel lies: the GPU accelerator is looked for beside it.
@@ -78,12 +82,13 @@ def _run(device: Device, request: LaunchRequest, remote_outputs: str) -> RunResu
         f"--outputs={remote_outputs}",
         *(f"--input={device.push(path)}" for path in request.inputs),
     ]
+    environment = vulkan_environment() if on_gpu else {}
     try:
-        return device.run(argv, timeout=request.timeout)
+        return device.run(argv, timeout=request.timeout, env=environment)
     except CommandInterrupted:
         # Nothing of a launch outlives it, so it may simply be done again; a second break is the device's
         # fault.
-        return device.run(argv, timeout=request.timeout)
+        return device.run(argv, timeout=request.timeout, env=environment)
 
 
 def _read_report(done: RunResult, log: str, request: LaunchRequest) -> tuple[dict[str, Any], str | None]:
@@ -130,18 +135,27 @@ def _pull_outputs(device: Device, remote: str, tensors: list[dict[str, Any]]) ->
     return outputs
 
 
+def _gpu_counts(report: dict[str, Any], log: str) -> dict[str, Any]:
+    """The GPU's delegate has no profiler to count its nodes with; it writes them to the log, or takes them all."""
+    said = read_gpu_delegation(log)
+    nothing_said = report["total_nodes"] if report["fully_delegated"] else 0
+    taken = said.taken if said.taken is not None else nothing_said
+    return {"delegated_nodes": taken, "partitions": said.partitions, "rejections": said.rejections}
+
+
 def _result(
     device: Device, request: LaunchRequest, report: dict[str, Any], outputs: list[np.ndarray], log: str
 ) -> LaunchResult:
-    delegated = report["delegated_nodes"]
     return LaunchResult(
         ok=True,
         error=None,
         delegate_asked=request.delegate,
-        delegate_applied=request.delegate if delegated or request.delegate in _WITHOUT_DELEGATE else "cpu",
+        delegate_applied=request.delegate
+        if report["delegated_nodes"] or request.delegate in _WITHOUT_DELEGATE
+        else "cpu",
         fully_delegated=report["fully_delegated"],
         partitions=report["partitions"],
-        delegated_nodes=delegated,
+        delegated_nodes=report["delegated_nodes"],
         total_nodes=report["total_nodes"],
         init_us=report["init_us"],
         first_us=report["first_us"],
@@ -161,4 +175,5 @@ def _result(
         outputs=outputs,
         log=log,
         runner=runner_name(),
+        rejections=report.get("rejections", ()),
     )

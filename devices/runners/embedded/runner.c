@@ -32,12 +32,26 @@ typedef struct {
   LiteRtIndex nodes_left; /* nodes that no delegate took */
 } Profile;
 
+/* Libraries write to stdout, too. It is theirs until the report begins, and goes where their other messages go. */
+static int report_descriptor = -1;
+
+static void keep_stdout_for_report(void) {
+  report_descriptor = dup(STDOUT_FILENO);
+  dup2(STDERR_FILENO, STDOUT_FILENO);
+}
+
+static void begin_report(void) {
+  fflush(stdout);
+  if (report_descriptor >= 0) dup2(report_descriptor, STDOUT_FILENO);
+}
+
 void fail(const char *format, ...) {
   char message[2048];
   va_list values;
   va_start(values, format);
   vsnprintf(message, sizeof message, format, values);
   va_end(values);
+  begin_report();
   printf("{\"error\": ");
   json_string(message);
   printf("}\n");
@@ -219,6 +233,7 @@ int main(int count, char **values) {
   /* Dies with whoever started it: a benchmark that goes on alone would disturb the next one. */
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   report_crashes();
+  keep_stdout_for_report();
   Arguments arguments = parse_arguments(count, values);
   Session session;
 
@@ -238,19 +253,22 @@ int main(int count, char **values) {
   long peak_kb = peak_memory_kb();
   if (*arguments.outputs) write_outputs(&session, arguments.outputs);
   Session timed = session; /* shapes, for the report: the second compilation writes over them */
-  current_step = "profiling the model";
-  close_compiled(&session);
+  Profile profile = {0};
+  if (!session.on_gpu) { /* whose delegate has no profiler and fails with one; its log tells what it took */
+    current_step = "profiling the model";
+    close_compiled(&session);
+    compile(&session, &arguments, true);
+    profile = take_profile(&session, &arguments);
+  }
 
-  compile(&session, &arguments, true);
-  Profile profile = take_profile(&session, &arguments);
-
+  begin_report();
   printf("{\"init_us\": %.3f, \"first_us\": %.3f, \"peak_rss_kb\": %ld,\n", init_us, first_us, peak_kb);
   printf("\"fully_delegated\": %s, \"partitions\": %d, \"total_nodes\": %zu, \"delegated_nodes\": %zu",
          timed.fully_delegated ? "true" : "false", profile.partitions, session.node_count,
          session.node_count - profile.nodes_left);
   print_tensors("inputs", timed.inputs, timed.input_count);
   print_tensors("outputs", timed.outputs, timed.output_count);
-  if (arguments.profile) print_operators(&profile);
+  if (arguments.profile && profile.runs) print_operators(&profile);
   printf(",\n\"times_us\": [");
   for (size_t i = 0; i < times.count; i++) printf("%s%.3f", i ? ", " : "", times.values[i]);
   printf("]}\n");
