@@ -68,7 +68,7 @@ def silu(input: Tensor, inplace: bool = False):
 
 def _softplus(x):
     """TFLite would spell tf.nn.softplus as log(1 + exp(x)), which is infinite from 89 on."""
-    return tf.nn.relu(x) + tf.math.log(1 + tf.exp(-tf.abs(x)))
+    return tf.nn.relu(x) + tf.math.log1p(tf.exp(-tf.abs(x)))
 
 
 @builtin(F.mish, any_layout=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import torch
 import torch.nn.functional as F
@@ -48,7 +49,7 @@ def dist(input: Tensor, other: Tensor, p: float = 2):
 @builtin(F.pdist, torch.pdist, strategy=_PYTORCH)
 def pdist(input: Tensor, p: float = 2.0):
     """Of each pair of rows once."""
-    first, second = torch.triu_indices(input.shape[0], input.shape[0], 1).tolist()
+    first, second = np.triu_indices(input.shape[0], 1)
     return lambda input, p=2.0: _norm(tf.gather(input, first) - tf.gather(input, second), float(p), -1)
 
 
@@ -60,12 +61,11 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
 @builtin(F.cosine_similarity, torch.cosine_similarity, strategy=_PYTORCH)
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8):
     dtype = floating(result_dtype(x1, x2))
-    rank = max(x1.dim(), x2.dim())
+    shape = tuple(torch.broadcast_shapes(x1.shape, x2.shape))
 
     def func(x1, x2, dim=1, eps=1e-8):
-        a, b = cast(x1, dtype), cast(x2, dtype)
-        a = tf.reshape(a, [1] * (rank - a.shape.rank) + a.shape.as_list())
-        b = tf.reshape(b, [1] * (rank - b.shape.rank) + b.shape.as_list())
+        a, b = (tf.broadcast_to(x, shape or [1]) if x.shape != shape or not shape else x for x in (x1, x2))
+        a, b = (cast(x, dtype) for x in (a, b))
         a, b = (x / tf.maximum(_norm(x, 2, dim, True), eps) for x in (a, b))
         return tf.reduce_sum(a * b, dim)
 

@@ -19,6 +19,12 @@ def _truncated(x: Any) -> Any:
     return x if x.dtype.is_integer else tf.where(x < 0, tf.math.ceil(x), tf.floor(x))
 
 
+def _above_zero(x: Any, function: Callable[[Any], Any], at_zero: float) -> Any:
+    """Not a number below zero, and a pole there, where TensorFlow's own has other ideas."""
+    here = tf.where(x > 0, function(tf.where(x > 0, x, tf.ones_like(x))), tf.constant(math.nan, x.dtype))
+    return tf.where(x == 0, tf.constant(at_zero, x.dtype), here)
+
+
 # The dtype stays as it is.
 _SAME: dict[str, Callable[[Any], Any]] = {
     "abs": tf.abs, "absolute": tf.abs,
@@ -46,10 +52,10 @@ _FLOAT: dict[str, Callable[[Any], Any]] = {
     "sinc": lambda x: tf.where(x == 0, tf.ones_like(x), tf.sin(math.pi * x) / (math.pi * tf.where(x == 0, tf.ones_like(x), x))),
     "i0": tf.math.bessel_i0, "i0e": tf.math.bessel_i0e, "i1": tf.math.bessel_i1, "i1e": tf.math.bessel_i1e,
     "modified_bessel_i0": tf.math.bessel_i0, "modified_bessel_i1": tf.math.bessel_i1,
-    "modified_bessel_k0": tf.math.special.bessel_k0, "modified_bessel_k1": tf.math.special.bessel_k1,
-    "scaled_modified_bessel_k0": tf.math.special.bessel_k0e, "scaled_modified_bessel_k1": tf.math.special.bessel_k1e,
+    "modified_bessel_k0": lambda x: _above_zero(x, tf.math.special.bessel_k0, math.inf), "modified_bessel_k1": lambda x: _above_zero(x, tf.math.special.bessel_k1, math.inf),
+    "scaled_modified_bessel_k0": lambda x: _above_zero(x, tf.math.special.bessel_k0e, math.inf), "scaled_modified_bessel_k1": lambda x: _above_zero(x, tf.math.special.bessel_k1e, math.inf),
     "bessel_j0": tf.math.special.bessel_j0, "bessel_j1": tf.math.special.bessel_j1,
-    "bessel_y0": tf.math.special.bessel_y0, "bessel_y1": tf.math.special.bessel_y1,
+    "bessel_y0": lambda x: _above_zero(x, tf.math.special.bessel_y0, -math.inf), "bessel_y1": lambda x: _above_zero(x, tf.math.special.bessel_y1, -math.inf),
     "ndtr": lambda x: 0.5 * tf.math.erfc(-x * math.sqrt(0.5)), "ndtri": tf.math.ndtri,
     "entr": lambda x: tf.where(x < 0, tf.constant(-math.inf, x.dtype), -tf.math.xlogy(x, x)),
 }  # fmt: skip
@@ -137,10 +143,13 @@ def nan_to_num(
 def polygamma(n, input):
     """`torch.polygamma(n, x)`, and `x.polygamma(n)`."""
 
+    order = input if isinstance(n, Tensor) else n
+    if order != 0:
+        raise ValueError("polygamma beyond n=0 is not converted: TensorFlow's is for positive numbers only")
+
     def func(n, input):
-        n, x = (input, n) if tf.is_tensor(n) else (n, input)
-        x = cast(x, floating(x.dtype))
-        return tf.math.digamma(x) if n == 0 else tf.math.polygamma(tf.constant(float(n), x.dtype), x)
+        x = n if tf.is_tensor(n) else input
+        return tf.math.digamma(cast(x, floating(x.dtype)))
 
     return func
 

@@ -115,21 +115,22 @@ def tensordot(a: Tensor, b: Tensor, dims=2):
     return lambda a, b, dims=2: tf.tensordot(a, b, dims)
 
 
-@builtin(
-    torch.inner, torch.Tensor.inner, torch.linalg.vecdot, torch.vdot, torch.Tensor.vdot, strategy=_PYTORCH
-)
-def inner(input: Tensor, other: Tensor, *, dim: int | None = None):
-    """Over the last dims of both; `vecdot` over one dim of tensors that broadcast, `vdot` of two vectors."""
-    paired = dim is not None or input.shape == other.shape and input.dim() == 1
+@builtin(torch.inner, torch.Tensor.inner, torch.vdot, torch.Tensor.vdot, strategy=_PYTORCH)
+def inner(input: Tensor, other: Tensor):
+    """Over the last dims of both."""
 
-    def func(input, other, *, dim=None):
-        if paired:
-            return tf.reduce_sum(input * other, -1 if dim is None else dim)
+    def func(input, other):
         if not input.shape.rank or not other.shape.rank:
             return input * other
         return tf.tensordot(input, other, [[-1], [-1]])
 
     return func
+
+
+@builtin(torch.linalg.vecdot, strategy=_PYTORCH)
+def vecdot(x: Tensor, y: Tensor, *, dim: int = -1):
+    """Over one dim of tensors that broadcast."""
+    return lambda x, y, *, dim=-1: tf.reduce_sum(x * y, dim)
 
 
 @builtin(torch.kron, torch.Tensor.kron, strategy=_PYTORCH)

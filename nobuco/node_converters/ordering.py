@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nobuco.build.dtypes import tf_dtype
-from nobuco.layout.order import Layout, axis_of, rank_of
+from nobuco.layout.order import ChannelOrderingStrategy, Layout, axis_of, rank_of
 from nobuco.layout.shapes import dropped
 from nobuco.node_converters._layouts import same_layout
 from nobuco.node_converters._types import cast, floating
@@ -191,6 +191,8 @@ def _diff_layout(layout: Layout, input, n=1, dim=-1, prepend=None, append=None):
 @builtin(torch.diff, torch.Tensor.diff, output_layout=_diff_layout)
 def diff(input: Tensor, n: int = 1, dim: int = -1, prepend=None, append=None):
     def func(input, n=1, dim=-1, prepend=None, append=None):
+        if n == 0:
+            return tf.identity(input)
         axis = axis_of(input, dim)
         parts = [each for each in (prepend, input, append) if each is not None]
         x = tf.concat(parts, axis) if len(parts) > 1 else input
@@ -201,3 +203,33 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend=None, append=None):
         return tf.identity(x)
 
     return func
+
+
+def _places_among(boundaries: Any, x: Any, right: bool, target: Any) -> Any:
+    """How many boundaries lie before each element."""
+    before = boundaries[..., None, :] <= x[..., :, None] if right else boundaries[..., None, :] < x[..., :, None]
+    return tf.reduce_sum(tf.cast(before, target), -1)
+
+
+@builtin(torch.searchsorted, strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER)
+def searchsorted(sorted_sequence: Tensor, input, *, out_int32: bool = False, right: bool = False, side=None, sorter=None):
+    """By comparing with every element of the sequence, which every runtime can do."""
+    if sorter is not None:
+        raise ValueError("searchsorted with a sorter is not converted: sort the sequence first")
+    right = right or side == "right"
+    target = tf.int32 if out_int32 else tf.int64
+
+    def func(sorted_sequence, input, **kwargs):
+        x = cast(input, sorted_sequence.dtype)
+        if sorted_sequence.shape.rank == 1:
+            flat = _places_among(sorted_sequence, tf.reshape(x, [-1]), right, target)
+            return tf.reshape(flat, tf.shape(x))
+        return _places_among(sorted_sequence, x, right, target)
+
+    return func
+
+
+@builtin(torch.bucketize, strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER)
+def bucketize(input, boundaries: Tensor, *, out_int32: bool = False, right: bool = False):
+    function = searchsorted(boundaries, input, out_int32=out_int32, right=right)
+    return lambda input, boundaries, **kwargs: function(boundaries, input)

@@ -57,6 +57,7 @@ def max_pool(
     padding=0,
     dilation=1,
     ceil_mode: bool = False,
+    return_indices: bool = False,
 ):
     """Padding is minus infinity in PyTorch, so that it never wins; TensorFlow's SAME does the same."""
     kernel = per_dim(kernel_size, dims)
@@ -152,7 +153,7 @@ def adaptive_avg_pool(dims: int, input: Tensor, output_size):
     return _adaptive(dims, input, output_size, tf.reduce_mean, _AVERAGE)
 
 
-def adaptive_max_pool(dims: int, input: Tensor, output_size):
+def adaptive_max_pool(dims: int, input: Tensor, output_size, return_indices: bool = False):
     return _adaptive(dims, input, output_size, tf.reduce_max, _MAX)
 
 

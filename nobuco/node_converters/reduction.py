@@ -259,3 +259,39 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12):
         return input / tf.maximum(_norm(input, axes, True, float(p)), eps)
 
     return func
+
+
+def _matrix_norm_layout(layout: Layout, A, ord="fro", dim=(-2, -1), keepdim=False, **kwargs):
+    return reduced_layout(layout, A, dim, keepdim)
+
+
+@builtin(torch.linalg.matrix_norm, output_layout=_matrix_norm_layout)
+def matrix_norm(A: Tensor, ord="fro", dim=(-2, -1), keepdim: bool = False, *, dtype=None):
+    function = norm(A, ord, dim, keepdim, dtype=dtype)
+    return lambda A, *args, **kwargs: function(A, ord, dim, keepdim, dtype=dtype)
+
+
+@builtin(torch.linalg.norm, output_layout=_vector_norm_layout)
+def norm(A: Tensor, ord=None, dim=None, keepdim: bool = False, *, dtype=None):
+    """Of vectors; of matrices the Frobenius norm, which is the vector norm of their elements, and the row and column
+    sums."""
+    dims, _ = _arguments(A, dim, False)
+    matrix = len(dims) == 2 and ord not in (None, "fro")
+    if matrix and ord not in (1, -1, math.inf, -math.inf):
+        raise ValueError(f"the matrix norm of order {ord!r} needs a singular value decomposition, which is not converted")
+    of_vector = 2 if ord in (None, "fro") else ord
+
+    def func(A, ord=None, dim=None, keepdim=False, *, dtype=None):
+        x = A if dtype is None else set_layout(tf.identity(cast(A, tf_dtype(dtype))), get_layout(A))
+        if not matrix:
+            return over_dims(x, dims, keepdim, lambda v, axes, keep: _norm(v, axes, keep, float(of_vector)))
+        summed, compared = (dims[0], dims[1]) if abs(ord) == 1 else (dims[1], dims[0])
+        reduce = tf.reduce_max if ord > 0 else tf.reduce_min
+        layout = get_layout(x)
+        sums = tf.reduce_sum(tf.abs(x), layout.index(summed), keepdims=True)
+        result = reduce(sums, layout.index(compared), keepdims=True)
+        if keepdim:
+            return result
+        return set_layout(tf.squeeze(result, [layout.index(each) for each in dims]), dropped(layout, dims))
+
+    return func

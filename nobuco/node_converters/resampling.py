@@ -255,3 +255,19 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int):
         return x if channels == 1 else tf.gather(x, order, axis=-1)
 
     return func
+
+
+@builtin(F.channel_shuffle, torch.channel_shuffle, torch.native_channel_shuffle,
+         strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER)  # fmt: skip
+def channel_shuffle(input: Tensor, groups: int):
+    """The channels of all groups in turn: a transpose of the channels seen as a (groups, channels / groups) matrix."""
+    channels = input.shape[1]
+
+    def func(input, groups):
+        space = input.shape.as_list()[1:-1]
+        x = tf.reshape(input, [-1, *space, groups, channels // groups])
+        rank = x.shape.rank
+        x = tf.transpose(x, [*range(rank - 2), rank - 1, rank - 2])
+        return tf.reshape(x, [-1, *space, channels])
+
+    return func

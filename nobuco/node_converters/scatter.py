@@ -41,6 +41,8 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     def func(input, dim_, index, **kwargs):
         if not index.shape.rank:
             return tf.reshape(input, [])
+        if 0 in index.shape:
+            return tf.zeros(index.shape, input.dtype)
         x = input if input.shape.rank else tf.reshape(input, [1])
         return tf.gather_nd(x, _grid(index, dim))
 

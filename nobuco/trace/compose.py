@@ -19,7 +19,7 @@ def has_body(op: Any) -> bool:
     return (
         isinstance(op, types.FunctionType)
         and (op.__module__ or "").startswith("torch")
-        and any(guard in _names(op.__code__) for guard in _GUARDS)
+        and any(guard in _names(op.__code__) and guard in op.__globals__ for guard in _GUARDS)
     )
 
 
