@@ -60,7 +60,7 @@ def run(name: str) -> subprocess.CompletedProcess[str]:
 
 
 def purpose(name: str) -> str:
-    return (HERE / f"{name}.py").read_text(encoding="utf-8").split('"""')[1].strip()
+    return (HERE / f"{name}.py").read_text(encoding="utf-8").split('"""')[1].split("\n\n")[0]
 
 
 if __name__ == "__main__":

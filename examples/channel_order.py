@@ -1,6 +1,6 @@
-"""A GRU, whose tensors have no channels, feeds two convolutions, which want them last: one transpose, not two."""
+"""A GRU, whose tensors have no channels, feeds two convolutions: one transpose, not two."""
 
-# ruff: noqa: RUF059, RET504 - the modules are as people write them
+# ruff: noqa: RUF059 - the modules are as people write them
 
 import tempfile
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""A branch that depends on the data: a converter for the module around it, in which the inner modules convert."""
+"""A branch that depends on the data: the module around it has a converter, which converts the inner modules."""
 
-# ruff: noqa: RUF059, RET504 - the modules are as people write them
+# ruff: noqa: RET504 - the modules are as people write them
 
 import tempfile
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Functions of one's own as nodes of the graph: `nobuco.shape` and `force_tensorflow_order` written anew."""
 
-# ruff: noqa: RUF059, RET504 - the modules are as people write them
+# ruff: noqa: RUF059 - the modules are as people write them
 
 import tensorflow as tf
 import torch

@@ -1,8 +1,8 @@
 """The call tree on the console.
 
-On a terminal the whole tree, in colour, with links to where each call was [I]nvoked, [D]efined and [C]onverted.
-Where stderr is a file or a pipe nobody can fold or click: a long tree is cut down to the calls that went wrong
-and what they stand in, with the source line written out."""
+On a terminal the whole tree, in colour, with links to where each call was [I]nvoked, [D]efined, [C]onverted.
+Where stderr is a file or a pipe nobody can fold or click: a long tree is cut down to the calls that went
+wrong and what they stand in, with the source line written out."""
 
 from __future__ import annotations
 

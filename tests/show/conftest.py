@@ -1,0 +1,7 @@
+import pytest
+from show_helpers import sample_report
+
+
+@pytest.fixture(scope="session")
+def report():
+    return sample_report()
