@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,9 @@ def _build(
         builder.add_input(value, spec.layout, spec.shape, spec.name)
         for value, spec in zip(traced.inputs, specs, strict=True)
     ]
+    readers = Counter(id(value) for call in choice.nodes for value in dict.fromkeys(call.inputs))
+    readers.update(id(value) for value in traced.outputs)
+    traced.release(keep=[value for call in choice.nodes for value in (*call.inputs, *call.outputs)] + traced.outputs)
     converted = progress.step("Converting", len(choice.nodes))
     for call, mode in zip(choice.nodes, modes, strict=True):
         converted()
@@ -192,6 +196,10 @@ def _build(
         found.converter = node.converter
         found.reused, found.mode = node.reused, mode
         found.transposed_inputs = sum(each.moves for each in builder.transpositions[before:])
+        readers.subtract(id(value) for value in dict.fromkeys(call.inputs))
+        for value in (*call.inputs, *call.outputs):
+            if readers[id(value)] <= 0 and not value.constant:
+                value.release()
     outputs = [
         builder.tensor(value, layout) for value, layout in zip(traced.outputs, output_layouts, strict=True)
     ]

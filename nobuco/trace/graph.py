@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -32,6 +32,10 @@ class Value:
     @property
     def rank(self) -> int:
         return self.tensor.dim()
+
+    def release(self) -> None:
+        """Lets go of the data; a report that is kept should not keep every activation alive."""
+        self.tensor = self.tensor.to("meta")
 
     @property
     def nbytes(self) -> int:
@@ -110,11 +114,13 @@ class Trace:
     def outputs(self) -> list[Value]:
         return self.root.outputs
 
-    def release(self) -> None:
-        """Lets go of the data: a report that is kept should not keep every activation alive."""
+    def release(self, keep: Iterable[Value] = ()) -> None:
+        """Lets go of the data of all values but `keep`; shapes and dtypes stay."""
+        kept = {id(value) for value in keep}
         for call in self.root.walk():
             for value in (*call.inputs, *call.outputs):
-                value.tensor = value.tensor.to("meta")
+                if id(value) not in kept:
+                    value.release()
 
 
 def values_in(tree: Any) -> list[Value]:
