@@ -108,6 +108,8 @@ def parameters_of(call: Call) -> str:
         plain = [
             p.replace(annotation=p.empty, default=_default(p.default)) for p in signature.parameters.values()
         ]
+        if name_of(call.op).startswith("Tensor."):
+            plain[0] = plain[0].replace(name="self")
         return str(signature.replace(parameters=plain, return_annotation=signature.empty))[1:-1]
     first = "self" if name_of(call.op).startswith("Tensor.") else "input"
     names = [first, *(f"arg{index}" for index in range(1, len(call.args)))][: len(call.args)]
