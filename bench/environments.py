@@ -28,11 +28,16 @@ _LOG = "install.log"
 
 @dataclass(frozen=True)
 class Environment:
-    """`lock` names a file of pinned packages, known to work on Python `python` (as "3.11")."""
+    """`lock` names a file of pinned packages, known to work on Python `python` (as "3.11").
+
+    Nothing that is not in the lock is installed, unless `with_dependencies`: for locks in which a package needs
+    others on some machines only.
+    """
 
     name: str
     lock: str
     python: str
+    with_dependencies: bool = False
 
     @property
     def pins(self) -> str:
@@ -94,16 +99,10 @@ class Environment:
         self._run([python, "-m", "venv", str(self.folder)], "create the environment")
         requirements = self.folder / "requirements.txt"
         requirements.write_text(self.pins, encoding="utf-8")
-        # --no-deps: the lock is complete, and some pins contradict what packages say of each other.
-        command = [
-            str(self.interpreter),
-            "-m",
-            "pip",
-            "install",
-            "--no-deps",
-            "--no-input",
-            "--disable-pip-version-check",
-        ]
+        command = [str(self.interpreter), "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
+        if not self.with_dependencies:
+            # Some pins that work together contradict what the packages say of each other.
+            command.append("--no-deps")
         self._pip([*command, "--progress-bar", "off", "-r", str(requirements)], say)
         (self.folder / _MARKER).write_text(self.digest, encoding="utf-8")
 

@@ -11,12 +11,16 @@ def _make(name: str) -> Converter:
         from bench.converters.nobuco_adapter import Nobuco
 
         return Nobuco()
-    from bench.converters.onnx_tf_adapter import OnnxTf
+    if name == "onnx-tf":
+        from bench.converters.onnx_tf_adapter import OnnxTf
 
-    return OnnxTf()
+        return OnnxTf()
+    from bench.converters.litert_torch_adapter import LitertTorch
+
+    return LitertTorch()
 
 
-NAMES = ("nobuco", "onnx-tf")
+NAMES = ("nobuco", "onnx-tf", "litert-torch")
 
 
 def get_converter(name: str) -> Converter:
