@@ -22,6 +22,7 @@ from nobuco.node_converters import ordering as ordering
 from nobuco.node_converters import pooling as pooling
 from nobuco.node_converters import pooling_indices as pooling_indices
 from nobuco.node_converters import randomness as randomness
+from nobuco.node_converters import recurrent as recurrent
 from nobuco.node_converters import reduction as reduction
 from nobuco.node_converters import resampling as resampling
 from nobuco.node_converters import sampling as sampling

@@ -28,6 +28,9 @@ def floating(dtype: Any) -> Any:
 
 
 def cast(value: Any, dtype: Any) -> Any:
+    """A tensor or a number as a tensor of `dtype`; a fraction loses its fraction where the dtype has none."""
     if tf.is_tensor(value) or isinstance(value, tf.Variable):
         return value if value.dtype == dtype else tf.cast(value, dtype)
-    return tf.cast(value, dtype) if isinstance(value, bool) else tf.constant(value, dtype)
+    if dtype == tf.bool:
+        return tf.constant(bool(value))
+    return tf.constant(int(value) if dtype.is_integer and not isinstance(value, complex) else value, dtype)

@@ -73,6 +73,8 @@ _COMPARISON: dict[str, Callable[[Any, Any], Any]] = {
     "gt": tf.greater, "greater": tf.greater, "ge": tf.greater_equal, "greater_equal": tf.greater_equal,
 }  # fmt: skip
 
+_NOT_OF_BOOLS = {"mul", "multiply", "maximum", "minimum", "fmax", "fmin", "heaviside", *_COMPARISON}
+
 _LOGICAL: dict[str, Callable[[Any, Any], Any]] = {
     "logical_and": tf.logical_and,
     "logical_or": tf.logical_or,
@@ -98,6 +100,9 @@ def _register(name: str, function: Callable[[Any, Any], Any], dtype_of: Callable
 
         def func(*args: Any, **kwargs: Any):
             a, b = _operand(args, kwargs)
+            if dtype == tf.bool and name in _NOT_OF_BOOLS:  # TensorFlow has them for numbers only
+                result = function(cast(cast(a, dtype), tf.int32), cast(cast(b, dtype), tf.int32))
+                return result if result.dtype == tf.bool else cast(result, dtype)
             return function(cast(a, dtype), cast(b, dtype))
 
         return func

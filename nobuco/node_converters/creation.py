@@ -60,7 +60,7 @@ def full_like(input: Tensor, fill_value, *, dtype: torch.dtype | None = None, **
 
 @builtin(*spellings("fill"), any_layout=True)
 def fill(input: Tensor, value):
-    return lambda input, value: tf.zeros_like(input) + cast(value, input.dtype)
+    return lambda input, value: tf.broadcast_to(cast(value, input.dtype), tf.shape(input))
 
 
 @builtin(torch.zero_, torch.Tensor.zero_, any_layout=True)

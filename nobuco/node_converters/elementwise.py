@@ -34,7 +34,7 @@ _SAME: dict[str, Callable[[Any], Any]] = {
     "trunc": lambda x: _truncated(x), "fix": lambda x: _truncated(x), "frac": lambda x: x - _truncated(x),
     "sign": lambda x: x if x.dtype == tf.bool else tf.sign(x), "sgn": lambda x: x if x.dtype == tf.bool else tf.sign(x),
     "detach": tf.identity, "clone": tf.identity, "contiguous": tf.identity, "alias_copy": tf.identity,
-    "resolve_conj": tf.identity, "resolve_neg": tf.identity, "conj": tf.math.conj, "conj_physical": tf.math.conj,
+    "resolve_conj": tf.identity, "resolve_neg": tf.identity, "conj": lambda x: tf.math.conj(x) if x.dtype.is_complex else x, "conj_physical": lambda x: tf.math.conj(x) if x.dtype.is_complex else x,
 }  # fmt: skip
 
 # Integers are converted to floats first.
@@ -168,7 +168,7 @@ def mvlgamma(input: Tensor, p: int):
 
 @builtin(torch.real, torch.Tensor.real, any_layout=True)
 def real(input: Tensor):
-    return lambda input: tf.math.real(input)
+    return lambda input: tf.math.real(input) if input.dtype.is_complex else tf.identity(input)
 
 
 @builtin(torch.imag, torch.Tensor.imag, any_layout=True)

@@ -207,12 +207,16 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend=None, append=None):
 
 def _places_among(boundaries: Any, x: Any, right: bool, target: Any) -> Any:
     """How many boundaries lie before each element."""
-    before = boundaries[..., None, :] <= x[..., :, None] if right else boundaries[..., None, :] < x[..., :, None]
+    before = (
+        boundaries[..., None, :] <= x[..., :, None] if right else boundaries[..., None, :] < x[..., :, None]
+    )
     return tf.reduce_sum(tf.cast(before, target), -1)
 
 
 @builtin(torch.searchsorted, strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER)
-def searchsorted(sorted_sequence: Tensor, input, *, out_int32: bool = False, right: bool = False, side=None, sorter=None):
+def searchsorted(
+    sorted_sequence: Tensor, input, *, out_int32: bool = False, right: bool = False, side=None, sorter=None
+):
     """By comparing with every element of the sequence, which every runtime can do."""
     if sorter is not None:
         raise ValueError("searchsorted with a sorter is not converted: sort the sequence first")

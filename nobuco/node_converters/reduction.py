@@ -39,23 +39,35 @@ def over_dims(x: Any, dims: list[int], keep: bool, function: Callable[..., Any])
     return set_layout(function(x, axes, keep), layout if keep else dropped(layout, dims))
 
 
+def _largest(x: Any, axes: list[int], keep: bool) -> Any:
+    return (tf.reduce_any if x.dtype == tf.bool else tf.reduce_max)(x, axes, keep)
+
+
+def _smallest(x: Any, axes: list[int], keep: bool) -> Any:
+    return (tf.reduce_all if x.dtype == tf.bool else tf.reduce_min)(x, axes, keep)
+
+
 # name -> (function of tensor, axes, keepdims; the dtype it works in, from the input's)
 _REDUCTIONS: dict[str, tuple[Callable[..., Any], Callable[[Any], Any]]] = {
     "mean": (tf.reduce_mean, floating),
     "sum": (tf.reduce_sum, lambda dtype: tf.int64 if dtype.is_integer or dtype.is_bool else dtype),
     "nansum": (
-        lambda x, a, k: tf.reduce_sum(tf.where(tf.math.is_nan(x), tf.zeros_like(x), x), a, k),
-        floating,
+        lambda x, a, k: tf.reduce_sum(_without_nan(x), a, k),
+        lambda dtype: dtype if dtype.is_floating else tf.int64,
     ),
     "prod": (tf.reduce_prod, lambda dtype: tf.int64 if dtype.is_integer or dtype.is_bool else dtype),
-    "amax": (tf.reduce_max, lambda dtype: dtype),
-    "amin": (tf.reduce_min, lambda dtype: dtype),
+    "amax": (lambda x, a, k: _largest(x, a, k), lambda dtype: dtype),
+    "amin": (lambda x, a, k: _smallest(x, a, k), lambda dtype: dtype),
     "all": (tf.reduce_all, lambda dtype: tf.bool),
     "any": (tf.reduce_any, lambda dtype: tf.bool),
     "logsumexp": (tf.reduce_logsumexp, floating),
     "nanmean": (lambda x, a, k: _nanmean(x, a, k), floating),
     "count_nonzero": (lambda x, a, k: tf.reduce_sum(tf.cast(x, tf.int64), a, k), lambda dtype: tf.bool),
 }
+
+
+def _without_nan(x: Any) -> Any:
+    return tf.where(tf.math.is_nan(x), tf.zeros_like(x), x) if x.dtype.is_floating else x
 
 
 def _nanmean(x: Any, axes: list[int], keep: bool) -> Any:
@@ -121,6 +133,10 @@ def _extreme(name: str, reduce, arg, pair) -> None:
     builtin(getattr(torch, name), getattr(torch.Tensor, name), output_layout=_extreme_layout)(extreme)
 
 
+def _pair(numbers, booleans):
+    return lambda a, b: (booleans if a.dtype == tf.bool else numbers)(a, b)
+
+
 def _arg(x, axes: list[int], keep: bool, function):
     """A scalar has dim 0, of size 1."""
     if not axes:
@@ -130,8 +146,8 @@ def _arg(x, axes: list[int], keep: bool, function):
     return tf.expand_dims(indices, axes[0]) if keep else indices
 
 
-_extreme("max", tf.reduce_max, tf.argmax, tf.maximum)
-_extreme("min", tf.reduce_min, tf.argmin, tf.minimum)
+_extreme("max", _largest, tf.argmax, _pair(tf.maximum, tf.logical_or))
+_extreme("min", _smallest, tf.argmin, _pair(tf.minimum, tf.logical_and))
 
 
 def _arg_layout(layout: Layout, self, dim=None, keepdim=False):
@@ -208,7 +224,7 @@ for _name, _root, _with_mean in (
 def aminmax(input: Tensor, *, dim=None, keepdim=False):
     def func(input, *, dim=None, keepdim=False):
         dims, keep = _arguments(input, dim, keepdim)
-        return over_dims(input, dims, keep, tf.reduce_min), over_dims(input, dims, keep, tf.reduce_max)
+        return over_dims(input, dims, keep, _smallest), over_dims(input, dims, keep, _largest)
 
     return func
 
@@ -278,7 +294,9 @@ def norm(A: Tensor, ord=None, dim=None, keepdim: bool = False, *, dtype=None):
     dims, _ = _arguments(A, dim, False)
     matrix = len(dims) == 2 and ord not in (None, "fro")
     if matrix and ord not in (1, -1, math.inf, -math.inf):
-        raise ValueError(f"the matrix norm of order {ord!r} needs a singular value decomposition, which is not converted")
+        raise ValueError(
+            f"the matrix norm of order {ord!r} needs a singular value decomposition, which is not converted"
+        )
     of_vector = 2 if ord in (None, "fro") else ord
 
     def func(A, ord=None, dim=None, keepdim=False, *, dtype=None):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nobuco.layout.order import ChannelOrderingStrategy, get_layout, set_layout
 from nobuco.node_converters._layouts import same_layout
+from nobuco.node_converters._types import cast
 from nobuco.node_converters._sizes import per_dim
 from nobuco.node_converters.registry import builtin
 
@@ -180,7 +181,7 @@ def pad(input: Tensor, pad, mode: str = "constant", value: float | None = None):
             if any(each for pair in amounts for each in pair if not tf.is_tensor(each)) or any(
                 tf.is_tensor(each) for pair in amounts for each in pair
             ):
-                x = tf.pad(x, amounts, constant_values=tf.constant(value or 0, x.dtype))
+                x = tf.pad(x, amounts, constant_values=cast(value or 0, x.dtype))
         else:
             for axis, dim in enumerate(layout):
                 x = _mirrored(x, axis, *pairs[dim], mode)

@@ -1,0 +1,129 @@
+"""Keras layers for PyTorch's stacks of recurrent layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+PACKAGE = "nobuco"
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class ProjectedLSTMCell(keras.layers.Layer):
+    """An LSTM cell whose output is projected to `projection` units before it is fed back (`proj_size` in PyTorch)."""
+
+    def __init__(self, units: int, projection: int, use_bias: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units, self.projection, self.use_bias = units, projection, use_bias
+        self.state_size = [projection, units]
+        self.output_size = projection
+
+    def build(self, input_shape: Any) -> None:
+        self.kernel = self.add_weight(shape=(input_shape[-1], 4 * self.units), name="kernel")
+        self.recurrent_kernel = self.add_weight(
+            shape=(self.projection, 4 * self.units), name="recurrent_kernel"
+        )
+        self.bias = self.add_weight(shape=(4 * self.units,), name="bias") if self.use_bias else None
+        self.projection_kernel = self.add_weight(
+            shape=(self.units, self.projection), name="projection_kernel"
+        )
+        self.built = True
+
+    def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
+        hidden, carry = states
+        gates = ops.matmul(inputs, self.kernel) + ops.matmul(hidden, self.recurrent_kernel)
+        if self.bias is not None:
+            gates = gates + self.bias
+        entry, forget, cell, exit = ops.split(gates, 4, axis=-1)
+        carry = ops.sigmoid(forget) * carry + ops.sigmoid(entry) * ops.tanh(cell)
+        hidden = ops.matmul(ops.sigmoid(exit) * ops.tanh(carry), self.projection_kernel)
+        return hidden, [hidden, carry]
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"units": self.units, "projection": self.projection, "use_bias": self.use_bias}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class RecurrentStack(keras.layers.Layer):
+    """Layers over layers of Keras recurrent layers, each for one direction or for both.
+
+    `layers` holds them from the bottom up, the backward one (`go_backwards`) behind the forward one. Called with the
+    input ``(B, T, F)``, ``(T, B, F)`` without `batch_first` or ``(T, F)`` without `batched`, then those of the initial
+    states ``(layers, B, H)`` that are not zeros: `given` says which. Returns the outputs of the topmost layer and the
+    last states of all.
+    """
+
+    def __init__(
+        self, layers: list[Any], directions: int, states: int, given: list[int], batch_first: bool, batched: bool,
+        **kwargs: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(**kwargs)
+        self.stack = list(layers)
+        self.directions, self.states, self.given = directions, states, list(given)
+        self.batch_first, self.batched = batch_first, batched
+
+    def build(self, input_shape: Any) -> None:
+        features = (input_shape[0] if isinstance(input_shape[0], tuple | list) else input_shape)[-1]
+        for start in range(0, len(self.stack), self.directions):
+            level = self.stack[start : start + self.directions]
+            for layer in level:
+                if not layer.built:
+                    layer.build((None, None, features))
+            features = self.directions * _output_size(level[0])
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        tensors = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+        x, initial = tensors[0], [None] * self.states
+        for state, place in zip(range(self.states), self.given, strict=True):
+            if place >= 0:
+                initial[state] = tensors[place] if self.batched else ops.expand_dims(tensors[place], 1)
+        if not self.batched:
+            x = ops.expand_dims(x, 0)
+        elif not self.batch_first:
+            x = ops.transpose(x, (1, 0, 2))
+        last: list[list[Any]] = [[] for _ in range(self.states)]
+        for start in range(0, len(self.stack), self.directions):
+            outputs = []
+            for number in range(start, start + self.directions):
+                layer = self.stack[number]
+                states = self._initial(layer, initial, number, x)
+                output, *finals = layer(x, initial_state=states)
+                outputs.append(ops.flip(output, 1) if layer.go_backwards else output)
+                for kept, final in zip(last, finals, strict=True):
+                    kept.append(final)
+            x = outputs[0] if len(outputs) == 1 else ops.concatenate(outputs, -1)
+        finals = [ops.stack(kept, 0) for kept in last]
+        if not self.batched:
+            return [ops.squeeze(x, 0), *(ops.squeeze(final, 1) for final in finals)]
+        return [x if self.batch_first else ops.transpose(x, (1, 0, 2)), *finals]
+
+    def _initial(self, layer: Any, initial: list[Any], number: int, x: Any) -> Any:
+        if all(state is None for state in initial):
+            return None
+        zeros = layer.get_initial_state(ops.shape(x)[0])
+        return [zero if state is None else state[number] for state, zero in zip(initial, zeros, strict=True)]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "layers": [keras.saving.serialize_keras_object(layer) for layer in self.stack],
+            "directions": self.directions,
+            "states": self.states,
+            "given": self.given,
+            "batch_first": self.batch_first,
+            "batched": self.batched,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> RecurrentStack:
+        config = dict(config)
+        config["layers"] = [keras.saving.deserialize_keras_object(layer) for layer in config["layers"]]
+        return cls(**config)
+
+
+def _output_size(layer: Any) -> int:
+    return layer.cell.output_size if hasattr(layer.cell, "output_size") else layer.units
