@@ -1,5 +1,6 @@
 """From a Keras model to a `.tflite` file that was run and compared before it got its name."""
 
+import gc
 import os
 import re
 import tempfile
@@ -72,6 +73,9 @@ def export_tflite(
         del data
         info = inspect_tflite(temporary)
         error = _validated(model, temporary, info, sample_inputs, tolerance) if validate else None
+        # TensorFlow's functions are rings of references, and these hold every weight about ten times over
+        del model
+        gc.collect()
     return ExportedTFLite(path, inspect_tflite(path), error)
 
 
