@@ -39,6 +39,8 @@ class LaunchRequest:
     profile: bool = False
     timeout: float = 300.0
     """Wall time after which the launch is ended and counts as failed."""
+    benchmark_binary: Path | None = None
+    """An official ``benchmark_model`` to use instead of the embedded runner or the published binary."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +127,6 @@ def launch(device: Device, request: LaunchRequest) -> LaunchResult:
     A launch that fails (bad model, crash, another delegate than the one asked for, time-out) is a result.
     A device that cannot be reached, and a machine that lacks what the runner needs, raise ``DeviceError``.
     """
-    from devices.runners.embedded.run import launch_embedded
-
     for path in (request.model, *request.inputs):
         if not Path(path).is_file():
             return failed_launch(device, request, f"there is no file {path}", runner="none")
@@ -135,10 +135,20 @@ def launch(device: Device, request: LaunchRequest) -> LaunchResult:
             f"there is no delegate called {request.delegate!r}; known are {', '.join(DELEGATES)}"
         )
     info = device.info()
+    if request.benchmark_binary is not None:
+        from devices.runners.official.run import launch_official
+
+        return launch_official(device, request)
     if request.delegate not in info.delegates:
         raise DeviceError(
             f"{device.name} has no delegate {request.delegate}; it has {', '.join(info.delegates) or 'none'}"
         )
+    if info.android:
+        from devices.runners.official.run import launch_official
+
+        return launch_official(device, request)
+    from devices.runners.embedded.run import launch_embedded
+
     return launch_embedded(device, request)
 
 

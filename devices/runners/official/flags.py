@@ -1,0 +1,69 @@
+"""The flags of the two flavours of `benchmark_model`."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from devices.launching import LaunchRequest
+from devices.runners.tflite_io import TensorInfo
+
+
+class Flavour(Enum):
+    """Two programs share the name; an unknown flag only makes them warn, so each gets its own."""
+
+    CLASSIC = "classic"
+    LITERT = "litert"
+
+
+_CLASSIC_DELEGATE = {
+    # Said either way, --use_xnnpack removes the delegate that is applied by itself and is not announced.
+    "xnnpack": ["--use_xnnpack=true"],
+    "xnnpack-fp16": ["--use_xnnpack=true", "--xnnpack_force_fp16=true"],
+    "cpu": ["--use_xnnpack=false"],
+    "gpu-opencl": ["--use_gpu=true", "--gpu_backend=cl", "--gpu_precision_loss_allowed=false"],
+    "gpu-opencl-fp16": ["--use_gpu=true", "--gpu_backend=cl", "--gpu_precision_loss_allowed=true"],
+}
+_LITERT_DELEGATE = {
+    "xnnpack": ["--use_cpu=true"],
+    "gpu-opencl": ["--use_gpu=true", "--gpu-precision=fp32"],
+    "gpu-opencl-fp16": ["--use_gpu=true", "--gpu-precision=fp16"],
+}
+
+
+def flags_for(
+    flavour: Flavour,
+    request: LaunchRequest,
+    remote_model: str,
+    inputs: list[tuple[TensorInfo, str]],
+    remote_outputs: str,
+) -> list[str] | str:
+    """The command line, or the reason why this flavour cannot do what is asked."""
+    delegates = _CLASSIC_DELEGATE if flavour is Flavour.CLASSIC else _LITERT_DELEGATE
+    if request.delegate not in delegates:
+        return f"the {flavour.value} benchmark_model has no delegate {request.delegate}; it has {', '.join(delegates)}"
+    flags = [
+        f"--graph={remote_model}",
+        f"--num_threads={request.threads}",
+        f"--warmup_runs={request.warmup_runs}",
+        f"--warmup_min_secs={request.warmup_seconds}",
+        f"--num_runs={request.num_runs}",
+        f"--min_secs={request.min_seconds}",
+        f"--max_secs={request.max_seconds}",
+        *delegates[request.delegate],
+    ]
+    if flavour is Flavour.LITERT:
+        return [*flags, "--use_profiler=true"] if request.profile else flags
+    flags.append("--report_peak_memory_footprint=true")
+    if request.profile:
+        flags += ["--enable_op_profiling=true", "--op_profiling_output_mode=stdout"]
+    if inputs:
+        if any("," in info.name or ":" in file for info, file in inputs):
+            return "benchmark_model cannot be given inputs whose names hold commas or whose paths hold colons"
+        flags += [
+            "--input_layer=" + ",".join(info.name for info, _ in inputs),
+            "--input_layer_shape=" + ":".join(",".join(map(str, info.shape)) for info, _ in inputs),
+            "--input_layer_value_files=" + ",".join(f"{info.name}:{file}" for info, file in inputs),
+        ]
+    if remote_outputs:
+        flags.append(f"--output_filepath={remote_outputs}")
+    return flags

@@ -1,0 +1,179 @@
+"""The official runner: the download against a local server, launches with a stand-in for the binary.
+
+The stand-in (stand_in_benchmark_model.sh) prints what the real program prints in each case and computes nothing. No
+real `benchmark_model` runs in these tests.
+"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_models
+from launch_helpers import quick, write_inputs
+
+import devices
+from devices.emulator.device import EmulatedDevice
+from devices.runners.official.download import STORE_VARIABLE, official_binary, platform_of
+from devices.runners.official.flags import Flavour, flags_for
+
+STAND_IN = Path(__file__).with_name("stand_in_benchmark_model.sh")
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing on the test's output."""
+
+
+@pytest.fixture
+def store(tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder behind a local store; the file of release 2.3.0 for android_arm64 is there."""
+    root = tmp_path / "store"
+    file = root / "2.3.0" / "android_arm64" / "benchmark_model"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"first build")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(QuietHandler, directory=str(root)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setenv(STORE_VARIABLE, f"http://127.0.0.1:{server.server_port}")
+    yield root
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_binary_is_fetched_once_and_held_to_its_hash(store: Path) -> None:
+    binary = official_binary("2.3.0", "android_arm64")
+    assert binary.read_bytes() == b"first build" and binary.stat().st_mode & 0o100
+    published = store / "2.3.0" / "android_arm64" / "benchmark_model"
+    published.write_bytes(b"another build")
+    assert official_binary("2.3.0", "android_arm64").read_bytes() == b"first build"
+    binary.unlink()
+    with pytest.raises(devices.DeviceError, match="is not the file that it was when first used"):
+        official_binary("2.3.0", "android_arm64")
+    published.write_bytes(b"first build")
+    assert official_binary("2.3.0", "android_arm64").read_bytes() == b"first build"
+    binary.write_bytes(b"spoilt")
+    with pytest.raises(devices.DeviceError, match="remove it to fetch it anew"):
+        official_binary("2.3.0", "android_arm64")
+
+
+def test_a_missing_release_and_a_store_that_is_away(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(devices.DeviceError, match=r"cannot fetch .*9\.9\.9.*404.*--benchmark-binary"):
+        official_binary("9.9.9", "android_arm64")
+    monkeypatch.setenv(STORE_VARIABLE, "http://127.0.0.1:9")
+    with pytest.raises(devices.DeviceError, match=r"cannot fetch .*--benchmark-binary"):
+        official_binary("2.3.0", "android_arm64")
+
+
+def test_platforms() -> None:
+    info = devices.open_device("host").info()
+    assert platform_of(replace(info, abi="arm64", android=True)) == "android_arm64"
+    assert platform_of(replace(info, abi="x86_64", android=False)) == "linux_x86_64"
+    with pytest.raises(
+        devices.DeviceError, match="no official benchmark_model is published for android_arm "
+    ):
+        platform_of(replace(info, abi="arm", android=True))
+
+
+def test_each_flavour_gets_its_own_flags(tmp_path: Path) -> None:
+    request = quick(tmp_path / "m", delegate="gpu-opencl", threads=4)
+    classic = flags_for(Flavour.CLASSIC, request, "/m", [], "/out")
+    assert {"--use_gpu=true", "--gpu_backend=cl", "--gpu_precision_loss_allowed=false"} <= set(classic)
+    assert {"--num_threads=4", "--graph=/m", "--output_filepath=/out"} <= set(classic)
+    half = flags_for(Flavour.CLASSIC, replace(request, delegate="gpu-opencl-fp16"), "/m", [], "")
+    assert "--gpu_precision_loss_allowed=true" in half
+    litert = flags_for(Flavour.LITERT, request, "/m", [], "")
+    assert "--gpu-precision=fp32" in litert and not any("xnnpack" in flag for flag in litert)
+    assert "has no delegate cpu" in str(
+        flags_for(Flavour.LITERT, replace(request, delegate="cpu"), "/m", [], "")
+    )
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Iterator[object]:
+    """Launch the stand-in on a device in one of its cases."""
+
+    def launch(device: devices.Device, case: str, **changes: object) -> devices.LaunchResult:
+        model = tiny_models.out_of_range_gather(tmp_path / f"{case}.tflite")
+        return devices.launch(device, quick(model, benchmark_binary=STAND_IN, **changes))
+
+    yield launch
+
+
+OPENCL_CASES = [
+    ("full", "gpu-opencl", None),
+    ("partial", "gpu-opencl", None),
+    ("fallback", "cpu", "GPU acceleration is unsupported on this platform."),
+    ("opengl", "gpu-opengl", "Falling back to OpenGL"),
+    ("none", "cpu", "will not be executed by the delegate"),
+    ("failure", "cpu", "Failed to apply GPU delegate"),
+    ("crash", "cpu", "signal 11"),
+]
+
+
+def check_case(result: devices.LaunchResult, applied: str, words: str | None) -> None:
+    assert result.delegate_asked == "gpu-opencl" and result.delegate_applied == applied, result.error
+    assert result.runner.startswith("benchmark_model classic ")
+    if words:
+        assert not result.ok and words in str(result.error) and result.times_us == []
+    else:
+        assert result.ok and len(result.times_us) == 1 and result.error is None
+
+
+@pytest.mark.parametrize(("case", "applied", "words"), OPENCL_CASES)
+def test_opencl_with_a_stand_in_on_the_host(play, case: str, applied: str, words: str | None) -> None:
+    check_case(play(devices.open_device("host"), case, delegate="gpu-opencl"), applied, words)
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize(("case", "applied", "words"), OPENCL_CASES)
+def test_opencl_with_a_stand_in_on_arm(
+    arm: EmulatedDevice, play, case: str, applied: str, words: str | None
+) -> None:
+    check_case(play(arm, case, delegate="gpu-opencl"), applied, words)
+
+
+def test_figures_of_a_stand_in(play) -> None:
+    host = devices.open_device("host")
+    full = play(host, "full", delegate="gpu-opencl")
+    assert (full.init_us, full.first_us, full.times_us) == (530, 1500000, [4500])
+    assert full.fully_delegated and full.peak_rss_kb == round(12.25 * 1024)
+    partial = play(host, "partial", delegate="gpu-opencl")
+    assert (partial.delegated_nodes, partial.total_nodes, partial.partitions) == (3, 4, 2)
+    assert partial.fully_delegated is False
+    assert partial.rejections == ("CAST: Tensor type(INT64) is not supported.",)
+    assert play(host, "full", delegate="xnnpack").delegate_applied == "xnnpack"
+    assert play(host, "full", delegate="cpu").delegate_applied == "cpu"
+    hang = play(host, "hang", delegate="gpu-opencl", timeout=1)
+    assert not hang.ok and "ended after 1 s" in str(hang.error)
+
+
+def test_outputs_of_a_stand_in(play, tmp_path: Path) -> None:
+    inputs = write_inputs(tmp_path, [np.array([1], np.int32)])
+    result = play(
+        devices.open_device("host"), "full", delegate="gpu-opencl", inputs=inputs, want_outputs=True
+    )
+    assert result.ok and [output.tolist() for output in result.outputs] == [[1.0]]
+
+
+def test_a_binary_that_is_none(tmp_path: Path) -> None:
+    host = devices.open_device("host")
+    model = tiny_models.dense_softmax(tmp_path / "model.tflite")
+    other = tmp_path / "other"
+    shutil.copy("/bin/true", other)
+    with pytest.raises(devices.DeviceError, match="does not run as one"):
+        devices.launch(host, quick(model, benchmark_binary=other))
+    with pytest.raises(devices.DeviceError, match=r"there is no file .*absent"):
+        devices.launch(host, quick(model, benchmark_binary=tmp_path / "absent"))
+    text = tmp_path / "text"
+    text.write_text("no program")
+    with pytest.raises(devices.DeviceError, match="does not run as one"):
+        devices.launch(host, quick(model, benchmark_binary=text))
