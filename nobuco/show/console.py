@@ -66,9 +66,12 @@ def summary(report: Report, root: Row) -> list[Text]:
     lines += [_check_line(check, report) for check in report.checks]
     worst = report.worst_call
     if worst is not None and worst.error and worst.error > report.tolerance:
-        lines.append(
-            Text(f"the largest error of a single call, {figure(worst.error)}, is born in {worst.call}")
+        born = worst.call.user_line
+        where = f" at {short(born)}" if born is not None else ""
+        said = (
+            f"the largest error of a single call, {figure(worst.error)}, is born in {worst.call.name}{where}"
         )
+        lines.append(Text(said))
     return lines
 
 

@@ -1,0 +1,53 @@
+"""The documentation speaks of what there is."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    broken = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not broken
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_compiles(page):
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        ast.parse(block)
+
+
+def test_the_tests_that_are_named_exist():
+    page = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8")
+    named = re.findall(r"\[(test_\w+)\]\(\.\./([^)]+)\)", page)
+    assert named
+    missing = [
+        (name, file)
+        for name, file in named
+        if f"def {name}(" not in (ROOT / file).read_text(encoding="utf-8")
+    ]
+    assert not missing
+
+
+def test_every_example_has_its_place_in_the_docs():
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    examples = {file.name for file in (ROOT / "examples").glob("*.py")} - {
+        "__init__.py",
+        "__main__.py",
+        "checking.py",
+    }
+    assert not {name for name in examples if f"../examples/{name}" not in text}
+
+
+def test_the_knowledge_base_is_up_to_date():
+    command = [sys.executable, "-m", "nobuco.show.knowledge", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
