@@ -54,6 +54,18 @@ def finished(folder: Path) -> JobOutcome | None:
         ) from error
 
 
+def amend(outcome: JobOutcome, folder: Path, **changes: Any) -> JobOutcome:
+    """Write the outcome of several jobs in a row: the last one's, moved to `folder` if need be, with `changes`."""
+    if outcome.folder != folder:
+        shutil.rmtree(folder, ignore_errors=True)
+        outcome.folder.rename(folder)
+    result = {**outcome.result, **changes}
+    partial = folder / f".{RESULT}"
+    partial.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    partial.rename(folder / RESULT)
+    return JobOutcome(folder, result)
+
+
 def our_python(module: str) -> list[str]:
     """Command line for a job module of this package in this interpreter."""
     return [sys.executable, "-m", module]

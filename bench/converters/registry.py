@@ -1,26 +1,24 @@
 """The converters that can be compared, by name."""
 
 import difflib
+from importlib import import_module
 
 from bench.converters.base import Converter
 from bench.errors import BenchError
 
 
 def _make(name: str) -> Converter:
-    if name == "nobuco":
-        from bench.converters.nobuco_adapter import Nobuco
-
-        return Nobuco()
-    if name == "onnx-tf":
-        from bench.converters.onnx_tf_adapter import OnnxTf
-
-        return OnnxTf()
-    from bench.converters.litert_torch_adapter import LitertTorch
-
-    return LitertTorch()
+    module, class_name = _HOMES[name]
+    return getattr(import_module(module), class_name)()
 
 
-NAMES = ("nobuco", "onnx-tf", "litert-torch")
+_HOMES = {
+    "nobuco": ("bench.converters.nobuco_adapter", "Nobuco"),
+    "onnx-tf": ("bench.converters.onnx_tf_adapter", "OnnxTf"),
+    "onnx2tf": ("bench.converters.onnx2tf_adapter", "Onnx2Tf"),
+    "litert-torch": ("bench.converters.litert_torch_adapter", "LitertTorch"),
+}
+NAMES = tuple(_HOMES)
 
 
 def get_converter(name: str) -> Converter:
