@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from nobuco.build.context import ConversionContext, converting
+from nobuco.build.dtypes import to_numpy
 from nobuco.build.model import GraphBuilder
 from nobuco.build.nodes import NodeFactory
 from nobuco.build.outputs import model_with_structure
@@ -177,7 +178,9 @@ def _build(
     ]
     readers = Counter(id(value) for call in choice.nodes for value in dict.fromkeys(call.inputs))
     readers.update(id(value) for value in traced.outputs)
-    traced.release(keep=[value for call in choice.nodes for value in (*call.inputs, *call.outputs)] + traced.outputs)
+    traced.release(
+        keep=[value for call in choice.nodes for value in (*call.inputs, *call.outputs)] + traced.outputs
+    )
     converted = progress.step("Converting", len(choice.nodes))
     for call, mode in zip(choice.nodes, modes, strict=True):
         converted()
@@ -231,6 +234,9 @@ def _validate(
             report.checks.append(Check(what, None, skipped=why))
     for what, inputs, results in tried:
         if inputs:
+            report.samples.append(
+                [to_numpy(tensor).transpose(layout) for tensor, layout in zip(inputs, layouts, strict=True)]
+            )
             check = check_model(keras_model, inputs, layouts, results, output_layouts, what)
             report.checks.append(with_rounding(check, report, model, args, kwargs, given, inputs, results))
 

@@ -15,9 +15,15 @@ _DYNAMIC_BATCH = 1
 _DYNAMIC_SIZE = 64  # large enough to survive five halvings
 
 
-def largest_error(model: FrozenModel, file: Path, sample: Sequence[np.ndarray] | None) -> tuple[float, str]:
-    """Run both; returns the largest relative error and the name of the output that has it."""
-    inputs = _noise(model.specs) if sample is None else _checked(model.specs, sample)
+def largest_error(
+    model: FrozenModel, file: Path, samples: Sequence[Sequence[np.ndarray]]
+) -> tuple[float, str]:
+    """Run both on each of `samples` (seeded noise for none); the largest relative error and the output that has it."""
+    given = [_checked(model.specs, sample) for sample in samples] or [_noise(model.specs)]
+    return max((_error_on(model, file, inputs) for inputs in given), key=lambda found: found[0])
+
+
+def _error_on(model: FrozenModel, file: Path, inputs: Sequence[np.ndarray]) -> tuple[float, str]:
     expected = [tensor.numpy() for tensor in model.traced(*(tf.constant(array) for array in inputs))]
     try:
         got = _run(file, inputs)
@@ -27,7 +33,7 @@ def largest_error(model: FrozenModel, file: Path, sample: Sequence[np.ndarray] |
             f"the .tflite model does not run on inputs of shape {shapes}: {error}"
         ) from error
     errors = [relative_error(g, e) for g, e in zip(got, expected, strict=True)]
-    worst = max(range(len(errors)), key=lambda i: np.inf if np.isnan(errors[i]) else errors[i])
+    worst = max(range(len(errors)), key=lambda i: errors[i])
     return errors[worst], model.output_names[worst]
 
 

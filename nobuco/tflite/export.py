@@ -20,6 +20,7 @@ from nobuco.tflite.errors import TFLiteExportError, TFLiteFileError, TFLiteMisma
 from nobuco.tflite.inspection import TFLiteInfo, inspect_tflite
 from nobuco.tflite.native_log import without_native_noise
 from nobuco.tflite.signature import FrozenModel, freeze
+from nobuco.validate.report import Report
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ def export_tflite(
     `output_0`, ... or by the keys of a model that returns a dict.
 
     validate: run the file in the LiteRT interpreter beside the Keras model before it gets its name.
-    sample_inputs: arrays to run it on, in the model's order; seeded noise when not given.
+    sample_inputs: arrays to run it on, in the model's order. When not given, the inputs that nobuco has checked the
+    model with (the traced ones, fresh ones, other sizes); seeded noise for a model of other making.
     tolerance: largest relative error accepted, see `ExportedTFLite`.
     allow_flex: let ops that TFLite lacks stay TensorFlow ops, which only runtimes with the Flex delegate
     can run.
@@ -72,11 +74,17 @@ def export_tflite(
         temporary.write_bytes(data)
         del data
         info = inspect_tflite(temporary)
-        error = _validated(model, temporary, info, sample_inputs, tolerance) if validate else None
+        samples = _samples(keras_model) if sample_inputs is None else [sample_inputs]
+        error = _validated(model, temporary, info, samples, tolerance) if validate else None
         # TensorFlow's functions are rings of references, and these hold every weight about ten times over
         del model
         gc.collect()
     return ExportedTFLite(path, inspect_tflite(path), error)
+
+
+def _samples(keras_model: keras.Model) -> Sequence[Sequence[np.ndarray]]:
+    report = getattr(keras_model, "report", None)
+    return report.samples if isinstance(report, Report) else []
 
 
 def _convert(model: FrozenModel, allow_flex: bool) -> bytes:
@@ -124,7 +132,11 @@ def _restore_order(data: bytearray, model: FrozenModel) -> None:
 
 
 def _validated(
-    model: FrozenModel, file: Path, info: TFLiteInfo, sample: Sequence[np.ndarray] | None, tolerance: float
+    model: FrozenModel,
+    file: Path,
+    info: TFLiteInfo,
+    samples: Sequence[Sequence[np.ndarray]],
+    tolerance: float,
 ) -> float | None:
     if info.flex_ops:
         warnings.warn(
@@ -134,7 +146,7 @@ def _validated(
         )
         return None
     with without_native_noise():
-        error, output = largest_error(model, file, sample)
+        error, output = largest_error(model, file, samples)
     if not error <= tolerance:  # also when it is not a number
         raise TFLiteMismatchError(
             f"output {output!r} of the .tflite model differs from the Keras model's by {error:.2e} "

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from nobuco.layout.order import ChannelOrder
 from nobuco.trace.graph import Call
 
@@ -71,6 +73,9 @@ class Report:
     checks: list[Check] = field(default_factory=list)
     transpositions: list[Transposition] = field(default_factory=list)
     outputs_channel_order: list[ChannelOrder | None] = field(default_factory=list)
+    samples: list[list[np.ndarray]] = field(
+        default_factory=list
+    )  # the Keras model's inputs in `checks`, in its order
 
     def of(self, call: Call) -> CallReport | None:
         return self.calls.get(id(call))
