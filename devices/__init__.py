@@ -9,14 +9,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from devices.checkup import Check, doctor
     from devices.errors import DeviceError
+    from devices.fairness import Settled, affinity_prefix, fixed_performance, throttling, wait_until_settled
     from devices.launching import LaunchRequest, LaunchResult, OpProfile, launch
+    from devices.overview import (
+        DeviceEntry,
+        clean,
+        create_machine,
+        list_devices,
+        start_machine,
+        stop_machine,
+    )
     from devices.protocol import CpuCluster, Device, DeviceInfo, DeviceState, RunResult
-    from devices.registry import list_devices, open_device
+    from devices.registry import open_device
 
 _HOMES = {
+    "Check": "devices.checkup",
     "CpuCluster": "devices.protocol",
     "Device": "devices.protocol",
+    "DeviceEntry": "devices.overview",
     "DeviceError": "devices.errors",
     "DeviceInfo": "devices.protocol",
     "DeviceState": "devices.protocol",
@@ -24,14 +36,26 @@ _HOMES = {
     "LaunchResult": "devices.launching",
     "OpProfile": "devices.launching",
     "RunResult": "devices.protocol",
+    "Settled": "devices.fairness",
+    "affinity_prefix": "devices.fairness",
+    "clean": "devices.overview",
+    "create_machine": "devices.overview",
+    "doctor": "devices.checkup",
+    "fixed_performance": "devices.fairness",
     "launch": "devices.launching",
-    "list_devices": "devices.registry",
+    "list_devices": "devices.overview",
     "open_device": "devices.registry",
+    "start_machine": "devices.overview",
+    "stop_machine": "devices.overview",
+    "throttling": "devices.fairness",
+    "wait_until_settled": "devices.fairness",
 }
 
 __all__ = [
+    "Check",
     "CpuCluster",
     "Device",
+    "DeviceEntry",
     "DeviceError",
     "DeviceInfo",
     "DeviceState",
@@ -39,9 +63,19 @@ __all__ = [
     "LaunchResult",
     "OpProfile",
     "RunResult",
+    "Settled",
+    "affinity_prefix",
+    "clean",
+    "create_machine",
+    "doctor",
+    "fixed_performance",
     "launch",
     "list_devices",
     "open_device",
+    "start_machine",
+    "stop_machine",
+    "throttling",
+    "wait_until_settled",
 ]
 
 

@@ -39,6 +39,8 @@ class LaunchRequest:
     profile: bool = False
     timeout: float = 300.0
     """Wall time after which the launch is ended and counts as failed."""
+    cores: str | None = None
+    """Where to run: ``big``, ``little``, or core numbers such as ``4-7``; ``None`` leaves it to the device."""
     benchmark_binary: Path | None = None
     """An official ``benchmark_model`` to use instead of the embedded runner or the published binary."""
 

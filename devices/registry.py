@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 
 from devices.errors import DeviceError
-from devices.protocol import Device, DeviceInfo
+from devices.protocol import Device
 
 KNOWN = ("host", "arm", "x86", "adb")
 
@@ -33,8 +33,3 @@ def open_device(spec: str) -> Device:
     near = difflib.get_close_matches(spec, KNOWN, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(KNOWN)}"
     raise DeviceError(f"there is no device called {spec!r}; {hint}")
-
-
-def list_devices() -> list[DeviceInfo]:
-    """Devices that can be used right now."""
-    return [open_device("host").info()]

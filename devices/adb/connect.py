@@ -17,7 +17,7 @@ def connect_tcp(name: str, host: str, port: int, timeout: float = 10.0) -> Link:
 
 def connect_usb(name: str, serial: str, timeout: float = 10.0) -> Link:
     """A link over USB, when no adb server holds the device."""
-    transport_class = _usb_transport()
+    transport_class = usb_transport()
     from adb_shell.exceptions import UsbDeviceNotFoundError
 
     try:
@@ -32,13 +32,13 @@ def connect_usb(name: str, serial: str, timeout: float = 10.0) -> Link:
 def usb_serials() -> list[str]:
     """Serial numbers of the adb devices on USB; empty when this machine has no libusb."""
     try:
-        transports = _usb_transport().find_all_adb_devices()
+        transports = usb_transport().find_all_adb_devices()
         return [transport.serial_number for transport in transports]
     except DeviceError:
         return []
 
 
-def _usb_transport():
+def usb_transport():
     try:
         from adb_shell.transport.usb_transport import UsbTransport
     except (ImportError, OSError) as error:

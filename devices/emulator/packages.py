@@ -36,19 +36,11 @@ class PackageSource:
     """A private apt configuration in ``folder`` for one Debian architecture."""
 
     def __init__(self, folder: Path, architecture: str) -> None:
-        for program in ("apt-get", "dpkg-deb"):
-            if shutil.which(program) is None:
-                raise DeviceError(
-                    f"building an emulated machine needs {program}, which Debian and its kin have; on "
-                    f"another system, "
-                    "build it in a Debian container and share the cache folder"
-                )
-        if not _KEYRING.exists():
-            raise DeviceError(f"{_KEYRING} is missing; run: sudo apt-get install debian-archive-keyring")
+        mirror = check_tools()
         self._folder = folder
         for name in ("etc/apt.conf.d", "etc/preferences.d", "lists/partial", "archives/partial"):
             (folder / name).mkdir(parents=True)
-        line = f"deb [arch={architecture} signed-by={_KEYRING}] {_mirror()} {RELEASE} main\n"
+        line = f"deb [arch={architecture} signed-by={_KEYRING}] {mirror} {RELEASE} main\n"
         (folder / "etc/sources.list").write_text(line, encoding="utf-8")
         configuration = folder / "apt.conf"
         configuration.write_text(_APT_CONFIGURATION.format(folder=folder, architecture=architecture))
@@ -94,6 +86,19 @@ class PackageSource:
                 "to a Debian mirror"
             )
         return done.stdout
+
+
+def check_tools() -> str:
+    """The Debian mirror to use; ``DeviceError`` when what building a machine needs is missing."""
+    for program in ("apt-get", "dpkg-deb"):
+        if shutil.which(program) is None:
+            raise DeviceError(
+                f"building an emulated machine needs {program}, which Debian and its kin have; on another system, "
+                "build it in a Debian container and share the cache folder"
+            )
+    if not _KEYRING.exists():
+        raise DeviceError(f"{_KEYRING} is missing; run: sudo apt-get install debian-archive-keyring")
+    return _mirror()
 
 
 def download_for_this_system(package: str, folder: Path) -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from devices.errors import CommandInterrupted
+from devices.fairness import affinity_prefix
 from devices.launching import LaunchRequest, LaunchResult, OpProfile, failed_launch, scratch_name, unit_of
 from devices.protocol import Device, RunResult
 from devices.runners.delegation import read_gpu_delegation
@@ -65,6 +66,7 @@ def _run(device: Device, request: LaunchRequest, remote_outputs: str) -> RunResu
     library = litert_library(info.abi)
     on_gpu = request.delegate in _ON_GPU
     argv = [
+        *affinity_prefix(info, request.cores),
         device.push(build_runner(info.abi)),
         # On this machine the library stays where its wheel lies: the GPU accelerator is looked for beside it.
         f"--library={library if info.kind == 'host' else device.push(library)}",

@@ -10,6 +10,7 @@ import numpy as np
 
 from devices.cache import sha256_of
 from devices.errors import DeviceError
+from devices.fairness import affinity_prefix
 from devices.launching import LaunchRequest, LaunchResult, OpProfile, failed_launch, scratch_name, unit_of
 from devices.protocol import Device
 from devices.runners.official.download import official_binary, platform_of
@@ -50,7 +51,8 @@ def launch_official(device: Device, request: LaunchRequest) -> LaunchResult:
     if isinstance(flags, str):
         return failed_launch(device, request, flags, runner=runner)
     try:
-        done = device.run([remote, *flags], timeout=request.timeout)
+        command = [*affinity_prefix(device.info(), request.cores), remote, *flags]
+        done = device.run(command, timeout=request.timeout)
         text = (done.stdout + b"\n" + done.stderr).decode(errors="replace")
         log = parse_log(text)
         if done.timed_out:

@@ -1,0 +1,125 @@
+"""What works on this machine, what is missing, and the command that mends it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from devices.errors import DeviceError
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    what: str
+    ok: bool
+    detail: str
+    fix: str | None = None
+    """The command or step that mends it."""
+
+
+def doctor() -> list[Check]:
+    """Look at everything that devices and runners need. Changes nothing, fetches nothing."""
+    checks: list[tuple[str, Callable[[], str], str | None]] = [
+        ("cache folder", _cache, "set NOBUCO_CACHE_DIR to a writable folder"),
+        ("LiteRT runtime", _runtime, "pip install 'ai-edge-litert>=2.2,<2.4'"),
+        ("compiler for the embedded runner", _compiler, "pip install 'ziglang>=0.13,<0.18'"),
+        ("emulated arm machine", lambda: _machine("arm"), "sudo apt-get install qemu-system-arm"),
+        ("emulated x86 machine", lambda: _machine("x86"), "sudo apt-get install qemu-system-x86"),
+        (
+            "Debian packages for machines",
+            _debian,
+            "use Debian or Ubuntu, or share a cache folder built there",
+        ),
+        ("adb key", _key, None),
+        ("devices behind adb", _attached, "attach one with USB debugging on, or name it by adb:HOST:PORT"),
+        ("adb over USB", _usb, "pip install 'adb-shell[usb]' && sudo apt-get install libusb-1.0-0"),
+        ("Vulkan for gpu-webgpu", _vulkan, "sudo apt-get install chromium-common"),
+    ]
+    return [_check(what, look, fix) for what, look, fix in checks]
+
+
+def _check(what: str, look: Callable[[], str], fix: str | None) -> Check:
+    try:
+        return Check(what, True, look())
+    except DeviceError as error:
+        return Check(what, False, str(error), fix)
+
+
+def _cache() -> str:
+    from devices.cache import cache_folder
+
+    folder = cache_folder()
+    if not os.access(folder, os.W_OK):
+        raise DeviceError(f"the cache folder {folder} is not writable")
+    return f"{folder}, {shutil.disk_usage(folder).free / 1e9:.0f} GB free"
+
+
+def _runtime() -> str:
+    from devices.runners.embedded.litert import litert_library, litert_version
+    from devices.sysfs import abi_of
+
+    library = litert_library(abi_of(os.uname().machine))
+    return f"{litert_version()} ({library})"
+
+
+def _compiler() -> str:
+    from devices.runners.embedded.build import runner_hash
+
+    if importlib.util.find_spec("ziglang") is None:
+        raise DeviceError("ziglang is not installed")
+    return f"ziglang; runner {runner_hash()} is built when first used"
+
+
+def _machine(name: str) -> str:
+    from devices.emulator.image import find_image
+    from devices.emulator.kinds import parse_machine
+    from devices.emulator.machine import qemu_path
+
+    spec = parse_machine(name)
+    image = find_image(spec.kind)
+    return f"{qemu_path(spec)}, {f'image {image.digest}' if image else 'image not built yet'}"
+
+
+def _debian() -> str:
+    from devices.emulator.packages import check_tools
+
+    return f"apt-get, dpkg-deb, mirror {check_tools()}"
+
+
+def _key() -> str:
+    from devices.adb.keys import key_path
+
+    path = key_path()
+    return f"{path}" if path.exists() else f"{path} is made when first used"
+
+
+def _attached() -> str:
+    from devices.adb.discover import attached_devices
+
+    attached = attached_devices()
+    if not attached:
+        raise DeviceError("none")
+    return ", ".join(f"adb:{device.serial} ({device.state}, through {device.through})" for device in attached)
+
+
+def _usb() -> str:
+    from devices.adb.connect import usb_transport
+
+    usb_transport()
+    return "libusb is there"
+
+
+def _vulkan() -> str:
+    from devices.runners.embedded.vulkan import find_software_driver, has_gpu
+
+    if has_gpu():
+        return "this machine's GPU"
+    folder = find_software_driver()
+    if folder is None and shutil.which("apt-get") is None:
+        raise DeviceError("no GPU, and SwiftShader is neither installed nor can be fetched")
+    return f"SwiftShader in {folder}" if folder else "no GPU; SwiftShader is fetched when first used"

@@ -1,0 +1,105 @@
+"""What there is to measure on, and the life of emulated machines: plain functions for a command line to present."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+
+from devices.errors import DeviceError
+
+
+@dataclass(frozen=True)
+class DeviceEntry:
+    """One device, whether it can be used now or not."""
+
+    name: str
+    """What ``open_device`` takes."""
+    kind: str
+    """``host``, ``adb`` or ``emulated``."""
+    usable: bool
+    state: str
+
+
+def list_devices() -> list[DeviceEntry]:
+    """This host, the devices behind adb, and the machines that can be emulated. Starts nothing."""
+    from devices.adb.discover import attached_devices
+    from devices.emulator.kinds import KINDS
+    from devices.registry import open_device
+
+    info = open_device("host").info()
+    entries = [DeviceEntry("host", "host", True, f"{info.soc or info.model}, {info.cores} cores, {info.abi}")]
+    for device in attached_devices():
+        usable = device.state == "device"
+        state = "ready" if usable else device.state
+        entries.append(
+            DeviceEntry(f"adb:{device.serial}", "adb", usable, f"{state}, through {device.through}")
+        )
+    return entries + [_machine_entry(name) for name in KINDS]
+
+
+def _machine_entry(name: str) -> DeviceEntry:
+    from devices.emulator.image import find_image
+    from devices.emulator.kinds import parse_machine
+    from devices.emulator.machine import find_running, qemu_path
+
+    spec = parse_machine(name)
+    try:
+        qemu_path(spec)
+    except DeviceError as error:
+        return DeviceEntry(name, "emulated", False, str(error))
+    if running := find_running(spec):
+        return DeviceEntry(name, "emulated", True, f"running, adb on 127.0.0.1:{running.port}")
+    image = find_image(spec.kind)
+    state = (
+        f"built (image {image.digest}), starts when used" if image else "not built; is built when first used"
+    )
+    return DeviceEntry(name, "emulated", True, state)
+
+
+def create_machine(kind: str) -> DeviceEntry:
+    """Build the image of ``arm`` or ``x86`` unless it is there (about ten seconds, from Debian's packages)."""
+    from devices.emulator.image import build_image
+    from devices.emulator.kinds import parse_machine
+
+    spec = parse_machine(kind)
+    build_image(spec.kind)
+    return _machine_entry(spec.name)
+
+
+def start_machine(name: str) -> DeviceEntry:
+    """Start a machine that stays until ``stop_machine``."""
+    from devices.emulator.kinds import parse_machine
+    from devices.emulator.machine import start_detached
+
+    spec = parse_machine(name)
+    start_detached(spec)
+    return _machine_entry(spec.name)
+
+
+def stop_machine(name: str) -> bool:
+    """Stop what ``start_machine`` started; false when it did not run."""
+    from devices.emulator.kinds import parse_machine
+    from devices.emulator.machine import stop_detached
+
+    return stop_detached(parse_machine(name))
+
+
+def clean(name: str) -> int:
+    """Remove what was pushed to a device; for an emulated machine that does not run, its image. Bytes freed."""
+    from devices.emulator.image import image_folder
+    from devices.emulator.kinds import is_machine_name, parse_machine
+    from devices.emulator.machine import find_running
+    from devices.registry import open_device
+
+    if is_machine_name(name) and not find_running(parse_machine(name)):
+        # What is pushed to a machine ends with it, so the image is all that is left.
+        folder = image_folder(parse_machine(name).kind)
+        freed = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        shutil.rmtree(folder, ignore_errors=True)
+        return freed
+    device = open_device(name)
+    try:
+        with device.lock():
+            return device.clean()
+    finally:
+        device.close()
