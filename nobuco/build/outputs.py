@@ -101,4 +101,5 @@ def _restored(structure: Any, result: Any) -> Any:
 
 
 def _valid_name(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "_.-" else "_" for c in name) or "model"
+    """TensorFlow wants a letter, a digit or a dot in front."""
+    return "".join(c if c.isalnum() or c in "_.-" else "_" for c in name).lstrip("_-") or "model"
