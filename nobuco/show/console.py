@@ -155,7 +155,7 @@ def _append_shapes(text: Text, row: Row, look: Look, arrow: str) -> None:
             text.append(", ", style=_QUIET)
         if value.constant:
             # a weight, a table: it is laid out when converting, and costs nothing
-            text.append(f"{value.path} " if value.path else "constant ", style="dim italic")
+            text.append(f"{row.constant_name(value)} ", style="dim italic")
             text.append(shape_of(value), style="dim")
         else:
             text.append(shape_of(value), style=look.style if row.status is Status.UNUSED else "")

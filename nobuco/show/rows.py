@@ -80,6 +80,12 @@ class Row:
             return shortened(repr(self.call.read))
         return ", ".join(shape_of(value) for value in self.call.outputs)
 
+    def constant_name(self, value: Value) -> str:
+        """Of a constant input: its path in the model, less that of the module the call stands in."""
+        if not value.path:
+            return "constant"
+        return value.path.removeprefix(f"{self.call.module_path}.") if self.call.module_path else value.path
+
     def walk(self) -> Iterator[Row]:
         yield self
         for child in self.children:

@@ -53,7 +53,7 @@ def test_a_line_tells_name_path_and_shapes(report):
 
 
 def test_constants_carry_their_path(report):
-    assert "linear.weight (8, 8), linear.bias (8)" in line_with("F.linear", printed(report))
+    assert "(1, 4, 6, 8), weight (8, 8), bias (8) → (1, 4, 6, 8)" in line_with("F.linear", printed(report))
     assert "table (8)" in line_with("■ torch.exp", printed(report))
 
 
