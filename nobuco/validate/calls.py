@@ -8,6 +8,7 @@ from nobuco.build.dtypes import to_numpy
 from nobuco.build.nodes import Node
 from nobuco.layout.order import inverse, set_layout
 from nobuco.validate.compare import relative_error
+from nobuco.validate.messages import said_by
 from nobuco.validate.report import CallReport, Status
 
 
@@ -22,7 +23,7 @@ def validate_call(node: Node, tolerance: float) -> CallReport:
         if len(outputs) != len(node.call.outputs):
             raise ValueError(f"it returned {len(outputs)} tensors, PyTorch returns {len(node.call.outputs)}")
     except Exception as error:  # whatever a user's converter raises is reported on its node
-        report.status, report.message = Status.FAILED, f"{type(error).__name__}: {error}"
+        report.status, report.message = Status.FAILED, said_by(error)
         return report
     errors = []
     for output, value, layout in zip(outputs, node.call.outputs, node.mode.outputs, strict=True):

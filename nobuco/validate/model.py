@@ -19,6 +19,7 @@ from nobuco.layout.order import Layout, inverse
 from nobuco.trace.tracer import run_untraced
 from nobuco.trace.tree import tree_leaves
 from nobuco.validate.compare import relative_error
+from nobuco.validate.messages import said_by
 from nobuco.validate.report import Check, Report
 
 
@@ -36,7 +37,7 @@ def check_model(
     try:
         result = model(tensors[0] if len(tensors) == 1 else tensors)
     except Exception as error:  # an unsupported shape or dtype deep in the graph: the check's finding
-        return Check(what, None, f"the Keras model raised {type(error).__name__}: {error}")
+        return Check(what, None, f"the Keras model raised {said_by(error)}")
     outputs = [leaf for leaf in tree_leaves(result) if leaf is not None]
     errors = [
         relative_error(np.asarray(out).transpose(inverse(layout)), to_numpy(want))
