@@ -18,6 +18,14 @@ def _nan(x: Any) -> Any:
     return tf.math.is_nan(x) if x.dtype.is_floating else tf.zeros_like(x, tf.bool)
 
 
+def _same_shape(a: Any, b: Any) -> tuple[Any, Any]:
+    """For ops that do not broadcast in TFLite."""
+    if a.shape == b.shape:
+        return a, b
+    shape = tf.broadcast_dynamic_shape(tf.shape(a), tf.shape(b))
+    return tf.broadcast_to(a, shape), tf.broadcast_to(b, shape)
+
+
 def _negative(x: Any) -> Any:
     """Minus zero too, whose reciprocal is minus infinity."""
     return (x < 0) | ((x == 0) & (1 / x < 0))
@@ -39,7 +47,7 @@ _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "multiply": lambda a, b: a * b,
     "maximum": tf.maximum,
     "minimum": tf.minimum,
-    "fmod": tf.truncatemod,
+    "fmod": lambda a, b: tf.sign(a) * tf.math.floormod(tf.abs(a), tf.abs(b)),
     "remainder": tf.math.floormod,
     "pow": tf.pow,
     "fmax": lambda a, b: tf.where(_nan(b), a, tf.where(_nan(a), b, tf.maximum(a, b))),
@@ -49,8 +57,8 @@ _BINARY: dict[str, Callable[[Any, Any], Any]] = {
 
 # as above, for floats: integers are converted first
 _FLOAT_BINARY: dict[str, Callable[[Any, Any], Any]] = {
-    "atan2": tf.atan2,
-    "arctan2": tf.atan2,
+    "atan2": lambda a, b: tf.atan2(*_same_shape(a, b)),
+    "arctan2": lambda a, b: tf.atan2(*_same_shape(a, b)),
     "true_divide": lambda a, b: a / b,
     "xlogy": tf.math.xlogy,
     "xlog1py": tf.math.xlog1py,

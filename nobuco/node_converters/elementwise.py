@@ -19,6 +19,31 @@ def _truncated(x: Any) -> Any:
     return x if x.dtype.is_integer else tf.where(x < 0, tf.math.ceil(x), tf.floor(x))
 
 
+# TFLite has ATAN2 and LOG, and none of the following.
+
+
+def _asin(x: Any) -> Any:
+    return tf.atan2(x, tf.sqrt((1 - x) * (1 + x)))
+
+
+def _acos(x: Any) -> Any:
+    return tf.atan2(tf.sqrt((1 - x) * (1 + x)), x)
+
+
+def _asinh(x: Any) -> Any:
+    size = tf.abs(x)
+    return tf.sign(x) * tf.math.log1p(size + size * size / (1 + tf.sqrt(size * size + 1)))
+
+
+def _acosh(x: Any) -> Any:
+    beyond = x - 1
+    return tf.math.log1p(beyond + tf.sqrt(beyond * (beyond + 2)))
+
+
+def _atanh(x: Any) -> Any:
+    return 0.5 * tf.math.log1p(2 * x / (1 - x))
+
+
 def _above_zero(x: Any, function: Callable[[Any], Any], at_zero: float) -> Any:
     """Not a number below zero, and a pole there, where TensorFlow's own has other ideas."""
     here = tf.where(x > 0, function(tf.where(x > 0, x, tf.ones_like(x))), tf.constant(math.nan, x.dtype))
@@ -44,8 +69,8 @@ _FLOAT: dict[str, Callable[[Any], Any]] = {
     "log1p": tf.math.log1p,
     "sqrt": tf.sqrt, "rsqrt": tf.math.rsqrt, "reciprocal": tf.math.reciprocal,
     "sin": tf.sin, "cos": tf.cos, "tan": tf.tan, "sinh": tf.sinh, "cosh": tf.cosh,
-    "asin": tf.asin, "arcsin": tf.asin, "acos": tf.acos, "arccos": tf.acos, "atan": tf.atan, "arctan": tf.atan,
-    "asinh": tf.asinh, "arcsinh": tf.asinh, "acosh": tf.acosh, "arccosh": tf.acosh, "atanh": tf.atanh, "arctanh": tf.atanh,
+    "asin": lambda x: _asin(x), "arcsin": lambda x: _asin(x), "acos": lambda x: _acos(x), "arccos": lambda x: _acos(x), "atan": tf.atan, "arctan": tf.atan,
+    "asinh": lambda x: _asinh(x), "arcsinh": lambda x: _asinh(x), "acosh": lambda x: _acosh(x), "arccosh": lambda x: _acosh(x), "atanh": lambda x: _atanh(x), "arctanh": lambda x: _atanh(x),
     "erf": tf.math.erf, "erfc": tf.math.erfc, "erfinv": tf.math.erfinv,
     "lgamma": tf.math.lgamma, "gammaln": tf.math.lgamma, "digamma": tf.math.digamma, "psi": tf.math.digamma,
     "deg2rad": lambda x: x * (math.pi / 180), "rad2deg": lambda x: x * (180 / math.pi),

@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from nobuco.errors import NobucoError
 from nobuco.layout.order import ChannelOrderingStrategy, Layout
 from nobuco.node_converters._arguments import uniform, uniform_layout
-from nobuco.errors import NobucoError
 from nobuco.trace.sites import Site, name_of
 
 C = TypeVar("C", bound=Callable[..., Any])

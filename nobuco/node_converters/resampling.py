@@ -11,8 +11,8 @@ from torch import Tensor
 
 from nobuco.layout.order import ChannelOrderingStrategy, get_layout, set_layout
 from nobuco.node_converters._layouts import same_layout
-from nobuco.node_converters._types import cast
 from nobuco.node_converters._sizes import per_dim
+from nobuco.node_converters._types import cast
 from nobuco.node_converters.registry import builtin
 
 

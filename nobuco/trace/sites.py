@@ -70,6 +70,8 @@ def name_of(op: Any) -> str:
         "."
     )[0]:
         return f"Tensor.{name}"
+    if module == "torch._C._nn" and getattr(torch.nn.functional, name, None) not in (op, None):
+        return f"torch._C._nn.{name}"  # F has a function of its own under this name
     if module == "torch._C._nn" or module == "torch.nn.functional":
         return f"F.{name}"
     if module in ("torch.functional", "torch") or qualname.startswith("_VariableFunctionsClass."):
