@@ -98,7 +98,7 @@
     const row = event.target.closest(".row");
     if (!row || event.target.closest("a")) return;
     const holder = row.closest("summary")?.parentElement;
-    const shown = rows.filter((each) => each.offsetParent !== null);
+    const shown = rows.filter((each) => each.checkVisibility());
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (event.key === "Enter") choose(row);
     else if (event.key === " " && holder) holder.open = !holder.open;

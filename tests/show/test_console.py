@@ -185,3 +185,19 @@ def test_a_module_of_which_nothing_is_used_is_unused():
         Status.CONTAINER,
         Status.UNUSED,
     ]
+
+
+def test_what_a_converted_function_raises_stands_below_its_call(capfd):
+    @nobuco.traceable
+    def broken(x):
+        return x + 1
+
+    @nobuco.converter(broken, channel_ordering_strategy=nobuco.ChannelOrderingStrategy.MINIMUM_TRANSPOSITIONS)
+    def converter_broken(x):
+        return lambda x, y: x
+
+    with pytest.raises(nobuco.NobucoError, match="missing 1 required positional argument"):
+        nobuco.pytorch_to_keras(lambda x: broken(x), [torch.rand(2)])
+    shown = capfd.readouterr().err
+    assert "✗" in line_with("broken", shown)
+    assert "TypeError" in shown and "\x1b" not in shown and "Exception encountered" not in shown
