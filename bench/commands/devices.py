@@ -2,13 +2,11 @@
 
 from contextlib import closing
 from dataclasses import asdict
-from typing import Any
 
 import click
 
+import devices
 from bench.commands.options import json_option, print_json
-from bench.errors import BenchError
-from devices import open_device
 
 
 @click.group("devices")
@@ -19,56 +17,13 @@ def command() -> None:
 @command.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """List this host, the emulated machines, and what adb sees."""
-    rows = [_host(), *_emulated(), *_attached()]
+    """List this host, the devices behind adb, and the machines that can be emulated."""
+    entries = devices.list_devices()
     if as_json:
-        print_json(rows)
+        print_json([asdict(entry) for entry in entries])
         return
-    for row in rows:
-        click.echo(f"{row['name']:24} {row['kind']:9} {row['state']}")
-
-
-def _host() -> dict[str, Any]:
-    with closing(open_device("host")) as device:
-        info = device.info()
-    return {
-        "name": "host",
-        "kind": info.kind,
-        "state": f"ready: {info.soc or info.model}, {info.cores} cores",
-    }
-
-
-def _emulated() -> list[dict[str, Any]]:
-    from devices.emulator.image import find_image
-    from devices.emulator.kinds import KINDS, parse_machine
-    from devices.emulator.machine import find_running, qemu_path
-    from devices.errors import DeviceError
-
-    rows = []
-    for name, kind in KINDS.items():
-        spec = parse_machine(name)
-        try:
-            qemu_path(spec)
-            state = "built" if find_image(kind) else "is built on first use"
-            if running := find_running(spec):
-                state = f"runs, adb on 127.0.0.1:{running.port}"
-        except DeviceError as error:
-            state = f"cannot run: {error}"
-        rows.append({"name": name, "kind": "emulated", "state": state})
-    return rows
-
-
-def _attached() -> list[dict[str, Any]]:
-    from devices.adb.discover import attached_devices
-
-    return [
-        {
-            "name": f"adb:{device.serial}",
-            "kind": "adb",
-            "state": f"{'ready' if device.state == 'device' else device.state}, by {device.through}",
-        }
-        for device in attached_devices()
-    ]
+    for entry in entries:
+        click.echo(f"{entry.name:24} {entry.kind:9} {'' if entry.usable else 'UNUSABLE: '}{entry.state}")
 
 
 @command.command("info")
@@ -76,7 +31,7 @@ def _attached() -> list[dict[str, Any]]:
 @json_option
 def info(name: str, as_json: bool) -> None:
     """Tell what a device is and how it is now."""
-    with closing(open_device(name)) as device:
+    with closing(devices.open_device(name)) as device:
         found = {"info": asdict(device.info()), "state": asdict(device.state())}
     if as_json:
         print_json(found)
@@ -99,51 +54,28 @@ def _plain(value: object) -> str:
 @click.argument("kind")
 def create(kind: str) -> None:
     """Build the emulated machine KIND (arm or x86) from Debian's packages; no root is needed."""
-    from devices.emulator.image import build_image, find_image
-    from devices.emulator.machine import qemu_path
-
-    spec = _machine(kind)
-    qemu_path(spec)
-    there = find_image(spec.kind) is not None
-    if not there:
-        click.echo(f"{kind}: fetching packages and building", err=True)
-    image = build_image(spec.kind)
-    click.echo(f"{kind}: {'built already' if there else 'built'} in {image.kernel.parent}")
+    entry = devices.create_machine(kind)
+    click.echo(f"{entry.name}: {entry.state}")
 
 
 @command.command("start")
 @click.argument("name")
 def start(name: str) -> None:
     """Start an emulated machine (arm, x86, arm:cortex-a53, arm#2) that stays until it is stopped."""
-    from devices.emulator.machine import start_detached
-
-    running = start_detached(_machine(name))
-    click.echo(f"{running.name}: runs (process {running.pid}), adb on 127.0.0.1:{running.port}")
+    entry = devices.start_machine(name)
+    click.echo(f"{entry.name}: {entry.state}")
 
 
 @command.command("stop")
 @click.argument("name")
 def stop(name: str) -> None:
     """Stop an emulated machine that was started to stay."""
-    from devices.emulator.machine import stop_detached
-
-    spec = _machine(name)
-    click.echo(f"{spec.name}: {'stopped' if stop_detached(spec) else 'was not running'}")
+    click.echo(f"{name}: {'stopped' if devices.stop_machine(name) else 'was not running'}")
 
 
 @command.command("clean")
 @click.argument("names", nargs=-1, required=True)
 def clean(names: tuple[str, ...]) -> None:
-    """Remove from devices what was pushed to them."""
+    """Remove from devices what was pushed to them; of emulated machines that do not run, the image."""
     for name in names:
-        with closing(open_device(name)) as device, device.lock():
-            freed = device.clean()
-        click.echo(f"{name}: {freed / 1e6:.1f} MB freed")
-
-
-def _machine(name: str):
-    from devices.emulator.kinds import KINDS, is_machine_name, parse_machine
-
-    if not is_machine_name(name):
-        raise BenchError(f"{name!r} is not an emulated machine; those are {', '.join(KINDS)}")
-    return parse_machine(name)
+        click.echo(f"{name}: {devices.clean(name) / 1e6:.1f} MB freed")
