@@ -30,12 +30,16 @@ def print_tree(report: Report, console: Console | None = None) -> None:
     """Prints the tree and what was found, to stderr unless a console is given."""
     console = console or current_console() or Console(stderr=True)
     root = rows_of(report)
-    if console.is_terminal:
+    if _colourful(console):
         console.print(tree_of(root, console), highlight=False)
     else:
         _print_plain(root, console)
     for line in summary(report, root):
-        console.print(line, highlight=False, soft_wrap=not console.is_terminal)
+        console.print(line, highlight=False, soft_wrap=not _colourful(console))
+
+
+def _colourful(console: Console) -> bool:
+    return console.is_terminal or console.is_jupyter
 
 
 def tree_of(root: Row, console: Console, keep: set[int] | None = None) -> Tree:
@@ -108,8 +112,9 @@ def _print_plain(root: Row, console: Console) -> None:
 
 def _print_lines(tree: Tree, console: Console) -> None:
     """Whole lines, however long: whoever reads a file wraps them as they like."""
-    for line in console.render_lines(tree, console.options.update(width=_WIDE), pad=False):
-        console.print(Text("".join(part.text for part in line).rstrip()), highlight=False, soft_wrap=True)
+    lines = console.render_lines(tree, console.options.update(width=_WIDE), pad=False)
+    text = "\n".join("".join(part.text for part in line).rstrip() for line in lines)
+    console.print(Text(text), highlight=False, soft_wrap=True)
 
 
 def _shown(row: Row) -> Iterable[Row]:
@@ -125,7 +130,7 @@ def _visible(row: Row) -> Iterable[Row]:
 
 def _line(row: Row, console: Console, plain: bool) -> Text:
     look = LOOKS[row.status]
-    text = Text(no_wrap=not console.is_terminal, overflow="fold")
+    text = Text(no_wrap=not _colourful(console), overflow="fold")
     symbol = look.ascii if plain else look.symbol
     if symbol:
         text.append(f"{symbol} ", style=look.style)
@@ -140,7 +145,7 @@ def _line(row: Row, console: Console, plain: bool) -> Text:
         text.append(f"  {figure(row.found.error)}", style=_QUIET)
     for word in row.marks.values():
         text.append(f"  {word}", style=_MARK_STYLE)
-    if console.is_terminal:
+    if _colourful(console):
         _append_links(text, row)
     elif row.status in PROBLEMS and row.call.user_line is not None:
         text.append(f"  at {short(row.call.user_line)}")
