@@ -14,3 +14,6 @@ class ConnectionLost(DeviceError):
 
 class CommandInterrupted(ConnectionLost):
     """The connection broke while a command ran. It is not known whether the command finished."""
+
+    process_group: int | None = None
+    """Of the command on the device, where it may still be running."""

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from devices import sysfs
 from devices.adb import android
-from devices.adb.shell import run_command
+from devices.adb.shell import kill_group, run_command
 from devices.adb.streams import Link
 from devices.adb.sync import TransferRefused, receive_file, send_file
 from devices.cache import sha256_of
@@ -44,6 +44,7 @@ class AdbDevice:
         self._link: Link | None = None
         self._info: DeviceInfo | None = None
         self._pushed: dict[str, str] = {}
+        self._orphan: int | None = None
 
     def info(self) -> DeviceInfo:
         if self._info is None:
@@ -106,15 +107,23 @@ class AdbDevice:
             try:
                 if self._link is None:
                     self._link = self._connect()
+                    self._kill_orphan(self._link)
                 return action(self._link)
             except ConnectionLost as error:
                 self._drop_link()
                 if isinstance(error, CommandInterrupted):
+                    self._orphan = error.process_group
                     raise CommandInterrupted(self._named(error)) from error
                 if attempt == _ATTEMPTS:
                     raise ConnectionLost(f"{self._named(error)} ({_ATTEMPTS} attempts)") from error
                 time.sleep(_PAUSE_SECONDS * attempt)
         raise AssertionError("the loop above returns or raises")
+
+    def _kill_orphan(self, link: Link) -> None:
+        """A command outlives a connection that breaks; left alone, it would disturb what is measured next."""
+        if self._orphan is not None:
+            kill_group(link, self._orphan)
+            self._orphan = None
 
     def _named(self, error: DeviceError) -> str:
         text = str(error)

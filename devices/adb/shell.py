@@ -40,16 +40,16 @@ def run_command(
             except TimeoutError:
                 break
     except ConnectionLost as error:
-        raise CommandInterrupted(f"{error}, while it ran {argv[0]}") from error
+        raise _interrupted(f"{error}, while it ran {argv[0]}", output) from error
     finally:
         if not finished:
-            _kill(link, output.process_group)
+            kill_group(link, output.process_group)
         stream.close()
     seconds = time.monotonic() - start
     if not finished:
         return RunResult(TIMEOUT_EXIT_CODE, output.stdout, bytes(output.stderr), seconds, timed_out=True)
     if output.exit_code is None:
-        raise CommandInterrupted(f"the device dropped the connection while it ran {argv[0]}")
+        raise _interrupted(f"the device dropped the connection while it ran {argv[0]}", output)
     return RunResult(output.exit_code, output.stdout, bytes(output.stderr), seconds)
 
 
@@ -100,7 +100,14 @@ def _script(argv: Sequence[str], env: Mapping[str, str] | None, cwd: str | None)
     return "; ".join(steps)
 
 
-def _kill(link: Link, process_group: int | None) -> None:
+def _interrupted(message: str, output: _Output) -> CommandInterrupted:
+    error = CommandInterrupted(message)
+    error.process_group = output.process_group
+    return error
+
+
+def kill_group(link: Link, process_group: int | None) -> None:
+    """Kill a command and its children, if they are there."""
     if process_group is None:
         return
     try:
@@ -111,4 +118,4 @@ def _kill(link: Link, process_group: int | None) -> None:
         finally:
             stream.close()
     except (ConnectionLost, TimeoutError):
-        return  # the device is gone, and its commands end with its connections
+        return  # the device is gone; who has to do with it next knows of the command by the error

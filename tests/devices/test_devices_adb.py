@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -211,6 +213,8 @@ def test_adbd_killed_in_the_middle_of_a_run(arm: EmulatedDevice) -> None:
     with killing_adbd(arm, after=0.5), pytest.raises(CommandInterrupted, match=r"arm.*while it ran sh"):
         shell(arm, "while :; do :; done", timeout=30)
     assert shell(arm, "echo back").stdout == b"back\n"
+    # The command outlived its connection and was found again.
+    assert shell(arm, "ps | grep -c '[d]o :; done'").stdout.strip() == b"0"
 
 
 def test_clean_removes_what_was_pushed(arm: EmulatedDevice, tmp_path: Path) -> None:
@@ -220,6 +224,28 @@ def test_clean_removes_what_was_pushed(arm: EmulatedDevice, tmp_path: Path) -> N
     assert shell(arm, f"test -e {remote}").exit_code == 1
     assert arm.push(tmp_path / "file") == remote
     assert shell(arm, f"test -e {remote}").exit_code == 0
+
+
+def test_two_processes_cannot_want_one_device(arm: EmulatedDevice, own_cache: Path) -> None:
+    script = """
+import devices, time
+with devices.open_device("arm").lock():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+    holder = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        with (
+            pytest.raises(devices.DeviceError, match=f"device arm is in use by process {holder.pid}"),
+            arm.lock(),
+        ):
+            pytest.fail("the lock was given twice")
+    finally:
+        holder.kill()
+        holder.communicate()
+    with arm.lock():
+        assert shell(arm, "true").exit_code == 0
 
 
 def test_a_device_that_vanishes() -> None:

@@ -15,7 +15,7 @@ from launch_helpers import interpreter_outputs, quick, write_inputs
 from processes import wait_for_end
 
 import devices
-from devices.runners.embedded import litert
+from devices.runners.embedded import build, litert
 from devices.runners.embedded.build import build_runner
 from devices.runners.embedded.vulkan import vulkan_environment
 
@@ -142,6 +142,12 @@ def test_a_runtime_of_another_abi_is_refused(version: str, monkeypatch: pytest.M
             litert.litert_version()
     finally:
         litert.litert_version.cache_clear()
+
+
+def test_the_runner_compiles_without_a_warning(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A user's build must not fail for what a newer compiler warns of, so this is asked for here alone.
+    monkeypatch.setattr(build, "_FLAGS", ("-O2", "-Wall", "-Wextra", "-Werror"))
+    assert build_runner("arm64").stat().st_size > 10_000
 
 
 def test_the_runner_refuses_bad_arguments() -> None:

@@ -38,6 +38,7 @@ Arguments parse_arguments(int count, char **values) {
     else if ((v = value_of(values[i], "min-seconds"))) a.min_seconds = number("min-seconds", v, 0);
     else if ((v = value_of(values[i], "max-seconds"))) a.max_seconds = number("max-seconds", v, 0);
     else if ((v = value_of(values[i], "batch-seconds"))) a.batch_seconds = number("batch-seconds", v, 0);
+    else if ((v = value_of(values[i], "clock"))) a.cpu_clock = strcmp(v, "cpu") == 0;
     else if ((v = value_of(values[i], "profile"))) a.profile = strcmp(v, "yes") == 0;
     else if ((v = value_of(values[i], "input"))) {
       if (a.input_count == MAX_TENSORS) fail("more than %d inputs", MAX_TENSORS);

@@ -18,6 +18,7 @@ typedef struct {
   double warmup_seconds, min_seconds, max_seconds;
   double batch_seconds; /* runs are timed together until this has passed; 0: each by itself */
   bool profile;
+  bool cpu_clock; /* count what this process runs, not what passes on the wall */
 } Arguments;
 
 Arguments parse_arguments(int count, char **values);

@@ -20,7 +20,7 @@ from devices.errors import DeviceError
 
 # libLiteRt.so itself needs glibc 2.34; asking for less would gain nothing.
 _TARGETS = {"x86_64": "x86_64-linux-gnu.2.34", "arm64": "aarch64-linux-gnu.2.34"}
-_FLAGS = ("-O2", "-Wall", "-Wextra", "-Werror")
+_FLAGS = ("-O2",)
 _NAME = "nobuco-runner"
 
 

@@ -80,6 +80,7 @@ def _run(device: Device, request: LaunchRequest, remote_outputs: str) -> RunResu
         f"--min-seconds={request.min_seconds}",
         f"--max-seconds={request.max_seconds}",
         f"--batch-seconds={_EMULATED_BATCH_SECONDS if device.emulated else 0}",
+        f"--clock={'cpu' if device.emulated else 'wall'}",
         f"--profile={'yes' if request.profile else 'no'}",
         f"--outputs={remote_outputs}",
         *(f"--input={device.push(path)}" for path in request.inputs),

@@ -78,9 +78,13 @@ static void report_crashes(void) {
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) signal(numbers[i], on_crash);
 }
 
+/* The wall's clock; on an emulated machine, where time is instructions, that of this process, to which whatever else
+ * runs in the machine does not count. */
+static clockid_t measuring_clock = CLOCK_MONOTONIC;
+
 static double now_us(void) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  clock_gettime(measuring_clock, &t);
   return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
@@ -109,26 +113,34 @@ static void add_time(Times *times, double value) {
   times->values[times->count++] = value;
 }
 
-/* Time of one run: of one alone, or the mean of as many as it takes to fill `batch_seconds`. */
-static double timed_batch(Session *session, double batch_seconds) {
+/* Time of one run, as the mean of `runs` of them: reading the clock costs too, and a small model would bear it. */
+static double timed_runs(Session *session, long runs) {
   double start = now_us();
-  long runs = 0;
-  do {
-    run_once(session);
-    runs++;
-  } while ((now_us() - start) / 1e6 < batch_seconds);
+  for (long i = 0; i < runs; i++) run_once(session);
   return (now_us() - start) / (double)runs;
 }
 
+/* How many runs fill `batch_seconds`, when the first run, which is the slowest, took `first_seconds`. */
+static long batch_size(Session *session, double batch_seconds, double first_seconds) {
+  long runs = 1;
+  if (first_seconds > 4 * batch_seconds) return runs;
+  while (batch_seconds > 0) {
+    double seconds = timed_runs(session, runs) * (double)runs / 1e6;
+    if (seconds >= batch_seconds) break;
+    runs *= 2;
+  }
+  return runs;
+}
+
 /* At least `runs` times and at least `min_seconds`, whichever is later; never past `max_seconds` once one run is done. */
-static Times repeat(Session *session, int runs, double min_seconds, double max_seconds, double batch_seconds) {
+static Times repeat(Session *session, int runs, double min_seconds, double max_seconds, long batch) {
   Times times = {0};
   double start = now_us();
   for (;;) {
     double seconds = (now_us() - start) / 1e6;
     bool enough = times.count >= (size_t)runs && seconds >= min_seconds;
     if (enough || (times.count && seconds >= max_seconds)) return times;
-    add_time(&times, timed_batch(session, batch_seconds));
+    add_time(&times, timed_runs(session, batch));
   }
 }
 
@@ -235,6 +247,7 @@ int main(int count, char **values) {
   report_crashes();
   keep_stdout_for_report();
   Arguments arguments = parse_arguments(count, values);
+  if (arguments.cpu_clock) measuring_clock = CLOCK_PROCESS_CPUTIME_ID;
   Session session;
 
   double start = now_us();
@@ -245,11 +258,12 @@ int main(int count, char **values) {
   double init_us = now_us() - start;
 
   current_step = "running the model";
-  double first_us = timed_batch(&session, 0);
-  if (arguments.warmup_runs || arguments.warmup_seconds > 0)
-    repeat(&session, arguments.warmup_runs, arguments.warmup_seconds, arguments.max_seconds, 0);
-  Times times =
-      repeat(&session, arguments.runs, arguments.min_seconds, arguments.max_seconds, arguments.batch_seconds);
+  double first_us = timed_runs(&session, 1);
+  /* The first run is the first of the warm-up's. */
+  if (arguments.warmup_runs > 1 || arguments.warmup_seconds > 0)
+    repeat(&session, arguments.warmup_runs - 1, arguments.warmup_seconds, arguments.max_seconds, 1);
+  long batch = batch_size(&session, arguments.batch_seconds, first_us / 1e6);
+  Times times = repeat(&session, arguments.runs, arguments.min_seconds, arguments.max_seconds, batch);
   long peak_kb = peak_memory_kb();
   if (*arguments.outputs) write_outputs(&session, arguments.outputs);
   Session timed = session; /* shapes, for the report: the second compilation writes over them */
