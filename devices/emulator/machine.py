@@ -22,6 +22,7 @@ from devices.errors import DeviceError
 _ADB_PORT_INSIDE = 5555
 _MEMORY_MB = 3072
 _BOOT_SECONDS = 120.0
+_LOG_SECONDS = 86_400.0
 # Runs QEMU and ends it when standard input closes. Only the process that started the machine holds the
 # other end of that pipe, so the machine goes with it even when it is killed and can clean nothing up.
 _WATCHDOG = """
@@ -194,6 +195,10 @@ def _record_path(spec: MachineSpec) -> Path:
 
 
 def _log_path(spec: MachineSpec, owner: str) -> Path:
+    """A fresh log. Those of processes that were killed, and could not remove theirs, go after a day."""
+    for old in cache_folder("machines", "logs").iterdir():
+        if time.time() - old.stat().st_mtime > _LOG_SECONDS:
+            old.unlink(missing_ok=True)
     stem = f"{spec.name.replace(':', '-').replace('#', '-')}-{owner}-{time.monotonic_ns()}"
     return cache_folder("machines", "logs") / f"{stem}.log"
 

@@ -23,7 +23,8 @@ static double number(const char *name, const char *text, double low) {
 
 Arguments parse_arguments(int count, char **values) {
   Arguments a = {.library = "libLiteRt.so", .plugins = "", .model = "", .delegate = "xnnpack", .outputs = "",
-                 .threads = 1, .warmup_runs = 1, .runs = 20, .warmup_seconds = 0.5, .min_seconds = 1, .max_seconds = 60};
+                 .threads = 1, .warmup_runs = 1, .runs = 20, .warmup_seconds = 0.5, .min_seconds = 1,
+                 .max_seconds = 60};
   for (int i = 1; i < count; i++) {
     const char *v;
     if ((v = value_of(values[i], "library"))) a.library = v;

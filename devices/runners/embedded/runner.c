@@ -132,7 +132,8 @@ static long batch_size(Session *session, double batch_seconds, double first_seco
   return runs;
 }
 
-/* At least `runs` times and at least `min_seconds`, whichever is later; never past `max_seconds` once one run is done. */
+/* At least `runs` times and at least `min_seconds`, whichever is later; once one is taken, never past
+ * `max_seconds`. */
 static Times repeat(Session *session, int runs, double min_seconds, double max_seconds, long batch) {
   Times times = {0};
   double start = now_us();
@@ -235,8 +236,8 @@ static void print_operators(const Profile *profile) {
     const Operator *o = &profile->operators[i];
     printf("%s\n{\"name\": ", i ? "," : "");
     json_string(o->name);
-    printf(", \"node\": %llu, \"partition\": %d, \"us\": %.3f, \"calls\": %.3f}", (unsigned long long)o->node, o->partition,
-           o->total_us / (double)profile->runs, (double)o->calls / (double)profile->runs);
+    printf(", \"node\": %llu, \"partition\": %d", (unsigned long long)o->node, o->partition);
+    printf(", \"us\": %.3f, \"calls\": %.3f}", o->total_us / (double)profile->runs, (double)o->calls / (double)profile->runs);
   }
   printf("]");
 }

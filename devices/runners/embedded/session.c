@@ -127,7 +127,8 @@ static LiteRtHandle compile_options(const Arguments *arguments, bool on_gpu, boo
   for (size_t i = 0; i < sizeof MODES / sizeof *MODES; i++) {
     if (strcmp(MODES[i].delegate, arguments->delegate) != 0) continue;
     char text[128];
-    int length = snprintf(text, sizeof text, "kernel_mode = \"%s\"\nnum_threads = %d\n", MODES[i].kernels, arguments->threads);
+    int length = snprintf(text, sizeof text, "kernel_mode = \"%s\"\nnum_threads = %d\n", MODES[i].kernels,
+                          arguments->threads);
     if (MODES[i].flags) snprintf(text + length, sizeof text - length, "flags = %d\n", MODES[i].flags);
     add_options(options, "xnnpack", text);
     /* 2 is full precision: half precision is another question than "does the GPU take it and is it right". */
@@ -162,7 +163,8 @@ static void make_input(Session *session, const Arguments *arguments, LiteRtIndex
   Tensor *tensor = &session->inputs[i];
   LiteRtHandle requirements;
   void *memory;
-  check(litert.GetCompiledModelInputTensorLayout(session->compiled, 0, i, &tensor->type.layout), "reading an input's shape");
+  check(litert.GetCompiledModelInputTensorLayout(session->compiled, 0, i, &tensor->type.layout),
+        "reading an input's shape");
   check(litert.GetCompiledModelInputBufferRequirements(session->compiled, 0, i, &requirements), "sizing an input");
   check(litert.CreateManagedTensorBufferFromRequirements(session->environment, &tensor->type, requirements,
                                                          &tensor->buffer), "allocating an input");
