@@ -10,25 +10,25 @@ import torch.nn.functional as F
 
 # They hand a tensor's value to Python, where it can no longer be followed.
 READS = {
-    torch.Tensor.__bool__: bool,
-    torch.Tensor.__int__: int,
-    torch.Tensor.__float__: float,
-    torch.Tensor.__complex__: complex,
-    torch.Tensor.__index__: int,
-    torch.Tensor.__contains__: bool,
-    torch.Tensor.item: None,
-    torch.Tensor.tolist: None,
-    torch.Tensor.numpy: None,
-    torch.Tensor.__array__: None,
-    torch.Tensor.is_nonzero: bool,
-    torch.is_nonzero: bool,
-    torch.equal: bool,
-    torch.Tensor.equal: bool,
-    torch.allclose: bool,
-    torch.Tensor.allclose: bool,
+    torch.Tensor.__bool__,
+    torch.Tensor.__int__,
+    torch.Tensor.__float__,
+    torch.Tensor.__complex__,
+    torch.Tensor.__index__,
+    torch.Tensor.__contains__,
+    torch.Tensor.item,
+    torch.Tensor.tolist,
+    torch.Tensor.numpy,
+    torch.Tensor.__array__,
+    torch.Tensor.is_nonzero,
+    torch.is_nonzero,
+    torch.equal,
+    torch.Tensor.equal,
+    torch.allclose,
+    torch.Tensor.allclose,
 }
 
-# They look at what no input changes, or only at how a tensor is stored.
+# Their outcome is no constant, though they may have no input.
 _RANDOM = {
     "rand", "rand_like", "randn", "randn_like", "randint", "randint_like", "randperm", "normal", "bernoulli",
     "multinomial", "poisson", "dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout", "rrelu",

@@ -45,8 +45,6 @@ class Tracer(TorchFunctionMode):
         self._aliases = Aliases(self._emit)
         self._stack: list[Call] = [root]
         self._muted = False
-        self._entered: dict[int, int] = {}
-        self._shape_scalars: dict[int, torch.Tensor] = {}
 
     # -- values
 
@@ -168,10 +166,14 @@ class Tracer(TorchFunctionMode):
         try:
             return func(*args, **kwargs)
         except TypeError:
-            if not self._shape_scalars:
+            if not any(self._is_size(leaf) for leaf in tree_leaves((args, kwargs))):
                 raise
-            plain = tree_map(lambda leaf: int(leaf) if self._is_shape_scalar(leaf) else leaf, (args, kwargs))
+            plain = tree_map(lambda leaf: int(leaf) if self._is_size(leaf) else leaf, (args, kwargs))
             return func(*plain[0], **plain[1])
+
+    @staticmethod
+    def _is_size(leaf: Any) -> bool:
+        return isinstance(leaf, torch.Tensor) and leaf.dim() == 0 and leaf.dtype in (torch.int32, torch.int64)
 
     def _inside(self, op: Any, body: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A function without a converter, written in Python: record the calls inside it."""
@@ -192,8 +194,6 @@ class Tracer(TorchFunctionMode):
         values = self.values((args, kwargs))
         if all(value.constant for value in values_in(values)):
             return result
-        if op is torch.Tensor.__index__ and self._is_shape_scalar(args[0]):
-            pass  # reported all the same: a size that is used as a Python number is fixed from here on
         call = self._record(Kind.READ, op, *values)
         call.read = result
         return result
@@ -205,9 +205,6 @@ class Tracer(TorchFunctionMode):
             sizes = shape(args[0])
         dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
         return sizes if dim is None else sizes[dim]
-
-    def _is_shape_scalar(self, leaf: Any) -> bool:
-        return isinstance(leaf, torch.Tensor) and leaf.dim() == 0 and not leaf.is_floating_point()
 
     # -- modules
 

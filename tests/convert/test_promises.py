@@ -467,3 +467,16 @@ def test_a_fixed_size_under_unknown_dims_is_seen():
     x = torch.rand(1, 3, 32, 32)
     with pytest.warns(nobuco.DiscrepancyWarning, match="other sizes"):
         convert(model, x, input_shapes={x: (None, 3, None, None)})
+
+
+def test_traced_sizes_reach_every_function_that_takes_them():
+    def model(x):
+        b, c, h, w = x.shape
+        resized = F.interpolate(x[:, :, ::2, ::2], size=(h, w), mode="bilinear")
+        padded = F.pad(x, (0, w // 2, 0, h // 3))
+        return resized + torch.zeros(b, c, h, w), padded, x.view(b, c, h * w).transpose(1, 2), torch.arange(h)
+
+    x = torch.rand(1, 3, 8, 12)
+    converted = convert(model, x, input_shapes={x: (None, 3, None, None)}, trace_shape=True, strict=True)
+    assert [check.inputs for check in converted.report.checks] == ["traced inputs", "fresh inputs", "other sizes"]
+    assert converted.report.ok
