@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
-from devices.protocol import DeviceState, RunResult
+from devices.protocol import DeviceState
 
 # PowerManager.THERMAL_STATUS_*
 THERMAL_STATUSES = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
 _DELEGATES = ("xnnpack", "cpu", "gpu-opencl", "gpu-opencl-fp16")
 
 
-class Runs(Protocol):
-    """Something that runs commands."""
-
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        timeout: float,
-        env: Mapping[str, str] | None = None,
-        cwd: str | None = None,
-    ) -> RunResult: ...
+Ask = Callable[[Sequence[str]], str]
+"""Runs a command on the device and returns what it prints."""
 
 
-def properties(device: Runs) -> dict[str, str]:
+def properties(ask: Ask) -> dict[str, str]:
     """The system properties; empty when the device does not run Android."""
-    done = device.run(["getprop"], timeout=30.0)
-    found = dict(re.findall(r"^\[(.+?)\]: \[(.*)\]\r?$", done.stdout.decode(errors="replace"), re.MULTILINE))
+    found = dict(re.findall(r"^\[(.+?)\]: \[(.*)\]\r?$", ask(["getprop"]), re.MULTILINE))
     return found if "ro.build.version.sdk" in found else {}
 
 
@@ -49,10 +39,9 @@ def identity(found: Mapping[str, str]) -> dict[str, Any]:
     return fields
 
 
-def add_services(device: Runs, state: DeviceState) -> DeviceState:
+def add_services(ask: Ask, state: DeviceState) -> DeviceState:
     """Thermal status, sensor temperatures and battery from Android's services."""
-    thermal = device.run(["dumpsys", "thermalservice"], timeout=30.0).stdout.decode(errors="replace")
-    battery = device.run(["dumpsys", "battery"], timeout=30.0).stdout.decode(errors="replace")
+    thermal, battery = ask(["dumpsys", "thermalservice"]), ask(["dumpsys", "battery"])
     return replace(state, **thermal_fields(thermal, state), **battery_fields(battery))
 
 

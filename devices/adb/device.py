@@ -82,7 +82,7 @@ class AdbDevice:
 
     def state(self) -> DeviceState:
         state = sysfs.state_from(self._files(sysfs.STATE_GLOBS))
-        return android.add_services(self, state) if self.info().android else state
+        return android.add_services(self._ask, state) if self.info().android else state
 
     def lock(self) -> AbstractContextManager[None]:
         return device_lock(self.name)
@@ -138,6 +138,9 @@ class AdbDevice:
                 if attempt == 2:
                     raise
         raise AssertionError("the loop above returns or raises")
+
+    def _ask(self, argv: Sequence[str]) -> str:
+        return self._shell(shlex.join(argv), _SHORT).stdout.decode(errors="replace")
 
     def _digest_on_device(self, remote: str) -> str | None:
         done = self._shell(f"sha256sum {shlex.quote(remote)}", _HASHING)
@@ -212,5 +215,5 @@ class AdbDevice:
             clusters=sysfs.clusters_from(files),
             delegates=("xnnpack", "xnnpack-fp16", "cpu", "cpu-reference") if runs_embedded else (),
         )
-        properties = android.properties(self)
+        properties = android.properties(self._ask)
         return replace(info, **android.identity(properties)) if properties else info

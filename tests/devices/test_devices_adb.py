@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -224,6 +225,31 @@ def test_clean_removes_what_was_pushed(arm: EmulatedDevice, tmp_path: Path) -> N
     assert shell(arm, f"test -e {remote}").exit_code == 1
     assert arm.push(tmp_path / "file") == remote
     assert shell(arm, f"test -e {remote}").exit_code == 0
+
+
+ANDROID_STAND_INS = {
+    "getprop": "echo '[ro.build.version.sdk]: [34]'; echo '[ro.product.model]: [Stand-in]'; "
+    "echo '[ro.hardware.egl]: [none]'",
+    "dumpsys": "case $1 in thermalservice) echo 'Thermal Status: 1' ;; battery) echo '  level: 80' ;; esac",
+    "cmd": 'echo "$@" >> /tmp/cmd.log',
+}
+
+
+def test_an_android_of_stand_ins(arm: EmulatedDevice) -> None:
+    """Android's programs are stand-ins; adbd and everything between is real."""
+    for name, script in ANDROID_STAND_INS.items():
+        shell(arm, f"printf '%s\\n' '#!/bin/sh' {shlex.quote(script)} > /bin/{name}; chmod 755 /bin/{name}")
+    try:
+        with second_way(arm) as phone:
+            info, state = phone.info(), phone.state()
+            assert info.android and info.model == "Stand-in" and "gpu-opencl" in info.delegates
+            assert (state.thermal_status, state.battery_percent) == ("light", 80.0)
+            with devices.fixed_performance(phone) as held:
+                assert held
+        log = shell(arm, "cat /tmp/cmd.log").stdout.decode().splitlines()
+        assert log == [f"power set-fixed-performance-mode-enabled {word}" for word in ("true", "false")]
+    finally:
+        shell(arm, "cd /bin; rm -f getprop dumpsys cmd /tmp/cmd.log")
 
 
 def test_two_processes_cannot_want_one_device(arm: EmulatedDevice, own_cache: Path) -> None:
