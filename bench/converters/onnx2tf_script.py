@@ -27,20 +27,21 @@ def convert(job):
 
     out = Path(job["out"])
     folder = out / "converted"
-    # Used for nothing but a look at the outputs. Without it, onnx2tf downloads a file of pictures.
-    samples = out / "samples.npy"
-    np.save(samples, np.zeros((1, 8, 8, 3), dtype=np.float32))
+    # onnx2tf runs the graph on pictures while it converts, and downloads them unless the working folder
+    # has a file of this name. Which pictures they are has no part in the result, so noise will do.
+    os.chdir(out)
+    pictures = out / "calibration_image_sample_data_20x128x128x3_float32.npy"
+    np.save(pictures, np.random.default_rng(0).random((20, 128, 128, 3), dtype=np.float32))
     wall, cpu = time.perf_counter(), time.process_time()
     onnx2tf.convert(
         input_onnx_file_path=job["onnx"],
         output_folder_path=str(folder),
         copy_onnx_input_output_names_to_tflite=True,
-        test_data_nhwc_path=str(samples),
         non_verbose=True,
     )
     figures = {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
     (made,) = folder.glob("*_float32.tflite")
-    samples.unlink()
+    pictures.unlink()
     made.rename(out / "model.tflite")
     shutil.rmtree(folder)
     return {"file": "model.tflite", **figures}

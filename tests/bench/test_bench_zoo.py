@@ -40,7 +40,7 @@ def launches(folder: Path) -> list[tuple[str, int]]:
     return [(record.cell.converter, record.round) for record in contents.records]
 
 
-def wait_for(condition, what: str, seconds: float = 120) -> None:
+def wait_for(condition, what: str, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"no {what} within {seconds} s"
