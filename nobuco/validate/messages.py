@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_WRAPPED = re.compile(r"Exception encountered when calling .*?\n\n(.*?)\n\nArguments received by .*", re.DOTALL)
+_WRAPPED = re.compile(
+    r"Exception encountered when calling .*?\n\n(.*?)\n\nArguments received by .*", re.DOTALL
+)
 
 
 def said_by(error: BaseException) -> str:
