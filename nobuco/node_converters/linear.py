@@ -148,7 +148,7 @@ def kron(input: Tensor, other: Tensor):
     return func
 
 
-@builtin(torch.linalg.multi_dot, torch.chain_matmul, strategy=_PYTORCH)
+@builtin(torch.linalg.multi_dot, strategy=_PYTORCH)
 def multi_dot(tensors):
     def func(tensors):
         result = tensors[0]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -49,6 +51,17 @@ def lowest_of(dtype: torch.dtype) -> float:
     return float("-inf") if dtype.is_floating_point else torch.iinfo(dtype).min
 
 
+def places_in_windows(x: Any, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> list[Any]:
+    """For each place in the window, row by row, what stands there in all windows: one strided slice."""
+    counts = [(n - (k - 1) * d - 1) // s + 1 for n, k, d, s in zip(x.shape[1:-1], kernel, dilation, stride, strict=True)]
+    slices = []
+    for place in itertools.product(*(range(k) for k in kernel)):
+        starts = [i * d for i, d in zip(place, dilation, strict=True)]
+        index = [slice(b, b + (n - 1) * s + 1, s) for b, n, s in zip(starts, counts, stride, strict=True)]
+        slices.append(x[(slice(None), *index)])
+    return slices
+
+
 def max_pool(
     dims: int,
     input: Tensor,
@@ -84,7 +97,7 @@ def max_pool(
         if set(dilation) == {1}:
             x = tf.nn.max_pool(x, kernel, stride, "VALID")
         else:
-            x = tf.nn.pool(x, kernel, "MAX", strides=stride, padding="VALID", dilations=dilation)
+            x = functools.reduce(tf.maximum, places_in_windows(x, kernel, stride, dilation))
         return x if batched else without_batch(x, dims)
 
     return func

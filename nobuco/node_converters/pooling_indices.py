@@ -14,7 +14,7 @@ from torch import Tensor
 from nobuco.layout.order import ChannelOrderingStrategy
 from nobuco.node_converters._channels import batch_of_one, without_batch
 from nobuco.node_converters._sizes import per_dim
-from nobuco.node_converters.pooling import bin_bounds, each_size, lowest_of, window_padding
+from nobuco.node_converters.pooling import bin_bounds, each_size, lowest_of, places_in_windows, window_padding
 from nobuco.node_converters.registry import builtin
 
 _TENSORFLOW = ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER
@@ -35,25 +35,8 @@ def max_pool_with_indices(
     def func(input, *args, **kwargs):
         x = input if batched else batch_of_one(input, dims)
         x = tf.pad(x, [(0, 0), *pads, (0, 0)], constant_values=tf.constant(lowest, x.dtype))
-        counts = [
-            (n - (k - 1) * d - 1) // s + 1
-            for n, k, d, s in zip(x.shape[1:-1], kernel, dilation, stride, strict=True)
-        ]
-        slices = []
-        for place in itertools.product(*(range(k) for k in kernel)):
-            starts = [i * d for i, d in zip(place, dilation, strict=True)]
-            slices.append(
-                x[
-                    (
-                        slice(None),
-                        *(
-                            slice(b, b + (n - 1) * s + 1, s)
-                            for b, n, s in zip(starts, counts, stride, strict=True)
-                        ),
-                    )
-                ]
-            )
-        windows = tf.stack(slices, 0)
+        windows = tf.stack(places_in_windows(x, kernel, stride, dilation), 0)
+        counts = windows.shape[2:-1]
         best = tf.argmax(windows, 0, output_type=tf.int64)
         index, rest, factor = tf.zeros([], tf.int64), best, 1
         for axis in reversed(range(dims)):

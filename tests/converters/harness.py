@@ -25,6 +25,7 @@ from nobuco.trace.tracer import trace
 from nobuco.validate.compare import relative_error
 
 MOST_MODES = 3
+_NOT_FILLED = {"torch.empty_like", "Tensor.new_empty"}  # hold what memory held
 
 
 def problems(
@@ -34,12 +35,12 @@ def problems(
     tolerance: float,
     graph_tensors: int | None = None,
     used: set[Converter] | None = None,
-    reload: bool = True,
+    only_trace: bool = False,
 ) -> Iterator[str]:
     """What is wrong with the conversion of `function(*args, **kwargs)`; nothing, if all is well.
 
     `graph_tensors`: only so many of the tensors among the arguments are inputs, the others are constants. `used`
-    collects the converters that took part."""
+    collects the converters that take part; with `only_trace` nothing is converted."""
     leaves, structure = pytree.tree_flatten((tuple(args), kwargs))
     places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)][:graph_tensors]
 
@@ -63,16 +64,23 @@ def problems(
         assert converter is not None
         if used is not None:
             used.add(converter)
-        yield from _call_problems(call, converter, tolerance, reload)
+        if not only_trace:
+            yield from _call_problems(call, converter, tolerance)
 
 
-def _call_problems(call: Call, converter: Converter, tolerance: float, reload: bool) -> Iterator[str]:
+def graph_tensors_of(args: Sequence[Any], kwargs: dict[str, Any]) -> list[int | None]:
+    """All tensors as inputs; then, where there are several, the first alone, with the others as constants."""
+    count = sum(isinstance(leaf, torch.Tensor) for leaf in pytree.tree_leaves((tuple(args), kwargs)))
+    return [None, 1] if count > 1 else [None]
+
+
+def _call_problems(call: Call, converter: Converter, tolerance: float) -> Iterator[str]:
     for number, mode in enumerate(_modes(call, converter)):
         where = f"{call.name}{_shapes(call)} in {list(mode.inputs)}"
         node = NodeFactory(dynamic=False, constants_to_variables=True).convert(call, converter, mode)
         for found in _compared(node, node.apply, tolerance):
             yield f"{where}: {found}"
-        if reload and number == 0 and len(node.layers) == 1 and isinstance(node.layers[0], TensorFlowOp):
+        if number == 0 and len(node.layers) == 1 and isinstance(node.layers[0], TensorFlowOp):
             again = TensorFlowOp.from_config(node.layers[0].get_config())
             again.set_weights(node.layers[0].get_weights())
             for found in _compared(
@@ -103,6 +111,8 @@ def _compared(node: Node, apply: Callable[[Sequence[Any]], list[Any]], tolerance
         actual = output.numpy()
         if actual.ndim != len(layout) or actual.transpose(inverse(layout)).shape != value.shape:
             yield f"shape {actual.shape} in {layout}, PyTorch has {value.shape}"
+            continue
+        if node.call.name in _NOT_FILLED:
             continue
         error = relative_error(actual.transpose(inverse(layout)), to_numpy(value.tensor))
         if not error <= tolerance:
