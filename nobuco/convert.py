@@ -31,7 +31,7 @@ from nobuco.trace.state import random_state_kept
 from nobuco.trace.tracer import run_untraced, trace
 from nobuco.validate.calls import validate_call
 from nobuco.validate.findings import MissingConverterError, report_calls, warn_of
-from nobuco.validate.model import check_model, fresh_inputs, other_sizes, with_rounding
+from nobuco.validate.model import as_graph, check_model, fresh_inputs, other_sizes, with_rounding
 from nobuco.validate.report import Check, Report, Status
 
 
@@ -232,12 +232,13 @@ def _validate(
         except Exception as error:  # values that the model does not take are no finding about the conversion
             why = f"not checked: PyTorch's own model raised {type(error).__name__}: {error}"
             report.checks.append(Check(what, None, skipped=why))
+    graph = as_graph(keras_model)
     for what, inputs, results in tried:
         if inputs:
             report.samples.append(
                 [to_numpy(tensor).transpose(layout) for tensor, layout in zip(inputs, layouts, strict=True)]
             )
-            check = check_model(keras_model, inputs, layouts, results, output_layouts, what)
+            check = check_model(graph, inputs, layouts, results, output_layouts, what)
             report.checks.append(with_rounding(check, report, model, args, kwargs, given, inputs, results))
 
 

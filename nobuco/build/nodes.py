@@ -64,6 +64,7 @@ class NodeFactory:
         self._dynamic = dynamic
         self._constants_to_variables = constants_to_variables
         self._reusable: dict[Any, Any] = {}
+        self._built: dict[Any, keras.layers.Layer] = {}  # Keras layers by what makes them the same
         self._names: dict[str, int] = {}
 
     def convert(self, call: Call, converter: Converter, mode: Mode) -> Node:
@@ -95,7 +96,7 @@ class NodeFactory:
                     f"the converter of {call} ({converter.location}) raised {type(error).__name__}: {error}"
                 ) from error
         if isinstance(result, LayerChain):
-            result.build(lambda suffix: self._name(call, suffix))
+            result.build(lambda suffix: self._name(call, suffix), self._built if converter.reusable else {})
             return Node(call, converter, mode, lambda tensors: _flat(result(tensors)), list(result.layers))
         if isinstance(result, keras.layers.Layer):
             apply = _like_pytorch(call, mode, result)

@@ -20,6 +20,13 @@ class WithWeights:
     input_shape: tuple[int | None, ...]
     weights: tuple[torch.Tensor, ...]
 
+    @property
+    def key(self) -> Any:
+        """Equal for layers that would be the same: of one kind, one configuration, and on the same parameters."""
+        config = {name: value for name, value in self.layer.get_config().items() if name != "name"}
+        memory = tuple((w.data_ptr(), tuple(w.shape), w.stride()) for w in self.weights)
+        return type(self.layer).__name__, repr(config), self.input_shape, memory
+
 
 def with_weights(
     layer: keras.layers.Layer, input_shape: tuple[int | None, ...], *weights: torch.Tensor
@@ -35,11 +42,19 @@ class LayerChain:
         self._parts = parts
         self.layers = [part.layer if isinstance(part, WithWeights) else part for part in parts]
 
-    def build(self, name: Callable[[str], str]) -> None:
-        """Gives the layers their names, which `name` makes from a suffix, then their weights."""
-        for part, layer in zip(self._parts, self.layers, strict=True):
+    def build(self, name: Callable[[str], str], built: dict[Any, keras.layers.Layer]) -> None:
+        """Gives the layers their names, which `name` makes from a suffix, then their weights.
+
+        A layer that is in `built` already is used again: a module called on images of several sizes has its weights
+        once."""
+        for place, part in enumerate(self._parts):
+            layer = self.layers[place]
+            if isinstance(part, WithWeights) and part.key in built:
+                self.layers[place] = built[part.key]
+                continue
             layer.name = name("" if isinstance(part, WithWeights) else type(layer).__name__.lower())
             if isinstance(part, WithWeights):
+                built[part.key] = layer
                 layer.build(part.input_shape)
                 layer.set_weights([to_numpy(weight) for weight in part.weights])
                 parameters = [weight for weight in part.weights if isinstance(weight, torch.nn.Parameter)]

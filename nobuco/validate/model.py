@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 import torch
@@ -23,8 +24,22 @@ from nobuco.validate.messages import said_by
 from nobuco.validate.report import Check, Report
 
 
+def as_graph(model: keras.Model) -> Callable[..., list[Any]]:
+    """The model as a TensorFlow graph, which is what it will be exported as, of its inputs in order; its outputs flat.
+
+    What works only eagerly, such as a converter that calls `.numpy()`, fails here."""
+    specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
+
+    @tf.function(input_signature=specs, autograph=False)
+    def run(*tensors: Any) -> list[Any]:
+        result = model(tensors[0] if len(tensors) == 1 else list(tensors))
+        return [leaf for leaf in tree_leaves(result) if leaf is not None]
+
+    return run
+
+
 def check_model(
-    model: Callable[..., Any],
+    model: Callable[..., list[Any]],
     inputs: Sequence[torch.Tensor],
     input_layouts: Sequence[Layout],
     expected: Sequence[torch.Tensor],
@@ -35,10 +50,9 @@ def check_model(
         tf.constant(to_numpy(t).transpose(layout)) for t, layout in zip(inputs, input_layouts, strict=True)
     ]
     try:
-        result = model(tensors[0] if len(tensors) == 1 else tensors)
+        outputs = model(*tensors)
     except Exception as error:  # an unsupported shape or dtype deep in the graph: the check's finding
         return Check(what, None, f"the Keras model raised {said_by(error)}")
-    outputs = [leaf for leaf in tree_leaves(result) if leaf is not None]
     errors = [
         relative_error(np.asarray(out).transpose(inverse(layout)), to_numpy(want))
         if np.asarray(out).ndim == len(layout)

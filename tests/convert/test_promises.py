@@ -198,6 +198,19 @@ def test_a_module_called_twice_is_one_layer():
     assert converted.count_params() == 20
 
 
+def test_a_module_called_on_several_sizes_has_its_weights_once():
+    class Pyramid(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+        def forward(self, x):
+            return self.conv(self.conv(x)[:, :, ::2])
+
+    converted = convert(Pyramid(), torch.rand(1, 3, 8, 8))
+    assert [weight.path for weight in converted.weights] == ["conv.conv2d/kernel", "conv.conv2d/bias"]
+
+
 # -- what python reads
 
 
@@ -245,6 +258,18 @@ def test_a_wrong_converter_is_named():
     assert not converted.report.ok
     with pytest.raises(nobuco.DiscrepancyError, match="triple"):
         convert(lambda x: triple(x + 1), torch.ones(3), strict=True)
+
+
+def test_a_converter_that_works_only_eagerly_is_seen():
+    @nobuco.traceable
+    def eager(x):
+        return x * 2
+
+    nobuco.converter(eager, channel_ordering_strategy=nobuco.ChannelOrderingStrategy.MINIMUM_TRANSPOSITIONS)(
+        lambda x: lambda x: x.numpy() * 2
+    )
+    with pytest.warns(nobuco.DiscrepancyWarning, match="numpy"):
+        convert(lambda x: eager(x), torch.ones(3))
 
 
 def test_nan_and_infinity_are_values():
@@ -478,5 +503,9 @@ def test_traced_sizes_reach_every_function_that_takes_them():
 
     x = torch.rand(1, 3, 8, 12)
     converted = convert(model, x, input_shapes={x: (None, 3, None, None)}, trace_shape=True, strict=True)
-    assert [check.inputs for check in converted.report.checks] == ["traced inputs", "fresh inputs", "other sizes"]
+    assert [check.inputs for check in converted.report.checks] == [
+        "traced inputs",
+        "fresh inputs",
+        "other sizes",
+    ]
     assert converted.report.ok
