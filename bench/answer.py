@@ -10,6 +10,8 @@ from reports.store import RecordStore
 from reports.summary import Group, summarise
 
 RECORDS = "records.jsonl"
+TABLES_BEGIN = "<!-- bench:tables begin -->"
+TABLES_END = "<!-- bench:tables end -->"
 
 
 def read_groups(store: RecordStore, cells: Sequence[Cell] | None = None) -> tuple[list[Group], list[str]]:
@@ -19,12 +21,16 @@ def read_groups(store: RecordStore, cells: Sequence[Cell] | None = None) -> tupl
 
 
 def write_answer(groups: Sequence[Group], out: Path) -> list[Path]:
-    """`report.md`, `report.csv`, and a chart (PNG and SVG) for each group; returns what was written."""
+    """`report.md`, `report.csv`, and a chart (PNG and SVG) for each group with times to compare; returns what
+    was written.
+    """
     from reports.chart import save_chart  # matplotlib takes a second to import
 
     written = [out / "report.md", out / "report.csv"]
     try:
         for group in groups:
+            if group.software_gpu:
+                continue
             stem = "chart" if len(groups) == 1 else f"chart-{group.slug}"
             written += save_chart(group, out / stem)
         pictures = [path.name for path in written if path.suffix == ".png"]
@@ -36,3 +42,27 @@ def write_answer(groups: Sequence[Group], out: Path) -> list[Path]:
             f"{out}: the report cannot be written: {error.strerror}; give another --out"
         ) from error
     return written
+
+
+def write_into_readme(groups: Sequence[Group], readme: Path) -> None:
+    """Replace what stands between the markers of a Markdown file by the tables. Raises BenchError."""
+    try:
+        text = readme.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise BenchError(f"--readme {readme}: cannot be read: {reason}") from error
+    before, begin, rest = text.partition(TABLES_BEGIN)
+    _, end, after = rest.partition(TABLES_END)
+    if not begin or not end:
+        raise BenchError(
+            f"--readme {readme}: has no place for the tables; put the lines {TABLES_BEGIN} and {TABLES_END} "
+            "where they belong"
+        )
+    body = f"{TABLES_BEGIN}\n<!-- Written by `bench report --readme`. -->\n\n"
+    body += f"{tables.markdown(groups, heading='###')}\n{TABLES_END}"
+    partial = readme.with_name(f".{readme.name}.partial")
+    try:
+        partial.write_text(before + body + after, encoding="utf-8")
+        partial.replace(readme)
+    except OSError as error:
+        raise BenchError(f"--readme {readme}: cannot be written: {error.strerror}") from error

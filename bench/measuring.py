@@ -3,7 +3,8 @@
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -12,9 +13,33 @@ from pathlib import Path
 import numpy as np
 
 from bench.converters.mapping import relative_error
+from bench.delegates import precision_of, runs_in_software
 from bench.preparation import Candidate
-from devices import Device, LaunchRequest, LaunchResult, launch
-from reports.record import Accuracy, Cell, Delegation, Environment, LaunchRecord, Subject, Timing, launch_key
+from bench.progress import Reporter
+from devices import (
+    Device,
+    LaunchRequest,
+    LaunchResult,
+    fixed_performance,
+    launch,
+    throttling,
+    wait_until_settled,
+)
+from reports.record import (
+    Accuracy,
+    Cell,
+    Delegation,
+    Environment,
+    LaunchRecord,
+    Settling,
+    Subject,
+    Timing,
+    launch_key,
+)
+
+TOLERANCES = {"fp32": 1e-3, "fp16": 2e-2}
+"""Largest error for a file to get a speed. Half precision rounds at 5e-4, and networks add that up."""
+_SETTLING_INTERVAL = 2.0
 
 
 @dataclass(frozen=True)
@@ -26,6 +51,8 @@ class Effort:
     min_seconds: float = 0.5
     max_seconds: float = 3.0
     timeout: float = 600.0
+    settle_seconds: float = 60.0
+    """Longest wait for a steady device before the launch."""
 
     def on(self, emulated: bool) -> "Effort":
         """The same for an emulated device: instructions do not scatter, and each takes its time."""
@@ -41,7 +68,12 @@ class Launchable:
     device_identity: str
     delegate: str
     threads: int
-    precision: str = "fp32"
+    cores: str | None = None
+    benchmark_binary: str | None = None
+
+    @property
+    def precision(self) -> str:
+        return precision_of(self.delegate)
 
     @cached_property
     def cell(self) -> Cell:
@@ -52,6 +84,8 @@ class Launchable:
             delegate=self.delegate,
             threads=self.threads,
             precision=self.precision,
+            cores=self.cores,
+            benchmark_binary=self.benchmark_binary,
         )
 
     @cached_property
@@ -79,17 +113,38 @@ def identity_of(device: Device) -> str:
 
 
 class Bench:
-    """Launches cells on one device and makes records; `out` is where raw logs go."""
+    """Launches cells on one device and makes records; `out` is where raw logs go.
+
+    `tolerance` is None for the usual one of the cell's precision.
+    """
 
     def __init__(
-        self, device: Device, effort: Effort, tolerance: float, environment: Environment, out: Path
+        self,
+        device: Device,
+        effort: Effort,
+        tolerance: float | None,
+        environment: Environment,
+        out: Path,
+        benchmark_binary: Path | None = None,
     ) -> None:
         self.device = device
         self.effort = effort
         self.tolerance = tolerance
         self.environment = environment
         self.out = out
+        self.benchmark_binary = benchmark_binary
         self.device_info = asdict(device.info())
+        self.fixed_performance: bool | None = None
+
+    @contextmanager
+    def steady(self, say: Reporter) -> Iterator[None]:
+        """Hold the device, and its clock where it can be held; both are let go however the block ends."""
+        with self.device.lock(), fixed_performance(self.device) as held:
+            if self.device.info().android:
+                self.fixed_performance = held
+                if not held:
+                    say.line(f"{self.device.name}: has no fixed performance mode; its clock may vary")
+            yield
 
     def failed_conversion(self, what: Launchable) -> LaunchRecord:
         """The record of a cell that has no file to launch."""
@@ -123,22 +178,27 @@ class Bench:
             inputs=what.candidate.inputs,
             want_outputs=check_output,
             timeout=self.effort.timeout,
+            cores=what.cores,
+            benchmark_binary=self.benchmark_binary,
         )
-        before = asdict(self.device.state())
+        settled = wait_until_settled(
+            self.device, timeout=self.effort.settle_seconds, interval=_SETTLING_INTERVAL
+        )
         started, clock = _now(), time.monotonic()
         result = launch(self.device, request)
         wall = time.monotonic() - clock
-        after = asdict(self.device.state())
+        ok = result.ok and bool(result.times_us)
+        after = self.device.state()
         return LaunchRecord(
             started=started,
             wall_seconds=round(wall, 3),
             cell=what.cell,
             subject=what.subject,
             round=round_number,
-            ok=result.ok,
-            error=result.error,
-            timing=_timing(result) if result.ok else None,
-            accuracy=self._accuracy(what.candidate, result.outputs) if result.ok and check_output else None,
+            ok=ok,
+            error=result.error if ok or result.error else "the runner reported no time",
+            timing=_timing(result) if ok else None,
+            accuracy=self._accuracy(what, result.outputs) if ok and check_output else None,
             delegation=Delegation(
                 asked=result.delegate_asked,
                 applied=result.delegate_applied,
@@ -151,20 +211,29 @@ class Bench:
             emulated=self.device.emulated,
             runner=result.runner,
             device_info=self.device_info,
-            state_before=before,
-            state_after=after,
+            state_before=asdict(settled.state),
+            state_after=asdict(after),
+            throttled=None if self.device.emulated else throttling(settled.state, after),
+            settling=Settling(
+                settled=settled.settled,
+                waited_seconds=round(settled.waited_seconds, 3),
+                reason=settled.reason,
+            ),
+            fixed_performance=self.fixed_performance,
+            software_gpu=runs_in_software(what.delegate),
             environment=self.environment,
             log=self._keep_log(what, round_number, result.log),
         )
 
-    def _accuracy(self, candidate: Candidate, outputs: Sequence[np.ndarray]) -> Accuracy:
+    def _accuracy(self, what: Launchable, outputs: Sequence[np.ndarray]) -> Accuracy:
         """The device's outputs, brought into PyTorch's order and layout, against PyTorch's own."""
-        reference = candidate.reference
+        candidate, reference = what.candidate, what.candidate.reference
         errors = [float("inf")] * len(reference.outputs)
         for (number, axes), output in zip(candidate.outputs, outputs, strict=False):
             wanted = np.load(reference.folder / reference.outputs[number]["file"])
             errors[number] = relative_error(wanted.transpose(axes), np.asarray(output))
-        return Accuracy(max_error=max(errors), per_output=tuple(errors), tolerance=self.tolerance)
+        tolerance = TOLERANCES[what.precision] if self.tolerance is None else self.tolerance
+        return Accuracy(max_error=max(errors), per_output=tuple(errors), tolerance=tolerance)
 
     def _keep_log(self, what: Launchable, round_number: int, log: str) -> str:
         path = self.out / "logs" / what.key(round_number).replace("/", "-round-")

@@ -14,6 +14,8 @@ FEWEST_ROUNDS = 5
 """Below this a bootstrap interval says little, whatever the time allowed."""
 EMULATED_ROUNDS = 3
 """Counted instructions repeat to a thousandth: enough for an interval that shows it."""
+LAUNCH_ATTEMPTS = 3
+"""A launch during which the device slowed down is done again, up to this often in all."""
 FAILURES_BELIEVED = 2
 """So many failing launches, and none that did not fail, end the attempts at a cell."""
 
@@ -48,17 +50,25 @@ class Done:
         self._good: set[str] = set()
         self._checked: set[str] = set()
         self._wrong: set[str] = set()
+        self._throttled: dict[str, int] = defaultdict(int)
         for record in records:
-            if record.ok or not retry_failed:
+            if (record.ok and record.throttled is None) or not retry_failed:
                 self.add(record)
 
     def add(self, record: LaunchRecord) -> None:
         cell = measurement_key(record.cell, record.subject)
+        if record.ok and record.throttled is not None:
+            self._throttled[record.key] += 1
+            if self._throttled[record.key] == LAUNCH_ATTEMPTS:
+                self._keys.add(record.key)
+                self._failures[cell] += 1
+            return
         self._keys.add(record.key)
         if not record.ok:
             self._failures[cell] += 1
             return
-        self._walls[cell].append(record.wall_seconds)
+        waited = record.settling.waited_seconds if record.settling else 0.0
+        self._walls[cell].append(record.wall_seconds + waited)
         self._good.add(cell)
         if record.accuracy is not None:
             self._checked.add(cell)
@@ -154,9 +164,13 @@ class Schedule:
                     track.step(f"{what}: skipped")
                     continue
                 track.now(f"{what}, round {number + 1}")
-                # Once a cell is enough: the same file with the same input gives the same output.
-                record = bench.launch(what, number, check_output=not self.done.checked(what))
-                add(record)
+                while True:
+                    # Once a cell is enough: the same file with the same input gives the same output.
+                    record = bench.launch(what, number, check_output=not self.done.checked(what))
+                    add(record)
+                    if self.done.has(what, number):
+                        break
+                    say.line(f"{what}, round {number + 1}: done again, for {record.throttled}")
                 self._tell(track, what, number, record, launches[position + 1 :])
 
     def _tell(
@@ -170,6 +184,9 @@ class Schedule:
         place = f"{what}, round {number + 1}"
         if not record.ok or record.timing is None:
             track.step(f"{place}: FAILED: {record.error}", self.seconds_left(left), line=True)
+            return
+        if record.throttled is not None:
+            track.step(f"{place}: does not count, for {record.throttled}", self.seconds_left(left), line=True)
             return
         unit = "Minstr (emulated)" if record.emulated else "ms"
         wrong = record.accuracy is not None and not record.accuracy.right

@@ -26,7 +26,11 @@ class _Part(BaseModel):
 
 
 class Cell(_Part):
-    """What was measured, by name: everything that a table or a chart groups by."""
+    """What was measured, by name: everything that a table or a chart groups by.
+
+    `cores` is what was asked for ("big", "4-7"), None when the device chose. `benchmark_binary` begins the
+    SHA-256 of a `benchmark_model` of the user's own, None when it was not given.
+    """
 
     model: str
     converter: str
@@ -34,6 +38,8 @@ class Cell(_Part):
     delegate: str
     threads: int
     precision: str = "fp32"
+    cores: str | None = None
+    benchmark_binary: str | None = None
 
 
 class Subject(_Part):
@@ -124,6 +130,14 @@ class Timing(_Part):
         )
 
 
+class Settling(_Part):
+    """How waiting for a steady device before the launch ended, and why it did."""
+
+    settled: bool
+    waited_seconds: float
+    reason: str
+
+
 class Environment(_Part):
     """Where the measuring program ran: not the device, unless that is this host."""
 
@@ -135,7 +149,12 @@ class Environment(_Part):
 
 
 class LaunchRecord(_Part):
-    """One line of the store."""
+    """One line of the store.
+
+    `throttled` says what showed that the device slowed down during the launch: its figures do not count.
+    `software_gpu`: a GPU was imitated by the processor, so the output counts and the times do not.
+    `fixed_performance`: whether Android's mode of that name was held; None where there is no such mode.
+    """
 
     schema_version: Literal[1] = SCHEMA_VERSION
     started: str
@@ -151,12 +170,21 @@ class LaunchRecord(_Part):
     delegation: Delegation | None = None
     conversion: Conversion | None = None
     emulated: bool = False
+    software_gpu: bool = False
+    throttled: str | None = None
+    settling: Settling | None = None
+    fixed_performance: bool | None = None
     runner: str | None = None
     device_info: dict[str, Any] = Field(default_factory=dict)
     state_before: dict[str, Any] = Field(default_factory=dict)
     state_after: dict[str, Any] = Field(default_factory=dict)
     environment: Environment
     log: str | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether there is a figure, and it is one of the device at its full speed."""
+        return self.ok and self.timing is not None and self.throttled is None
 
     @property
     def key(self) -> str:

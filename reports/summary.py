@@ -1,5 +1,6 @@
 """From records to one row for each cell: what every table and chart shows."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ BASELINE = "onnx-tf"
 @dataclass(frozen=True)
 class Row:
     """One cell. `latency` is in milliseconds, or in Minstr when `emulated`; None, with a `reason`, when there
-    is none.
+    is none. Of a `software_gpu` it says nothing and is compared with nothing.
 
     `launches` are the medians of the launches. `speedup` is over the baseline's file of the same model in the
     same rounds.
@@ -20,6 +21,7 @@ class Row:
 
     cell: Cell
     emulated: bool
+    software_gpu: bool
     latency: Estimate | None
     launches: tuple[float, ...]
     speedup: Estimate | None
@@ -44,13 +46,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows that share device, delegate, threads, precision and unit: the only ones that are compared."""
+    """Rows that share device, delegate, threads, precision, cores, runner and unit: the only ones that are
+    compared."""
 
     device: str
     delegate: str
     threads: int
     precision: str
+    cores: str | None
+    benchmark_binary: str | None
     emulated: bool
+    software_gpu: bool
     device_title: str
     rows: list[Row] = field(default_factory=list)
 
@@ -61,13 +67,17 @@ class Group:
     @property
     def title(self) -> str:
         threads = f"{self.threads} thread" + ("" if self.threads == 1 else "s")
-        return f"{self.device_title}, {self.delegate}, {threads}, {self.precision}"
+        parts = [self.device_title, self.delegate, threads, self.precision]
+        parts += [f"cores {self.cores}"] if self.cores else []
+        parts += [f"benchmark_model {self.benchmark_binary}"] if self.benchmark_binary else []
+        return ", ".join(parts) + (" (GPU in software: times mean nothing)" if self.software_gpu else "")
 
     @property
     def slug(self) -> str:
-        return f"{self.device}-{self.delegate}-{self.threads}t-{self.precision}".replace("/", "_").replace(
-            ":", "_"
-        )
+        parts = [self.device, self.delegate, f"{self.threads}t", self.precision]
+        parts += [f"cores-{self.cores}"] if self.cores else []
+        parts += [self.benchmark_binary] if self.benchmark_binary else []
+        return re.sub("[/:#,]", "_", "-".join(parts))
 
     @property
     def models(self) -> list[str]:
@@ -89,7 +99,11 @@ class _Measured:
         """Median of each good launch; empty when the output is wrong: accuracy gates speed."""
         if self.reason is not None:
             return {}
-        return {r.round: _shown(r) for r in self.records if r.ok and r.timing is not None}
+        return {r.round: _shown(r) for r in self.records if r.counts}
+
+    @property
+    def software_gpu(self) -> bool:
+        return any(r.software_gpu for r in self.records)
 
     @property
     def max_error(self) -> float | None:
@@ -102,9 +116,11 @@ class _Measured:
         wrong = next((r.accuracy for r in self.records if r.accuracy and not r.accuracy.right), None)
         if wrong is not None:
             return f"wrong output: error {wrong.max_error:.1e} above {wrong.tolerance:.0e}"
-        good = [r for r in self.records if r.ok and r.timing is not None]
+        good = [r for r in self.records if r.counts]
         if good:
             return None if any(r.accuracy for r in good) else "output not checked against PyTorch"
+        if self.last.ok and self.last.throttled:
+            return f"the device slowed down in every launch: {self.last.throttled}"
         stage = "conversion failed" if self.last.stage == "conversion" else "launch failed"
         return f"{stage}: {self.last.error or 'no reason given'}"
 
@@ -129,12 +145,10 @@ def summarise(
     groups: dict[tuple[object, ...], Group] = {}
     for cell in wanted:
         row = _row(cell, newest[cell], baselines.get(_place(cell)), baseline)
-        key = (cell.device, cell.delegate, cell.threads, cell.precision, row.emulated)
+        shared = (cell.device, cell.delegate, cell.threads, cell.precision, cell.cores, cell.benchmark_binary)
+        key = (*shared, row.emulated, row.software_gpu)
         title = device_title(newest[cell].last)
-        group = groups.setdefault(
-            key, Group(cell.device, cell.delegate, cell.threads, cell.precision, row.emulated, title)
-        )
-        group.rows.append(row)
+        groups.setdefault(key, Group(*key, title)).rows.append(row)
     for group in groups.values():
         order = {model: i for i, model in enumerate(group.models)}
         group.rows.sort(key=lambda row: order[row.cell.model])
@@ -166,10 +180,11 @@ def _row(cell: Cell, measured: _Measured, base: dict[int, float] | None, baselin
     last, rounds = measured.last, measured.by_round
     conversion = next((r.conversion for r in reversed(measured.records) if r.conversion), None)
     delegation = next((r.delegation for r in reversed(measured.records) if r.delegation), None)
-    has_speedup = bool(base and rounds and cell.converter != baseline)
+    has_speedup = bool(base and rounds and cell.converter != baseline and not measured.software_gpu)
     return Row(
         cell=cell,
         emulated=last.emulated,
+        software_gpu=measured.software_gpu,
         latency=median_of_launches(list(rounds.values())) if rounds else None,
         launches=tuple(rounds.values()),
         speedup=paired_ratio(base, rounds) if has_speedup and base else None,

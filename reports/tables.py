@@ -24,6 +24,11 @@ def caption(group: Group, baseline: str = BASELINE, interval: str = "in brackets
         f"Latency in {group.unit}: median of the launches' medians, {figures.launches_of(measured)}, "
         f"one process a launch, rounds in random order; {interval} the 95 % bootstrap interval over launches."
     ]
+    if group.software_gpu:
+        lines.append(
+            "The processor imitates the GPU: nodes taken and outputs are those of a GPU, the times are not, "
+            "and are compared with nothing."
+        )
     if any(row.speedup for row in group.rows):
         lines.append(
             f"Speed-up over {baseline}: ratio of medians, paired within the rounds; above 1 is faster."
@@ -98,18 +103,18 @@ def _terminal_table(group: Group, baseline: str, rows: Sequence[Row] = ()) -> Ta
 
 
 def _speedup_value(row: Row, baseline: str) -> str:
-    if row.cell.converter == baseline:
+    if row.cell.converter == baseline and not row.software_gpu:
         return "1x" if row.latency else figures.NONE
     return f"{figures.number(row.speedup.value)}x" if row.speedup else figures.NONE
 
 
 def _speedup(row: Row, baseline: str) -> str:
-    if row.cell.converter == baseline:
+    if row.cell.converter == baseline and not row.software_gpu:
         return "1x" if row.latency else figures.NONE
     return figures.with_interval(row.speedup, "x")
 
 
-def markdown(groups: Sequence[Group], baseline: str = BASELINE) -> str:
+def markdown(groups: Sequence[Group], baseline: str = BASELINE, heading: str = "##") -> str:
     """All groups, each a heading, a table and its caption."""
     parts: list[str] = []
     for group in groups:
@@ -125,7 +130,7 @@ def markdown(groups: Sequence[Group], baseline: str = BASELINE) -> str:
             "Delegated",
             "Conversion, s",
         ]
-        lines = [f"## {group.title}", "", _line(header), _line(["---"] * 2 + ["---:"] * 8)]
+        lines = [f"{heading} {group.title}", "", _line(header), _line(["---"] * 2 + ["---:"] * 8)]
         for row in group.rows:
             latency = figures.with_interval(row.latency) if row.latency else f"*{row.reason}*"
             seconds = row.conversion_seconds
@@ -159,12 +164,15 @@ CSV_FIELDS: tuple[str, ...] = (
     "delegate",
     "threads",
     "precision",
+    "cores",
+    "benchmark_binary",
     "model",
     "converter",
     "converter_version",
     "weights",
     "seed",
     "unit",
+    "software_gpu",
     "latency",
     "latency_low",
     "latency_high",
@@ -197,12 +205,15 @@ def _flat(row: Row) -> tuple[object, ...]:
         cell.delegate,
         cell.threads,
         cell.precision,
+        cell.cores,
+        cell.benchmark_binary,
         cell.model,
         cell.converter,
         row.converter_version,
         row.weights,
         row.seed,
         row.unit,
+        row.software_gpu,
         latency.value if latency else None,
         latency.low if latency else None,
         latency.high if latency else None,

@@ -52,30 +52,47 @@ def _plain(value: object) -> str:
 
 @command.command("create")
 @click.argument("kind")
-def create(kind: str) -> None:
+@json_option
+def create(kind: str, as_json: bool) -> None:
     """Build the emulated machine KIND (arm or x86) from Debian's packages; no root is needed."""
-    entry = devices.create_machine(kind)
-    click.echo(f"{entry.name}: {entry.state}")
+    _show(devices.create_machine(kind), as_json)
 
 
 @command.command("start")
 @click.argument("name")
-def start(name: str) -> None:
+@json_option
+def start(name: str, as_json: bool) -> None:
     """Start an emulated machine (arm, x86, arm:cortex-a53, arm#2) that stays until it is stopped."""
-    entry = devices.start_machine(name)
-    click.echo(f"{entry.name}: {entry.state}")
+    _show(devices.start_machine(name), as_json)
+
+
+def _show(entry: devices.DeviceEntry, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(entry))
+    else:
+        click.echo(f"{entry.name}: {entry.state}")
 
 
 @command.command("stop")
 @click.argument("name")
-def stop(name: str) -> None:
+@json_option
+def stop(name: str, as_json: bool) -> None:
     """Stop an emulated machine that was started to stay."""
-    click.echo(f"{name}: {'stopped' if devices.stop_machine(name) else 'was not running'}")
+    stopped = devices.stop_machine(name)
+    if as_json:
+        print_json({"name": name, "stopped": stopped})
+    else:
+        click.echo(f"{name}: {'stopped' if stopped else 'was not running'}")
 
 
 @command.command("clean")
 @click.argument("names", nargs=-1, required=True)
-def clean(names: tuple[str, ...]) -> None:
+@json_option
+def clean(names: tuple[str, ...], as_json: bool) -> None:
     """Remove from devices what was pushed to them; of emulated machines that do not run, the image."""
-    for name in names:
-        click.echo(f"{name}: {devices.clean(name) / 1e6:.1f} MB freed")
+    freed = {name: devices.clean(name) for name in names}
+    if as_json:
+        print_json([{"name": name, "freed_bytes": size} for name, size in freed.items()])
+        return
+    for name, size in freed.items():
+        click.echo(f"{name}: {size / 1e6:.1f} MB freed")

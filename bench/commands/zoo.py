@@ -1,6 +1,6 @@
 """`bench zoo`: the whole way from model names to the table and the chart."""
 
-import difflib
+import hashlib
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -15,13 +15,16 @@ from bench.answer import RECORDS, read_groups, write_answer
 from bench.commands.options import CommaList, json_option, out_option, positive, print_json, writable_folder
 from bench.converters.base import Converter
 from bench.converters.registry import NAMES, get_converter
+from bench.delegates import check_delegates
 from bench.errors import BenchError
 from bench.host_facts import environment
-from bench.measuring import Bench, Effort, Launchable, identity_of
+from bench.measuring import TOLERANCES, Bench, Effort, Launchable, identity_of
 from bench.preparation import Candidate, Wanted, Workshop
 from bench.progress import Reporter, duration
 from bench.schedule import Done, Rounds, Schedule
-from devices import Device, open_device
+from bench.targets import EMULATED_ARM, open_target
+from devices import Device, affinity_prefix
+from devices.launching import DELEGATES
 from reports import tables
 from reports.store import RecordStore
 
@@ -37,6 +40,8 @@ class Choice:
     converters: list[Converter]
     delegates: tuple[str, ...]
     threads: tuple[int, ...]
+    cores: str | None
+    benchmark_binary: Path | None
 
 
 @click.command("zoo")
@@ -64,7 +69,8 @@ class Choice:
     default="host",
     envvar="BENCH_DEVICE",
     show_default=True,
-    help="Devices to run on.",
+    help="Devices to run on; `bench devices list` names them. arm: the phone or board attached through adb, "
+    f"else the emulated machine; {EMULATED_ARM}: that machine in any case.",
 )
 @click.option(
     "--delegate",
@@ -73,7 +79,7 @@ class Choice:
     default="xnnpack",
     envvar="BENCH_DELEGATE",
     show_default=True,
-    help="Delegates to ask for.",
+    help=f"Delegates to ask for: {', '.join(DELEGATES)}. Not every device has each.",
 )
 @click.option(
     "--threads",
@@ -82,6 +88,28 @@ class Choice:
     envvar="BENCH_THREADS",
     show_default=True,
     help="Numbers of threads.",
+)
+@click.option(
+    "--cores",
+    default="all",
+    envvar="BENCH_CORES",
+    show_default=True,
+    help="Cores to run on: big, little, all, or numbers such as 4-7 or 0,2.",
+)
+@click.option(
+    "--benchmark-binary",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True),
+    default=None,
+    envvar="BENCH_BENCHMARK_BINARY",
+    help="An official benchmark_model, built for the device, to launch with.",
+)
+@click.option(
+    "--settle",
+    type=click.FloatRange(min=0),
+    default=Effort.settle_seconds,
+    envvar="BENCH_SETTLE",
+    show_default=True,
+    help="Longest wait, in seconds, for a steady temperature before each launch.",
 )
 @click.option(
     "--rounds",
@@ -112,10 +140,10 @@ class Choice:
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
-    default=1e-3,
+    default=None,
     envvar="BENCH_TOLERANCE",
-    show_default=True,
-    help="Largest error against PyTorch, max|difference| / max|reference|, for a file to get a speed.",
+    help="Largest error against PyTorch, max|difference| / max|reference|, for a file to get a speed. "
+    f"[default: {TOLERANCES['fp32']:g}, in half precision {TOLERANCES['fp16']:g}]",
 )
 @click.option(
     "--timeout",
@@ -137,11 +165,14 @@ def command(
     device_names: tuple[str, ...],
     delegates: tuple[str, ...],
     threads: tuple[int, ...],
+    cores: str,
+    benchmark_binary: Path | None,
+    settle: float,
     rounds: int | None,
     minutes: float,
     weights: str,
     seed: int,
-    tolerance: float,
+    tolerance: float | None,
     timeout: float,
     out: Path,
     retry_failed: bool,
@@ -158,16 +189,19 @@ def command(
         [get_converter(name) for name in converter_names],
         delegates,
         threads,
+        None if cores == "all" else cores,
+        benchmark_binary,
     )
     how_many = Rounds(rounds) if rounds is not None else Rounds(DEFAULT_ROUNDS, minutes * 60)
     with ExitStack() as open_things:
-        devices = [open_things.enter_context(closing(open_device(name))) for name in device_names]
+        devices = [open_things.enter_context(closing(open_target(name, say))) for name in device_names]
         workshop = Workshop(out, timeout, say, retry_failed)
         if dry_run:
             _print_plan(choice, devices, workshop, how_many, as_json)
             return
         for device in devices:
-            _check_delegates(device, delegates)
+            check_delegates(device, delegates, benchmark_binary)
+            affinity_prefix(device.info(), cores)  # complains of cores that the device has not
         store = RecordStore(writable_folder(out) / RECORDS)
         open_things.enter_context(_alone_in(out))
         contents = store.read()
@@ -186,9 +220,9 @@ def command(
         for device in devices:
             launchables = _launchables(choice, candidates, device)
             cells += [what.cell for what in launchables]
-            effort = Effort(timeout=timeout).on(device.emulated)
-            bench = Bench(device, effort, tolerance, facts, out)
-            with device.lock():
+            effort = Effort(timeout=timeout, settle_seconds=settle).on(device.emulated)
+            bench = Bench(device, effort, tolerance, facts, out, benchmark_binary)
+            with bench.steady(say):
                 Schedule(launchables, how_many.on(device.emulated), done, seed).run(bench, store.append, say)
     groups, _ = read_groups(store, cells)
     written = write_answer(groups, out)
@@ -204,22 +238,21 @@ def command(
 
 def _launchables(choice: Choice, candidates: Sequence[Candidate], device: Device) -> list[Launchable]:
     identity = identity_of(device)
+    binary = _digest(choice.benchmark_binary) if choice.benchmark_binary else None
     return [
-        Launchable(candidate, device.name, identity, delegate, threads)
+        Launchable(candidate, device.name, identity, delegate, threads, choice.cores, binary)
         for delegate in choice.delegates
         for threads in choice.threads
         for candidate in candidates
     ]
 
 
-def _check_delegates(device: Device, delegates: Sequence[str]) -> None:
-    """Raise BenchError for a delegate that no runner of the device knows, before anything takes time."""
-    known = device.info().delegates
-    for delegate in delegates:
-        if delegate not in known:
-            near = difflib.get_close_matches(delegate, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}"
-            raise BenchError(f"device {device.name} has no delegate {delegate!r}; {hint}")
+def _digest(binary: Path) -> str:
+    try:
+        with binary.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    except OSError as error:
+        raise BenchError(f"--benchmark-binary {binary}: cannot be read: {error.strerror}") from error
 
 
 def _alone_in(out: Path) -> filelock.BaseFileLock:
@@ -247,6 +280,8 @@ def _print_plan(
             "device": d.name,
             "delegate": delegate,
             "threads": n,
+            "cores": choice.cores or "all",
+            "benchmark_binary": str(choice.benchmark_binary) if choice.benchmark_binary else None,
         }
         for d in devices
         for delegate in choice.delegates

@@ -1,0 +1,57 @@
+"""What the names of delegates mean to a comparison, and which of them a device has."""
+
+import difflib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.errors import BenchError
+from devices import Device
+from devices.launching import DELEGATES
+
+_ON_GPU_OF_HOST = "gpu-webgpu"
+_SOFTWARE_DRIVERS = ("swiftshader", "lvp", "lavapipe", "llvmpipe")
+
+
+def precision_of(delegate: str) -> str:
+    """In which numbers a delegate computes."""
+    return "fp16" if delegate.endswith("-fp16") else "fp32"
+
+
+def runs_in_software(delegate: str) -> bool:
+    """Whether the processor imitates the GPU that the delegate asks for."""
+    if delegate != _ON_GPU_OF_HOST:
+        return False
+    from devices.runners.embedded.vulkan import has_gpu
+
+    chosen = os.environ.get("VK_DRIVER_FILES") or os.environ.get("VK_ICD_FILENAMES")
+    if chosen:
+        return any(name in chosen.lower() for name in _SOFTWARE_DRIVERS)
+    return not has_gpu()
+
+
+def check_delegates(device: Device, delegates: Sequence[str], benchmark_binary: Path | None) -> None:
+    """Raise BenchError for a delegate that nobody knows or the device lacks, before anything takes time."""
+    for delegate in delegates:
+        if delegate not in DELEGATES:
+            near = difflib.get_close_matches(delegate, DELEGATES, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(DELEGATES)}"
+            raise BenchError(f"there is no delegate {delegate!r}; {hint}")
+    if benchmark_binary is not None:
+        from devices.runners.official.run import DELEGATES as OFFICIAL
+
+        for delegate in delegates:
+            if delegate not in OFFICIAL:
+                raise BenchError(
+                    f"benchmark_model has no delegate {delegate}; it has {', '.join(OFFICIAL)}. "
+                    "Leave --benchmark-binary out"
+                )
+        return
+    known = device.info().delegates
+    for delegate in delegates:
+        if delegate not in known:
+            hint = "; it runs on Android devices" if delegate.startswith("gpu-opencl") else ""
+            hint = "; it runs on this host" if delegate == _ON_GPU_OF_HOST else hint
+            raise BenchError(
+                f"device {device.name} has no delegate {delegate}{hint}. {device.name} has {', '.join(known)}"
+            )
