@@ -1,7 +1,6 @@
 """What the names of delegates mean to a comparison, and which of them a device has."""
 
 import difflib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from devices import Device
 from devices.launching import DELEGATES
 
 _ON_GPU_OF_HOST = "gpu-webgpu"
-_SOFTWARE_DRIVERS = ("swiftshader", "lvp", "lavapipe", "llvmpipe")
+_SOFTWARE_ADAPTER = "adapterType=CPU"
 
 
 def precision_of(delegate: str) -> str:
@@ -18,16 +17,9 @@ def precision_of(delegate: str) -> str:
     return "fp16" if delegate.endswith("-fp16") else "fp32"
 
 
-def runs_in_software(delegate: str) -> bool:
-    """Whether the processor imitates the GPU that the delegate asks for."""
-    if delegate != _ON_GPU_OF_HOST:
-        return False
-    from devices.runners.embedded.vulkan import has_gpu
-
-    chosen = os.environ.get("VK_DRIVER_FILES") or os.environ.get("VK_ICD_FILENAMES")
-    if chosen:
-        return any(name in chosen.lower() for name in _SOFTWARE_DRIVERS)
-    return not has_gpu()
+def ran_in_software(log: str) -> bool:
+    """Whether the processor imitated the GPU, by what WebGPU says of the adapter that it took."""
+    return _SOFTWARE_ADAPTER in log
 
 
 def check_delegates(device: Device, delegates: Sequence[str], benchmark_binary: Path | None) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.converters.mapping import relative_error
-from bench.delegates import precision_of, runs_in_software
+from bench.delegates import precision_of, ran_in_software
 from bench.preparation import Candidate
 from bench.progress import Reporter
 from devices import (
@@ -220,7 +220,7 @@ class Bench:
                 reason=settled.reason,
             ),
             fixed_performance=self.fixed_performance,
-            software_gpu=runs_in_software(what.delegate),
+            software_gpu=ran_in_software(result.log),
             environment=self.environment,
             log=self._keep_log(what, round_number, result.log),
         )

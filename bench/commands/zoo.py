@@ -312,6 +312,7 @@ def _print_plan(
         click.echo(f"conversion   {conversion['model']} with {conversion['converter']}: {state}")
     for cell in cells:
         where = f"{cell['device']}, {cell['delegate']}, threads {cell['threads']}"
+        where += "" if choice.cores is None else f", cores {choice.cores}"
         click.echo(f"cell         {cell['model']} {cell['converter']} on {where}")
     limit = (
         ""

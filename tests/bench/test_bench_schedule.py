@@ -11,8 +11,9 @@ from bench.converters.base import Reference
 from bench.measuring import Bench, Launchable
 from bench.preparation import Candidate
 from bench.progress import Reporter
-from bench.schedule import FEWEST_ROUNDS, Done, Rounds, Schedule
+from bench.schedule import FEWEST_ROUNDS, LAUNCH_ATTEMPTS, Done, Rounds, Schedule
 from reports.record import Accuracy, Conversion, LaunchRecord
+from reports.summary import summarise
 
 
 def cell(name: str, converter: str = "nobuco", broken: bool = False) -> Launchable:
@@ -129,3 +130,33 @@ def test_a_failed_conversion_is_recorded_once() -> None:
     records = run(Schedule(cells, Rounds(3), Done([]), seed=0), FakeBench())
     assert [r.stage for r in records].count("conversion") == 1
     assert run(Schedule(cells, Rounds(3), Done(records), seed=0), FakeBench()) == []
+
+
+class ThrottlingBench(FakeBench):
+    """The first `times` launches of every cell and round find the device slowed down."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def launch(self, what: Launchable, round_number: int, check_output: bool) -> LaunchRecord:
+        record = super().launch(what, round_number, check_output)
+        slow = self.launched.count((round_number, what.cell.model)) <= self.times
+        return record.model_copy(update={"throttled": "heat" if slow else None})
+
+
+def test_a_launch_on_a_slowed_down_device_is_repeated_and_kept() -> None:
+    bench = ThrottlingBench(1)
+    records = run(Schedule([cell("a")], Rounds(2), Done([]), seed=0), bench)
+    assert [(r.round, r.throttled) for r in records] == [(0, "heat"), (0, None), (1, "heat"), (1, None)]
+    (row,) = summarise(records)[0].rows
+    assert row.latency is not None and row.latency.n == 2
+    assert run(Schedule([cell("a")], Rounds(2), Done(records), seed=0), bench) == []
+
+
+def test_a_device_that_stays_slow_gets_no_figure_and_an_end() -> None:
+    bench = ThrottlingBench(99)
+    records = run(Schedule([cell("a")], Rounds(9), Done([]), seed=0), bench)
+    assert len(records) == 2 * LAUNCH_ATTEMPTS
+    (row,) = summarise(records)[0].rows
+    assert row.latency is None and row.reason == "the device slowed down in every launch: heat"

@@ -162,3 +162,21 @@ def test_a_chart_is_written_as_picture_and_as_drawing(tmp_path: Path) -> None:
 )
 def test_figures_have_as_many_digits_as_tell(value: float, written: str) -> None:
     assert figures.number(value) == written
+
+
+def test_a_gpu_in_software_is_labelled_and_compared_with_nothing() -> None:
+    group = the_group([r.model_copy(update={"software_gpu": True}) for r in both()])
+    assert all(row.speedup is None and row.max_error is not None for row in group.rows)
+    assert "GPU in software" in group.title
+    assert "imitates the GPU" in on_terminal(group)
+    assert "1x" not in tables.markdown([group])
+
+
+def test_cores_and_runner_are_not_mixed() -> None:
+    plain, (big, own) = both(), (both(), both())
+    big = [r.model_copy(update={"cell": r.cell.model_copy(update={"cores": "big"})}) for r in big]
+    own = [r.model_copy(update={"cell": r.cell.model_copy(update={"benchmark_binary": "ab"})}) for r in own]
+    groups = summarise(plain + big + own)
+    assert [len(group.rows) for group in groups] == [2, 2, 2]
+    assert len({group.slug for group in groups}) == 3
+    assert "cores big" in groups[1].title and "benchmark_model ab" in groups[2].title

@@ -1,0 +1,48 @@
+"""`bench report --readme` writes between the markers and nowhere else."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from make_records import a_record
+
+from bench.answer import RECORDS, TABLES_BEGIN, TABLES_END
+from bench.cli import main
+from reports.store import RecordStore
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    store = RecordStore(tmp_path / "out" / RECORDS)
+    for number in range(3):
+        store.append(a_record(round_number=number))
+    return tmp_path / "out"
+
+
+def report(out: Path, readme: Path) -> Result:
+    return CliRunner().invoke(main, ["report", "--out", str(out), "--readme", str(readme)])
+
+
+def test_tables_stand_between_the_markers(out: Path, tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(f"# Mine\n{TABLES_BEGIN}\nold\n{TABLES_END}\nThe end.\n")
+    assert report(out, readme).exit_code == 0
+    text = readme.read_text()
+    assert text.startswith(f"# Mine\n{TABLES_BEGIN}\n") and text.endswith(f"{TABLES_END}\nThe end.\n")
+    assert "### host (board), xnnpack" in text and "| net | nobuco | 1.10" in text and "old" not in text
+    assert report(out, readme).exit_code == 0
+    assert readme.read_text() == text
+
+
+@pytest.mark.parametrize("text", ["# Mine\n", f"{TABLES_BEGIN}\n", f"{TABLES_END}\n{TABLES_BEGIN}\n"])
+def test_a_readme_without_markers_is_left_alone(text: str, out: Path, tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(text)
+    result = report(out, readme)
+    assert result.exit_code == 1 and TABLES_BEGIN in result.stderr and "Traceback" not in result.output
+    assert readme.read_text() == text
+
+
+def test_a_readme_that_is_not_there_is_named(out: Path, tmp_path: Path) -> None:
+    result = report(out, tmp_path / "nowhere.md")
+    assert result.exit_code == 1 and "nowhere.md: cannot be read" in result.stderr
