@@ -54,7 +54,7 @@ class GraphBuilder:
             return made
         if (id(value), layout) not in self._relaid:
             perm = transposition(own, layout)
-            layer = ChannelTranspose(perm, name=f"transpose_{len(self.transpositions)}")
+            layer = ChannelTranspose(perm, name=f"layout_transpose_{len(self.transpositions)}")
             self.transpositions.append(Transposition(value, own, layout, moves_data(perm, made.shape)))
             self._relaid[id(value), layout] = set_layout(layer(made), layout)
         return self._relaid[id(value), layout]
