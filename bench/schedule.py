@@ -168,6 +168,13 @@ class Schedule:
                     # Once a cell is enough: the same file with the same input gives the same output.
                     record = bench.launch(what, number, check_output=not self.done.checked(what))
                     add(record)
+                    if (
+                        record.settling
+                        and not record.settling.settled
+                        and record.settling.waited_seconds >= 1
+                    ):
+                        waited = f"{record.settling.waited_seconds:.0f} s"
+                        say.line(f"{bench.device.name}: not steady after {waited}: {record.settling.reason}")
                     if self.done.has(what, number):
                         break
                     say.line(f"{what}, round {number + 1}: done again, for {record.throttled}")

@@ -12,7 +12,7 @@ from bench.measuring import Bench, Launchable
 from bench.preparation import Candidate
 from bench.progress import Reporter
 from bench.schedule import FEWEST_ROUNDS, LAUNCH_ATTEMPTS, Done, Rounds, Schedule
-from reports.record import Accuracy, Conversion, LaunchRecord
+from reports.record import Accuracy, Conversion, LaunchRecord, Settling
 from reports.summary import summarise
 
 
@@ -160,3 +160,14 @@ def test_a_device_that_stays_slow_gets_no_figure_and_an_end() -> None:
     assert len(records) == 2 * LAUNCH_ATTEMPTS
     (row,) = summarise(records)[0].rows
     assert row.latency is None and row.reason == "the device slowed down in every launch: heat"
+
+
+def test_waiting_in_vain_for_a_steady_device_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    class Restless(FakeBench):
+        def launch(self, what: Launchable, round_number: int, check_output: bool) -> LaunchRecord:
+            settling = Settling(settled=False, waited_seconds=60.0, reason="cpu goes from 40.0 to 50.0 °C")
+            record = super().launch(what, round_number, check_output)
+            return record.model_copy(update={"settling": settling})
+
+    run(Schedule([cell("a")], Rounds(1), Done([]), seed=0), Restless())
+    assert "host: not steady after 60 s: cpu goes from 40.0 to 50.0 °C" in capsys.readouterr().err
