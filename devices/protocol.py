@@ -73,6 +73,9 @@ class RunResult:
     timed_out: bool = False
 
 
+EMULATED_MARK = "emulated machine"  # in the name of an emulated machine's system
+
+
 @runtime_checkable
 class Device(Protocol):
     """A machine that takes files, runs commands and tells its state.
@@ -82,8 +85,12 @@ class Device(Protocol):
 
     name: str
     """The spec that opens it again: ``host``, ``arm``, ``adb:SERIAL``, ``adb:HOST:PORT``."""
-    emulated: bool
-    """Its clock counts instructions: one microsecond is a thousand of them."""
+
+    @property
+    def emulated(self) -> bool:
+        """Its clock counts instructions: one microsecond is a thousand of them."""
+        ...
+
     scratch: str
     """Folder on the device where whatever is written is ours to remove."""
 

@@ -18,7 +18,7 @@ from devices.adb.sync import TransferRefused, receive_file, send_file
 from devices.cache import sha256_of
 from devices.errors import CommandInterrupted, ConnectionLost, DeviceError
 from devices.locks import device_lock
-from devices.protocol import DeviceInfo, DeviceState, RunResult
+from devices.protocol import EMULATED_MARK, DeviceInfo, DeviceState, RunResult
 
 _HOME = "/data/local/tmp/nobuco"
 _SHORT = 30.0  # seconds for commands that only look
@@ -34,7 +34,6 @@ Answer = TypeVar("Answer")
 class AdbDevice:
     """Files and commands through adb. ``connect`` makes a link; a link that breaks is made anew."""
 
-    emulated = False
     kind = "adb"
 
     def __init__(self, name: str, connect: Callable[[], Link]) -> None:
@@ -45,6 +44,11 @@ class AdbDevice:
         self._info: DeviceInfo | None = None
         self._pushed: dict[str, str] = {}
         self._orphan: int | None = None
+
+    @property
+    def emulated(self) -> bool:
+        """An emulated machine counts instructions, whichever way it is reached; its system's name says what it is."""
+        return EMULATED_MARK in self.info().os
 
     def info(self) -> DeviceInfo:
         if self._info is None:

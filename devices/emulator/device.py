@@ -22,8 +22,11 @@ class EmulatedDevice(AdbDevice):
     """Starts its machine when first used, unless one was started to stay; stops what it started in
     ``close``."""
 
-    emulated = True
     kind = "emulated"
+
+    @property
+    def emulated(self) -> bool:
+        return True
 
     def __init__(self, spec: MachineSpec) -> None:
         super().__init__(spec.name, self._reach)

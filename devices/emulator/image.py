@@ -16,6 +16,7 @@ from devices.emulator.cpio import pack_initramfs
 from devices.emulator.kinds import MachineKind
 from devices.emulator.packages import RELEASE, PackageSource
 from devices.errors import DeviceError
+from devices.protocol import EMULATED_MARK
 
 # adbd, what its libraries need, and what libLiteRt.so needs (libstdc++, libgcc, libm).
 _PACKAGES = """
@@ -167,7 +168,7 @@ def _copy_modules(unpacked: Path, target: Path) -> None:
 
 
 def _os_release(unpacked: Path) -> Path:
-    text = f'PRETTY_NAME="Debian {RELEASE} (emulated machine)"\nID=debian\n'
+    text = f'PRETTY_NAME="Debian {RELEASE} ({EMULATED_MARK})"\nID=debian\n'
     path = unpacked / "os-release"
     path.write_text(text, encoding="utf-8")
     return path

@@ -57,7 +57,7 @@ def export_tflite(
     validate: run the file in the LiteRT interpreter beside the Keras model before it gets its name.
     sample_inputs: arrays to run it on, in the model's order. When not given, the inputs that nobuco has checked the
     model with (the traced ones, fresh ones, other sizes); seeded noise for a model of other making.
-    tolerance: largest relative error accepted, see `ExportedTFLite`.
+    tolerance: largest relative error accepted, see `ExportedTFLite`; ten times PyTorch's own rounding where that is more.
     allow_flex: let ops that TFLite lacks stay TensorFlow ops, which only runtimes with the Flex delegate
     can run.
 
@@ -75,11 +75,19 @@ def export_tflite(
         del data
         info = inspect_tflite(temporary)
         samples = _samples(keras_model) if sample_inputs is None else [sample_inputs]
-        error = _validated(model, temporary, info, samples, tolerance) if validate else None
+        allowed = _allowed(keras_model, tolerance)
+        error = _validated(model, temporary, info, samples, allowed) if validate else None
         # TensorFlow's functions are rings of references, and these hold every weight about ten times over
         del model
         gc.collect()
     return ExportedTFLite(path, inspect_tflite(path), error)
+
+
+def _allowed(keras_model: keras.Model, tolerance: float) -> float:
+    """More than asked for where float32 itself is no nearer: where PyTorch's own rounding has been found large."""
+    report = getattr(keras_model, "report", None)
+    rounding = [check.rounding or 0.0 for check in report.checks] if isinstance(report, Report) else []
+    return max([tolerance, *(10 * each for each in rounding)])
 
 
 def _samples(keras_model: keras.Model) -> Sequence[Sequence[np.ndarray]]:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-# The folders of tests are called like the packages they test. With the packages' own place on the path,
-# theirs win.
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import devices
 from devices.emulator.device import EmulatedDevice

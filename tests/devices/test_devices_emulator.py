@@ -20,6 +20,7 @@ from launch_helpers import interpreter_outputs, quick, write_inputs
 from processes import wait_for_end
 
 import devices
+from devices.adb.device import AdbDevice
 from devices.emulator.cpio import pack_initramfs
 from devices.emulator.device import EmulatedDevice
 from devices.emulator.image import build_image, find_image
@@ -225,3 +226,11 @@ def test_a_machine_that_was_started_to_stay(arm: EmulatedDevice, own_cache: Path
     finally:
         assert stop_detached(spec)
     assert not stop_detached(spec) and find_running(spec) is None and wait_for_end(running.pid)
+
+
+@pytest.mark.emulator
+def test_an_emulated_machine_counts_instructions_whichever_way_it_is_reached(arm: EmulatedDevice) -> None:
+    by_adb = AdbDevice("adb:127.0.0.1:5555", arm._connect)
+    with arm.awake():
+        assert by_adb.emulated
+    by_adb.close()
