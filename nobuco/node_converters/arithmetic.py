@@ -10,6 +10,7 @@ import tensorflow as tf
 import torch
 from torch import Tensor
 
+from nobuco.build.dtypes import tf_dtype
 from nobuco.node_converters._types import cast, floating, result_dtype
 from nobuco.node_converters.registry import builtin, spellings
 
@@ -115,7 +116,20 @@ def _register(name: str, function: Callable[[Any, Any], Any], dtype_of: Callable
 
         return func
 
-    builtin(*spellings(name), *_operators(name), any_layout=True)(binary)
+    def into_first(*args: Any, **kwargs: Any):
+        """In place the outcome takes the dtype of what it is written to: `x.eq_(y)` is no boolean."""
+        function = binary(*args, **kwargs)
+        own = _operand(args, kwargs)[0].dtype
+        return lambda *args, **kwargs: cast(function(*args, **kwargs), tf_dtype(own))
+
+    writing = [op for op in spellings(name) if _writes(op)]
+    builtin(*(op for op in spellings(name) if op not in writing), *_operators(name), any_layout=True)(binary)
+    if writing:
+        builtin(*writing, any_layout=True)(into_first)
+
+
+def _writes(op: Any) -> bool:
+    return op.__name__.endswith("_") and not op.__name__.startswith("_")
 
 
 # name -> the operators that are spelled otherwise
@@ -278,9 +292,14 @@ def bitwise_not(self: Tensor):
     return lambda self: tf.logical_not(self) if self.dtype == tf.bool else tf.bitwise.invert(self)
 
 
-@builtin(*spellings("logical_not"), any_layout=True)
+@builtin(torch.logical_not, torch.Tensor.logical_not, any_layout=True)
 def logical_not(self: Tensor):
     return lambda self: tf.logical_not(cast(self, tf.bool))
+
+
+@builtin(torch.Tensor.logical_not_, any_layout=True)
+def logical_not_in_place(self: Tensor):
+    return lambda self: cast(tf.logical_not(cast(self, tf.bool)), self.dtype)
 
 
 @builtin(torch.where, torch.Tensor.where, any_layout=True)

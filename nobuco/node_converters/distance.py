@@ -72,7 +72,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8):
     return func
 
 
-@builtin(torch.renorm, torch.Tensor.renorm, strategy=_PYTORCH)
+@builtin(torch.renorm, torch.Tensor.renorm, torch.Tensor.renorm_, strategy=_PYTORCH)
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float):
     """Slices along `dim` whose norm is larger are scaled down to it."""
 

@@ -37,7 +37,7 @@ def batch_norm(
         epsilon=eps, momentum=1 - (momentum or 0.0), scale=weight is not None, center=bias is not None
     )
     weights = [each for each in (weight, bias, running_mean, running_var) if each is not None]
-    channels = input.shape[1]
+    channels = input.shape[min(1, input.dim() - 1)]
     return LayerChain(with_weights(layer, (None,) * (input.dim() - 1) + (channels,), *weights))
 
 

@@ -51,9 +51,14 @@ def lowest_of(dtype: torch.dtype) -> float:
     return float("-inf") if dtype.is_floating_point else torch.iinfo(dtype).min
 
 
-def places_in_windows(x: Any, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> list[Any]:
+def places_in_windows(
+    x: Any, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
+) -> list[Any]:
     """For each place in the window, row by row, what stands there in all windows: one strided slice."""
-    counts = [(n - (k - 1) * d - 1) // s + 1 for n, k, d, s in zip(x.shape[1:-1], kernel, dilation, stride, strict=True)]
+    counts = [
+        (n - (k - 1) * d - 1) // s + 1
+        for n, k, d, s in zip(x.shape[1:-1], kernel, dilation, stride, strict=True)
+    ]
     slices = []
     for place in itertools.product(*(range(k) for k in kernel)):
         starts = [i * d for i, d in zip(place, dilation, strict=True)]

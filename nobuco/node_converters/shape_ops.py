@@ -71,7 +71,7 @@ _permutation(
 )
 _permutation(
     "transpose", torch.transpose, torch.Tensor.transpose, torch.Tensor.transpose_, torch.swapaxes, torch.Tensor.swapaxes,
-    torch.swapdims, torch.Tensor.swapdims,
+    torch.swapdims, torch.Tensor.swapdims, torch.Tensor.swapaxes_, torch.Tensor.swapdims_,
     perm=lambda rank, *a, **kw: _swapped(rank, *(*a, *(kw[k] for k in ("dim0", "dim1", "axis0", "axis1") if k in kw))),
 )  # fmt: skip
 _permutation(
@@ -79,7 +79,13 @@ _permutation(
     perm=lambda rank, source, destination: _moved(rank, source, destination),
 )  # fmt: skip
 _permutation(
-    "t", torch.t, torch.Tensor.t, torch.Tensor.T, torch.Tensor.H, perm=lambda rank: list(range(rank))[::-1]
+    "t",
+    torch.t,
+    torch.Tensor.t,
+    torch.Tensor.t_,
+    torch.Tensor.T,
+    torch.Tensor.H,
+    perm=lambda rank: list(range(rank))[::-1],
 )
 _permutation("mT", torch.Tensor.mT, torch.Tensor.mH, torch.adjoint, torch.Tensor.adjoint,
              perm=lambda rank: _swapped(rank, -1, -2))  # fmt: skip
@@ -466,7 +472,7 @@ _splitting("vsplit", lambda rank: 0)
 _splitting("dsplit", lambda rank: 2)
 
 
-@builtin(torch.split, torch.Tensor.split, torch.functional.split, torch.unsafe_split, torch.unsafe_split_with_sizes, torch.split_with_sizes, torch.Tensor.split_with_sizes,
+@builtin(torch.split, torch.Tensor.split, torch.functional.split, torch.unsafe_split, torch.Tensor.unsafe_split, torch.unsafe_split_with_sizes, torch.Tensor.unsafe_split_with_sizes, torch.split_with_sizes, torch.Tensor.split_with_sizes,
          output_layout=same_layout)  # fmt: skip
 def split(tensor: Tensor, split_size_or_sections=None, dim: int = 0, **kwargs):
     sections = kwargs.get("split_size", split_size_or_sections)
@@ -476,7 +482,9 @@ def split(tensor: Tensor, split_size_or_sections=None, dim: int = 0, **kwargs):
     return _pieces(sizes, dim)
 
 
-@builtin(torch.chunk, torch.Tensor.chunk, torch.unsafe_chunk, output_layout=same_layout)
+@builtin(
+    torch.chunk, torch.Tensor.chunk, torch.unsafe_chunk, torch.Tensor.unsafe_chunk, output_layout=same_layout
+)
 def chunk(input: Tensor, chunks: int, dim: int = 0):
     total = input.shape[dim]
     return _pieces(_steps(total, -(-total // chunks)), dim)

@@ -95,6 +95,7 @@ _ADDITIONS = {
 CASES: list[Case] = [
     *(_of(name, function, (3, 4), (3, 4)) for name, function in _ADDITIONS.items()),
     Case("log_softmax at large values", lambda x: F.log_softmax(x * 1e4, 1), ((2, 5),)),
+    _of("polygamma of 0", lambda x: torch.polygamma(0, x.abs() + 1) + (x.abs() + 1).polygamma(0), (3, 4)),
     Case("softmax over any dim", lambda x: [F.softmax(x, d) for d in range(-4, 4)], ((2, 3, 4, 5),)),
     Case("softplus at large values", lambda x: F.softplus(x * 1e3), ((2, 5),)),
     _of("prelu by channel", lambda x: F.prelu(x, torch.linspace(0.1, 0.5, 6)), _IMAGE),

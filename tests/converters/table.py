@@ -45,8 +45,8 @@ _PLAIN = {
         nn.functional.pad.replicate nn.functional.pad.replicate_negative nn.functional.max_pool2d
         nn.functional.bilinear nn.functional.threshold nn.functional.relu6 mm mvlgamma.mvlgamma_p_1
         mvlgamma.mvlgamma_p_3 mvlgamma.mvlgamma_p_5 neg pow round __rmatmul__ __rmod__ __rsub__ rsub trunc einsum
-        index_add index_put sort put scatter scatter_add bucketize trace inner argmax argmin prod argsort
-        scatter_reduce.sum scatter_reduce.mean scatter_reduce.amin scatter_reduce.amax linalg.cross linalg.multi_dot
+        index_add index_put sort put scatter_add bucketize trace inner argmax argmin prod argsort scatter_reduce.sum
+        scatter_reduce.mean scatter_reduce.amin scatter_reduce.amax linalg.cross linalg.multi_dot
     """,
     "float bool": """
         nn.functional.unfold special.zeta
@@ -68,13 +68,12 @@ _PLAIN = {
         nn.functional.max_pool3d nn.functional.max_unpool1d nn.functional.max_unpool1d.grad
         nn.functional.max_unpool2d nn.functional.max_unpool2d.grad nn.functional.max_unpool3d
         nn.functional.max_unpool3d.grad nn.functional.linear nn.functional.glu nn.functional.elu nn.functional.prelu
-        nn.functional.celu nn.functional.selu nn.functional.scaled_dot_product_attention nn.functional.silu
-        nn.functional.hardsigmoid nn.functional.logsigmoid nn.functional.mish nn.functional.softsign
-        nn.functional.tanhshrink nn.functional.triplet_margin_with_distance_loss nextafter topk
-        nn.functional.binary_cross_entropy igamma igammac nn.functional.softshrink nn.functional.hardshrink
-        nn.functional.hardtanh nn.functional.gelu dist round.decimals_0 round.decimals_3 round.decimals_neg_3
-        __rpow__ lerp polar hypot renorm logcumsumexp digamma nn.functional.smooth_l1_loss nn.functional.l1_loss
-        logdet log_softmax norm norm.fro norm.inf nn.functional.alpha_dropout
+        nn.functional.celu nn.functional.selu nn.functional.silu nn.functional.hardsigmoid nn.functional.logsigmoid
+        nn.functional.mish nn.functional.softsign nn.functional.tanhshrink
+        nn.functional.triplet_margin_with_distance_loss nextafter topk nn.functional.binary_cross_entropy igamma
+        igammac nn.functional.softshrink nn.functional.hardshrink nn.functional.hardtanh nn.functional.gelu dist
+        round.decimals_0 round.decimals_3 round.decimals_neg_3 __rpow__ lerp polar hypot renorm logcumsumexp digamma
+        nn.functional.smooth_l1_loss nn.functional.l1_loss logdet log_softmax norm norm.fro norm.inf
         nn.functional.multi_head_attention_forward nn.functional.softplus nn.functional.mse_loss grid_sampler_3d
         mean nanmean std std.unbiased var var.unbiased nn.functional.nll_loss nn.functional.gaussian_nll_loss
         nn.functional.huber_loss nn.functional.pdist nn.functional.poisson_nll_loss nn.functional.pairwise_distance
@@ -111,7 +110,9 @@ _PARTLY: dict[str, tuple[str, Filter, str]] = {
         "float", lambda a, k: not k.get("use_input_stats", True) or k.get("running_mean") is None,
         "training mode: running statistics would be changed",
     ),
-    "polygamma.polygamma_n_0": ("float", lambda a, k: a[1] == 0, "TensorFlow has it for positive numbers only"),
+    "scatter": ("float int", lambda a, k: k.get("reduce") != "multiply", "TensorFlow has no scatter that multiplies"),
+    "nn.functional.alpha_dropout": ("float", lambda a, k: not k.get("training", True) or k.get("p") == 0.0, "training mode"),
+    "nn.functional.scaled_dot_product_attention": ("float", _says("dropout_p", 0.0), "training mode"),
     "repeat_interleave": ("float int bool", lambda a, k: not hasattr(_repeats(a, k), "shape"), "the shape is computed"),
     "searchsorted": ("float int", lambda a, k: k.get("sorter") is None, "no sorter"),
     "tensor_split": ("float int bool", lambda a, k: not hasattr(a[1], "shape"), "the shapes are computed"),
@@ -155,13 +156,20 @@ _FLEX = """
         atan bitwise_not bitwise_left_shift bitwise_right_shift cholesky view_as_complex complex cosh cumprod
         bitwise_and bitwise_or bitwise_xor softmax.with_dtype nn.functional.softmin.with_dtype
         nn.functional.adaptive_max_pool2d nn.functional.avg_pool3d nn.functional.max_pool2d nn.functional.max_pool3d
-        float_power
+        float_power sinh __rand__ __ror__ __rxor__ tan einsum polar cdouble logcumsumexp erf logdet
+        log_softmax.with_dtype scatter_reduce.amin scatter_reduce.amax fft.fft fft.fft2 fft.fftn fft.rfft fft.rfft2
+        fft.rfftn fft.ifft fft.ifft2 fft.ifftn fft.irfft fft.irfft2 fft.irfftn linalg.det linalg.cholesky
+        linalg.slogdet linalg.inv
 """
 
 # not even that
 _NO_TFLITE = """
-        acos acosh asin asinh atan2 atanh fmod i0 matrix_exp nn.functional.max_unpool2d nn.functional.max_unpool3d
-        nextafter igamma igammac
+        i0 matrix_exp nn.functional.max_unpool2d nn.functional.max_unpool3d nextafter igamma igammac new_zeros
+        new_ones new_full repeat digamma erfc erfinv nn.functional.pdist linalg.solve special.i0e special.i1
+        special.i1e special.ndtr special.zeta special.entr special.ndtri special.bessel_j0 special.bessel_j1
+        special.bessel_y0 special.bessel_y1 special.modified_bessel_i0 special.modified_bessel_i1
+        special.modified_bessel_k0 special.modified_bessel_k1 special.scaled_modified_bessel_k0
+        special.scaled_modified_bessel_k1
 """
 
 # exported in the tests, one for each way of spelling
@@ -206,4 +214,7 @@ ROWS = {row.name: row for row in _rows()}
 
 def support_matrix() -> list[tuple[str, tuple[str, ...], str, str]]:
     """For each op: its name, the dtypes it is tested for, "yes", "flex" or "no" for TFLite, and what is left out."""
-    return [(row.name, row.dtypes, row.tflite, row.why) for row in sorted(ROWS.values(), key=lambda each: each.name)]
+    return [
+        (row.name, row.dtypes, row.tflite, row.why)
+        for row in sorted(ROWS.values(), key=lambda each: each.name)
+    ]

@@ -31,7 +31,9 @@ def _taken(row: Row, dtype: torch.dtype) -> list[tuple[tuple[Any, ...], dict[str
     return found[:: max(len(found) // _SAMPLES, 1)][:_SAMPLES]
 
 
-def _found(row: Row, function: Any, args: Any, kwargs: Any, used: set[Converter] | None = None) -> Iterator[str]:
+def _found(
+    row: Row, function: Any, args: Any, kwargs: Any, used: set[Converter] | None = None
+) -> Iterator[str]:
     for count in graph_tensors_of(args, kwargs):
         yield from problems(function, args, kwargs, row.tolerance, count, used)
 
@@ -52,7 +54,10 @@ def test_method_and_in_place(row: Row) -> None:
     variants = [each for each in (info.method_variant, info.inplace_variant) if each is not None]
     for variant in variants:
         try:
-            variant(*pytree.tree_map(lambda leaf: leaf.clone() if isinstance(leaf, torch.Tensor) else leaf, args), **kwargs)
+            variant(
+                *pytree.tree_map(lambda leaf: leaf.clone() if isinstance(leaf, torch.Tensor) else leaf, args),
+                **kwargs,
+            )
         except (RuntimeError, TypeError):  # not for these arguments: PyTorch itself refuses
             continue
         assert not list(problems(variant, args, kwargs, row.tolerance))
@@ -100,7 +105,13 @@ def test_every_converter_is_tested() -> None:
             pass
     untested = [entry for entry in all_converters() if entry.builtin and entry not in used]
     names = sorted(entry.function.__name__ for entry in untested)
-    assert names == ["gru", "lstm", "random", "rnn", "value_dependent"]  # refused above, or in test_recurrent.py
+    assert names == [
+        "gru",
+        "lstm",
+        "random",
+        "rnn",
+        "value_dependent",
+    ]  # refused above, or in test_recurrent.py
 
 
 def _simple(name: str) -> tuple[Any, torch.Tensor]:

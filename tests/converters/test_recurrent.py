@@ -26,11 +26,19 @@ _BATCH = (2, 5, 4)
 _CASES: dict[str, tuple[nn.Module, tuple[int, ...], Any]] = {
     "lstm": (nn.LSTM(4, 3), _BATCH, None),
     "lstm, batch first": (nn.LSTM(4, 3, batch_first=True), _BATCH, None),
-    "lstm, both ways, two layers, states": (nn.LSTM(4, 3, 2, bidirectional=True), _BATCH, _states(4, (5,), 3, 3)),
+    "lstm, both ways, two layers, states": (
+        nn.LSTM(4, 3, 2, bidirectional=True),
+        _BATCH,
+        _states(4, (5,), 3, 3),
+    ),
     "lstm, projected, no bias": (nn.LSTM(4, 5, 2, bias=False, proj_size=3), _BATCH, _states(2, (5,), 3, 5)),
     "lstm, without batch": (nn.LSTM(4, 3), _BATCH[1:], _states(1, (), 3, 3)),
     "gru": (nn.GRU(4, 3, batch_first=True), _BATCH, None),
-    "gru, both ways, states": (nn.GRU(4, 3, 2, batch_first=True, bidirectional=True), _BATCH, _states(4, (2,), 3)),
+    "gru, both ways, states": (
+        nn.GRU(4, 3, 2, batch_first=True, bidirectional=True),
+        _BATCH,
+        _states(4, (2,), 3),
+    ),
     "gru, no bias": (nn.GRU(4, 3, bias=False), _BATCH, None),
     "rnn": (nn.RNN(4, 3, bidirectional=True), _BATCH, None),
     "rnn, relu, without batch": (nn.RNN(4, 3, 2, nonlinearity="relu"), _BATCH[1:], None),
@@ -40,7 +48,12 @@ _CASES: dict[str, tuple[nn.Module, tuple[int, ...], Any]] = {
 def _convert(module: nn.Module, *args: Any) -> keras.Model:
     order = ChannelOrder.PYTORCH
     return nobuco.pytorch_to_keras(
-        module.eval(), args, inputs_channel_order=order, outputs_channel_order=order, verbose=False, strict=True
+        module.eval(),
+        args,
+        inputs_channel_order=order,
+        outputs_channel_order=order,
+        verbose=False,
+        strict=True,
     )
 
 
@@ -57,7 +70,9 @@ def test_equal_also_when_loaded(name: str, tmp_path: Path) -> None:
     loaded = keras.models.load_model(tmp_path / "model.keras")
     given = [tensor.numpy() for tensor in pytree.tree_leaves(args)]
     given = given if len(given) > 1 else given[0]
-    for before, after in zip(pytree.tree_leaves(model(given)), pytree.tree_leaves(loaded(given)), strict=True):
+    for before, after in zip(
+        pytree.tree_leaves(model(given)), pytree.tree_leaves(loaded(given)), strict=True
+    ):
         np.testing.assert_array_equal(before, after)
 
 
@@ -75,7 +90,9 @@ def test_one_state_for_both() -> None:
 
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
 def test_exported(kind: Any, tmp_path: Path) -> None:
-    exported = export_tflite(_convert(kind(4, 3, batch_first=True), torch.randn(1, 5, 4)), tmp_path / "model.tflite")
+    exported = export_tflite(
+        _convert(kind(4, 3, batch_first=True), torch.randn(1, 5, 4)), tmp_path / "model.tflite"
+    )
     assert not exported.info.flex_ops
 
 
