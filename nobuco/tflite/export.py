@@ -57,7 +57,7 @@ def export_tflite(
     validate: run the file in the LiteRT interpreter beside the Keras model before it gets its name.
     sample_inputs: arrays to run it on, in the model's order. When not given, the inputs that nobuco has checked the
     model with (the traced ones, fresh ones, other sizes); seeded noise for a model of other making.
-    tolerance: largest relative error accepted, see `ExportedTFLite`; ten times PyTorch's own rounding where that is more.
+    tolerance: largest relative error accepted, see `ExportedTFLite`; ten times PyTorch's rounding where that is more.
     allow_flex: let ops that TFLite lacks stay TensorFlow ops, which only runtimes with the Flex delegate
     can run.
 
