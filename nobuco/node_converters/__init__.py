@@ -13,6 +13,7 @@ from nobuco.node_converters import elementwise as elementwise
 from nobuco.node_converters import embedding as embedding
 from nobuco.node_converters import fourier as fourier
 from nobuco.node_converters import indexing as indexing
+from nobuco.node_converters import joining as joining
 from nobuco.node_converters import linear as linear
 from nobuco.node_converters import linear_algebra as linear_algebra
 from nobuco.node_converters import loss as loss

@@ -30,6 +30,12 @@ def _acos(x: Any) -> Any:
     return tf.atan2(tf.sqrt((1 - x) * (1 + x)), x)
 
 
+def _sinh(x: Any) -> Any:
+    less_one = tf.math.expm1(tf.abs(x))
+    size = 0.5 * (less_one + less_one / (less_one + 1))
+    return tf.where(x < 0, -size, size)
+
+
 def _asinh(x: Any) -> Any:
     size = tf.abs(x)
     return tf.sign(x) * tf.math.log1p(size + size * size / (1 + tf.sqrt(size * size + 1)))
@@ -52,38 +58,87 @@ def _above_zero(x: Any, function: Callable[[Any], Any], at_zero: float) -> Any:
 
 # The dtype stays as it is.
 _SAME: dict[str, Callable[[Any], Any]] = {
-    "abs": tf.abs, "absolute": tf.abs,
-    "neg": tf.negative, "negative": tf.negative, "positive": tf.identity,
+    "abs": tf.abs,
+    "absolute": tf.abs,
+    "neg": tf.negative,
+    "negative": tf.negative,
+    "positive": tf.identity,
     "ceil": lambda x: x if x.dtype.is_integer else tf.math.ceil(x),
     "floor": lambda x: x if x.dtype.is_integer else tf.floor(x),
-    "trunc": lambda x: _truncated(x), "fix": lambda x: _truncated(x), "frac": lambda x: x - _truncated(x),
-    "sign": lambda x: x if x.dtype == tf.bool else tf.sign(x), "sgn": lambda x: x if x.dtype == tf.bool else tf.sign(x),
-    "detach": tf.identity, "clone": tf.identity, "contiguous": tf.identity, "alias_copy": tf.identity,
-    "resolve_conj": tf.identity, "resolve_neg": tf.identity, "conj": lambda x: tf.math.conj(x) if x.dtype.is_complex else x, "conj_physical": lambda x: tf.math.conj(x) if x.dtype.is_complex else x,
-}  # fmt: skip
+    "trunc": lambda x: _truncated(x),
+    "fix": lambda x: _truncated(x),
+    "frac": lambda x: x - _truncated(x),
+    "sign": lambda x: x if x.dtype == tf.bool else tf.sign(x),
+    "sgn": lambda x: x if x.dtype == tf.bool else tf.sign(x),
+    "detach": tf.identity,
+    "clone": tf.identity,
+    "contiguous": tf.identity,
+    "alias_copy": tf.identity,
+    "resolve_conj": tf.identity,
+    "resolve_neg": tf.identity,
+    "conj": lambda x: tf.math.conj(x) if x.dtype.is_complex else x,
+    "conj_physical": lambda x: tf.math.conj(x) if x.dtype.is_complex else x,
+}
 
 # Integers are converted to floats first.
 _FLOAT: dict[str, Callable[[Any], Any]] = {
-    "exp": tf.exp, "exp2": lambda x: tf.exp(x * math.log(2)), "expm1": tf.math.expm1,
-    "log": tf.math.log, "log2": lambda x: tf.math.log(x) * (1 / math.log(2)), "log10": lambda x: tf.math.log(x) * (1 / math.log(10)),
+    "exp": tf.exp,
+    "exp2": lambda x: tf.exp(x * math.log(2)),
+    "expm1": tf.math.expm1,
+    "log": tf.math.log,
+    "log2": lambda x: tf.math.log(x) * (1 / math.log(2)),
+    "log10": lambda x: tf.math.log(x) * (1 / math.log(10)),
     "log1p": tf.math.log1p,
-    "sqrt": tf.sqrt, "rsqrt": tf.math.rsqrt, "reciprocal": tf.math.reciprocal,
-    "sin": tf.sin, "cos": tf.cos, "tan": tf.tan, "sinh": tf.sinh, "cosh": tf.cosh,
-    "asin": lambda x: _asin(x), "arcsin": lambda x: _asin(x), "acos": lambda x: _acos(x), "arccos": lambda x: _acos(x), "atan": tf.atan, "arctan": tf.atan,
-    "asinh": lambda x: _asinh(x), "arcsinh": lambda x: _asinh(x), "acosh": lambda x: _acosh(x), "arccosh": lambda x: _acosh(x), "atanh": lambda x: _atanh(x), "arctanh": lambda x: _atanh(x),
-    "erf": tf.math.erf, "erfc": tf.math.erfc, "erfinv": tf.math.erfinv,
-    "lgamma": tf.math.lgamma, "gammaln": tf.math.lgamma, "digamma": tf.math.digamma, "psi": tf.math.digamma,
-    "deg2rad": lambda x: x * (math.pi / 180), "rad2deg": lambda x: x * (180 / math.pi),
-    "sinc": lambda x: tf.where(x == 0, tf.ones_like(x), tf.sin(math.pi * x) / (math.pi * tf.where(x == 0, tf.ones_like(x), x))),
-    "i0": tf.math.bessel_i0, "i0e": tf.math.bessel_i0e, "i1": tf.math.bessel_i1, "i1e": tf.math.bessel_i1e,
-    "modified_bessel_i0": tf.math.bessel_i0, "modified_bessel_i1": tf.math.bessel_i1,
-    "modified_bessel_k0": lambda x: _above_zero(x, tf.math.special.bessel_k0, math.inf), "modified_bessel_k1": lambda x: _above_zero(x, tf.math.special.bessel_k1, math.inf),
-    "scaled_modified_bessel_k0": lambda x: _above_zero(x, tf.math.special.bessel_k0e, math.inf), "scaled_modified_bessel_k1": lambda x: _above_zero(x, tf.math.special.bessel_k1e, math.inf),
-    "bessel_j0": tf.math.special.bessel_j0, "bessel_j1": tf.math.special.bessel_j1,
-    "bessel_y0": lambda x: _above_zero(x, tf.math.special.bessel_y0, -math.inf), "bessel_y1": lambda x: _above_zero(x, tf.math.special.bessel_y1, -math.inf),
-    "ndtr": lambda x: 0.5 * tf.math.erfc(-x * math.sqrt(0.5)), "ndtri": tf.math.ndtri,
+    "sqrt": tf.sqrt,
+    "rsqrt": tf.math.rsqrt,
+    "reciprocal": tf.math.reciprocal,
+    "sin": tf.sin,
+    "cos": tf.cos,
+    "tan": lambda x: tf.sin(x) / tf.cos(x),
+    "sinh": lambda x: _sinh(x),
+    "cosh": lambda x: 0.5 * (tf.exp(x) + tf.exp(-x)),
+    "asin": lambda x: _asin(x),
+    "arcsin": lambda x: _asin(x),
+    "acos": lambda x: _acos(x),
+    "arccos": lambda x: _acos(x),
+    "atan": lambda x: tf.atan2(x, tf.ones_like(x)),
+    "arctan": lambda x: tf.atan2(x, tf.ones_like(x)),
+    "asinh": lambda x: _asinh(x),
+    "arcsinh": lambda x: _asinh(x),
+    "acosh": lambda x: _acosh(x),
+    "arccosh": lambda x: _acosh(x),
+    "atanh": lambda x: _atanh(x),
+    "arctanh": lambda x: _atanh(x),
+    "erf": tf.math.erf,
+    "erfc": tf.math.erfc,
+    "erfinv": tf.math.erfinv,
+    "lgamma": tf.math.lgamma,
+    "gammaln": tf.math.lgamma,
+    "digamma": tf.math.digamma,
+    "psi": tf.math.digamma,
+    "deg2rad": lambda x: x * (math.pi / 180),
+    "rad2deg": lambda x: x * (180 / math.pi),
+    "sinc": lambda x: tf.where(
+        x == 0, tf.ones_like(x), tf.sin(math.pi * x) / (math.pi * tf.where(x == 0, tf.ones_like(x), x))
+    ),
+    "i0": tf.math.bessel_i0,
+    "i0e": tf.math.bessel_i0e,
+    "i1": tf.math.bessel_i1,
+    "i1e": tf.math.bessel_i1e,
+    "modified_bessel_i0": tf.math.bessel_i0,
+    "modified_bessel_i1": tf.math.bessel_i1,
+    "modified_bessel_k0": lambda x: _above_zero(x, tf.math.special.bessel_k0, math.inf),
+    "modified_bessel_k1": lambda x: _above_zero(x, tf.math.special.bessel_k1, math.inf),
+    "scaled_modified_bessel_k0": lambda x: _above_zero(x, tf.math.special.bessel_k0e, math.inf),
+    "scaled_modified_bessel_k1": lambda x: _above_zero(x, tf.math.special.bessel_k1e, math.inf),
+    "bessel_j0": tf.math.special.bessel_j0,
+    "bessel_j1": tf.math.special.bessel_j1,
+    "bessel_y0": lambda x: _above_zero(x, tf.math.special.bessel_y0, -math.inf),
+    "bessel_y1": lambda x: _above_zero(x, tf.math.special.bessel_y1, -math.inf),
+    "ndtr": lambda x: 0.5 * tf.math.erfc(-x * math.sqrt(0.5)),
+    "ndtri": tf.math.ndtri,
     "entr": lambda x: tf.where(x < 0, tf.constant(-math.inf, x.dtype), -tf.math.xlogy(x, x)),
-}  # fmt: skip
+}
 
 # The outcome is a boolean.
 _BOOL: dict[str, Callable[[Any], Any]] = {

@@ -127,11 +127,7 @@ def _gathered(x: Any, parts: list[Any]) -> Any:
         for i in expanded
     ]
     blocks = tuple(slice(None) if tf.is_tensor(item) else item for item in numbers)
-    positions, place = [], 0
-    for item in numbers:
-        if tf.is_tensor(item):
-            positions.append(place)
-        place += 1
+    positions = [place for place, item in enumerate(numbers) if tf.is_tensor(item)]
     x = x[tuple(_plain(item) if isinstance(item, slice) else tf.newaxis for item in blocks)]
     indices = [tf.cast(item, tf.int64) for item in numbers if tf.is_tensor(item)]
     rank = x.shape.rank

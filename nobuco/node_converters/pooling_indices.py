@@ -37,11 +37,11 @@ def max_pool_with_indices(
         x = tf.pad(x, [(0, 0), *pads, (0, 0)], constant_values=tf.constant(lowest, x.dtype))
         windows = tf.stack(places_in_windows(x, kernel, stride, dilation), 0)
         counts = windows.shape[2:-1]
-        best = tf.argmax(windows, 0, output_type=tf.int64)
-        index, rest, factor = tf.zeros([], tf.int64), best, 1
+        best = tf.argmax(windows, 0, output_type=tf.int32)
+        index, rest, factor = tf.zeros([], tf.int32), best, 1
         for axis in reversed(range(dims)):
             inside, rest = rest % kernel[axis], rest // kernel[axis]
-            line = tf.range(counts[axis], dtype=tf.int64) * stride[axis] - padding[axis]
+            line = tf.range(counts[axis]) * stride[axis] - padding[axis]
             line = tf.reshape(line, [-1 if i == axis + 1 else 1 for i in range(dims + 2)])
             index = index + (line + inside * dilation[axis]) * factor
             factor *= sizes[axis]
@@ -65,7 +65,7 @@ def adaptive_max_pool_with_indices(dims: int, input: Tensor, output_size):
             block = x[(slice(None), *(slice(low, high) for low, high in cell))]
             lengths = [high - low for low, high in cell]
             flat = tf.reshape(block, [-1, *[torch.Size(lengths).numel()], x.shape[-1]])
-            index, rest, factor = tf.zeros([], tf.int64), tf.argmax(flat, 1, output_type=tf.int64), 1
+            index, rest, factor = tf.zeros([], tf.int32), tf.argmax(flat, 1, output_type=tf.int32), 1
             for axis in reversed(range(dims)):
                 inside, rest = rest % lengths[axis], rest // lengths[axis]
                 index = index + (inside + cell[axis][0]) * factor
@@ -81,6 +81,8 @@ def adaptive_max_pool_with_indices(dims: int, input: Tensor, output_size):
 
 
 def _both(values: Any, indices: Any, batched: bool, dims: int) -> tuple[Any, Any]:
+    """TFLite divides 32-bit numbers only, so the indices become PyTorch's 64 bits here, at the end."""
+    indices = tf.cast(indices, tf.int64)
     return (values, indices) if batched else (without_batch(values, dims), without_batch(indices, dims))
 
 

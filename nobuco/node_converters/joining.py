@@ -1,0 +1,260 @@
+"""Ops that join tensors, take them apart, and turn them round."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+import torch
+from torch import Tensor
+
+from nobuco.build.context import is_constant
+from nobuco.layout.order import (
+    ChannelOrderingStrategy,
+    Layout,
+    axis_of,
+    get_layout,
+    identity,
+    rank_of,
+    set_layout,
+)
+from nobuco.layout.shapes import dropped, inserted
+from nobuco.node_converters._layouts import same_layout, without_dim
+from nobuco.node_converters._types import cast, result_dtype
+from nobuco.node_converters.registry import builtin
+from nobuco.node_converters.shape_ops import spread
+
+
+def _joined_layout(layout: Layout, tensors, dim=0):
+    """One list, and all in it in one layout; PyTorch passes over tensors of shape (0,) among others."""
+    rank = max(map(rank_of, tensors))
+    if all(rank_of(each) == rank for each in tensors):
+        return layout
+    return identity(rank) if layout == identity(len(layout)) else None
+
+
+@builtin(torch.cat, torch.concat, torch.concatenate, output_layout=_joined_layout)
+def cat(tensors: Sequence[Tensor], dim: int = 0):
+    dtype = result_dtype(*tensors) if len({t.dtype for t in tensors}) > 1 else None
+    empty = [t.dim() == 1 and t.numel() == 0 for t in tensors]
+
+    def func(tensors, *args, **kwargs):
+        kept = [each for each, skipped in zip(tensors, empty, strict=True) if not skipped or all(empty)]
+        layout = get_layout(kept[0])
+        axis = layout.index(dim % len(layout))
+        kept = [each if dtype is None else cast(each, dtype) for each in kept]
+        return set_layout(tf.concat(kept, axis), layout)
+
+    return func
+
+
+def _stack_layout(layout: Layout, tensors, dim=0, **kwargs):
+    return identity(len(layout) + 1) if layout == identity(len(layout)) else inserted(layout, dim)
+
+
+@builtin(torch.stack, output_layout=_stack_layout)
+def stack(tensors: Sequence[Tensor], dim: int = 0):
+    dim = dim % (tensors[0].dim() + 1)
+    dtype = result_dtype(*tensors) if len({t.dtype for t in tensors}) > 1 else None
+
+    def func(tensors, *args, **kwargs):
+        layout = _stack_layout(get_layout(tensors[0]), tensors, dim)
+        parts = tensors if dtype is None else [cast(each, dtype) for each in tensors]
+        return set_layout(tf.stack(parts, layout.index(dim)), layout)
+
+    return func
+
+
+def _stacked_along(axis_for, least_rank: int, *ops: Any) -> None:
+    """hstack and its kin: each tensor brought to a least rank, then joined along one dim."""
+
+    def converter(tensors: Sequence[Tensor]):
+        dtype = result_dtype(*tensors)
+
+        def func(tensors):
+            parts = [at_least(cast(each, dtype), least_rank) for each in tensors]
+            return tf.concat(parts, axis_for(parts[0].shape.rank))
+
+        return func
+
+    builtin(*ops, strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER)(converter)
+
+
+def at_least(x: Any, rank: int) -> Any:
+    """As `torch.atleast_1d`, `_2d` and `_3d` do it: a vector is a row, a matrix gets a last dim."""
+    own = x.shape.rank
+    if own >= rank:
+        return x
+    if rank == 3 and own:
+        return x[None, :, None] if own == 1 else x[:, :, None]
+    return tf.reshape(x, [1] * (rank - own) + x.shape.as_list())
+
+
+_stacked_along(lambda rank: 0 if rank == 1 else 1, 1, torch.hstack)
+_stacked_along(lambda rank: 0, 2, torch.vstack, torch.row_stack)
+_stacked_along(lambda rank: 2, 3, torch.dstack)
+
+
+@builtin(torch.column_stack, strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER)
+def column_stack(tensors: Sequence[Tensor]):
+    dtype = result_dtype(*tensors)
+
+    def func(tensors):
+        parts = [cast(each, dtype) for each in tensors]
+        return tf.concat([x if x.shape.rank > 1 else tf.reshape(x, [-1, 1]) for x in parts], 1)
+
+    return func
+
+
+def _rank_raised(rank: int, *ops: Any) -> None:
+    def converter(*tensors: Any):
+        def func(*tensors: Any):
+            if len(tensors) == 1 and tf.is_tensor(tensors[0]):
+                return tf.identity(at_least(tensors[0], rank))
+            return tuple(tf.identity(at_least(each, rank)) for each in spread(tensors))
+
+        return func
+
+    builtin(*ops, strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER)(converter)
+
+
+for _rank in (1, 2, 3):
+    _rank_raised(_rank, getattr(torch, f"atleast_{_rank}d"), getattr(torch.functional, f"atleast_{_rank}d"))
+
+
+@builtin(
+    torch.broadcast_tensors,
+    torch.functional.broadcast_tensors,
+    strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER,
+)
+def broadcast_tensors(*tensors: Any):
+    def func(*tensors: Any):
+        each = spread(tensors)
+        shape = tf.shape(each[0])
+        for other in each[1:]:
+            shape = tf.broadcast_dynamic_shape(shape, tf.shape(other))
+        return tuple(tf.broadcast_to(x, shape) for x in each)
+
+    return func
+
+
+@builtin(torch.block_diag, torch.functional.block_diag, strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER)
+def block_diag(*tensors: Any):
+    dtype = result_dtype(*spread(tensors))
+
+    def func(*tensors: Any):
+        blocks = [cast(at_least(each, 2), dtype) for each in spread(tensors)]
+        width, left, rows = sum(block.shape[1] for block in blocks), 0, []
+        for block in blocks:
+            rows.append(tf.pad(block, [[0, 0], [left, width - left - block.shape[1]]]))
+            left += block.shape[1]
+        return tf.concat(rows, 0)
+
+    return func
+
+
+def _splitting(name: str, dim_of) -> None:
+    def converter(input: Tensor, indices_or_sections):
+        pieces = getattr(torch, name)(input, indices_or_sections)
+        dim = dim_of(input.dim())
+        return _pieces([piece.shape[dim] for piece in pieces], dim)
+
+    builtin(getattr(torch, name), getattr(torch.Tensor, name), output_layout=same_layout)(converter)
+
+
+_splitting("hsplit", lambda rank: 0 if rank == 1 else 1)
+_splitting("vsplit", lambda rank: 0)
+_splitting("dsplit", lambda rank: 2)
+
+
+@builtin(
+    torch.split, torch.Tensor.split, torch.functional.split, torch.unsafe_split, torch.Tensor.unsafe_split,
+    torch.unsafe_split_with_sizes, torch.Tensor.unsafe_split_with_sizes, torch.split_with_sizes,
+    torch.Tensor.split_with_sizes, output_layout=same_layout,
+)  # fmt: skip
+def split(tensor: Tensor, split_size_or_sections=None, dim: int = 0, **kwargs):
+    sections = kwargs.get("split_size", split_size_or_sections)
+    sections = kwargs.get("split_sizes", sections)
+    total = tensor.shape[dim]
+    sizes = list(sections) if not isinstance(sections, int) else _steps(total, sections)
+    return _pieces(sizes, dim)
+
+
+@builtin(
+    torch.chunk, torch.Tensor.chunk, torch.unsafe_chunk, torch.Tensor.unsafe_chunk, output_layout=same_layout
+)
+def chunk(input: Tensor, chunks: int, dim: int = 0):
+    total = input.shape[dim]
+    return _pieces(_steps(total, -(-total // chunks)), dim)
+
+
+@builtin(torch.tensor_split, torch.Tensor.tensor_split, output_layout=same_layout)
+def tensor_split(input: Tensor, indices_or_sections, dim: int = 0):
+    if not is_constant(indices_or_sections):
+        raise ValueError("tensor_split by a computed tensor has outputs whose shapes depend on the values")
+    return _pieces([piece.shape[dim] for piece in torch.tensor_split(input, indices_or_sections, dim)], dim)
+
+
+def _steps(total: int, size: int) -> list[int]:
+    return [min(size, total - start) for start in range(0, total, size)] if size else [total]
+
+
+def _pieces(sizes: list[int], dim: int):
+    def func(input, *args, **kwargs):
+        layout = get_layout(input)
+        if len(sizes) == 1:
+            return (set_layout(tf.identity(input), layout),)
+        equal = len(set(sizes)) == 1
+        parts = tf.split(input, len(sizes) if equal else sizes, axis_of(input, dim))
+        return tuple(set_layout(part, layout) for part in parts)
+
+    return func
+
+
+@builtin(torch.unbind, torch.Tensor.unbind, output_layout=without_dim)
+def unbind(input: Tensor, dim: int = 0):
+    def func(input, dim=0):
+        layout = get_layout(input)
+        rest = dropped(layout, [dim])
+        return tuple(set_layout(part, rest) for part in tf.unstack(input, axis=axis_of(input, dim)))
+
+    return func
+
+
+@builtin(torch.flip, torch.Tensor.flip, output_layout=same_layout)
+def flip(input: Tensor, *dims, **kwargs):
+    def func(input, *dims, **kwargs):
+        layout = get_layout(input)
+        axes = [axis_of(input, dim) for dim in spread(dims or (kwargs["dims"],))]
+        return set_layout(tf.reverse(input, axes), layout)
+
+    return func
+
+
+def _rolled_layout(layout: Layout, input, shifts, dims=None):
+    return layout if dims is not None or layout == identity(len(layout)) else None
+
+
+@builtin(torch.roll, torch.Tensor.roll, output_layout=_rolled_layout)
+def roll(input: Tensor, shifts, dims=None):
+    """As two slices joined the other way round, which TFLite has, where it has no roll."""
+
+    def func(input, shifts, dims=None):
+        if not input.shape.rank:
+            return tf.identity(input)
+        if dims is None:  # of the flattened tensor
+            flat = set_layout(tf.reshape(input, [-1]), (0,))
+            return tf.reshape(func(flat, shifts, 0), input.shape)
+        steps, along = ([v] if isinstance(v, int) else list(v) for v in (shifts, dims))
+        x = input
+        for step, dim in zip(steps, along, strict=True):
+            axis = axis_of(input, dim)
+            size = x.shape[axis]
+            cut = -step % size if size else 0
+            if cut:
+                lead = (slice(None),) * axis
+                x = tf.concat([x[(*lead, slice(cut, None))], x[(*lead, slice(None, cut))]], axis)
+        return tf.identity(x)
+
+    return func
