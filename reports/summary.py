@@ -134,13 +134,15 @@ def _shown(record: LaunchRecord) -> float:
 def summarise(
     records: Iterable[LaunchRecord], cells: Sequence[Cell] | None = None, baseline: str = BASELINE
 ) -> list[Group]:
-    """Group and condense the records; with `cells`, only those, in their order.
+    """Group and condense the records; with `cells`, only those, in their order. Records alone come in the random order
+    of their rounds: then by model, the baseline last.
 
     Of a cell that was measured more than once (another version of a converter, other weights), the newest set
     counts.
     """
     newest = _newest_sets(records)
-    wanted = [c for c in cells if c in newest] if cells is not None else list(newest)
+    by_name = sorted(newest, key=lambda c: (c.model, c.converter == baseline, c.converter))
+    wanted = [c for c in cells if c in newest] if cells is not None else by_name
     baselines = {_place(c): m.by_round for c, m in newest.items() if c.converter == baseline and c in wanted}
     groups: dict[tuple[object, ...], Group] = {}
     for cell in wanted:
