@@ -158,6 +158,9 @@ CASES: list[Case] = [
     _of("adaptive to 3x3", lambda x: F.adaptive_avg_pool2d(x, 3), (2, 4, 10, 7)),
     _of("adaptive to 7 of 32", lambda x: F.adaptive_avg_pool2d(x, (7, None)), (2, 4, 32, 5)),
     _of("adaptive max with indices", lambda x: F.adaptive_max_pool2d(x, (3, 2), return_indices=True), (2, 4, 10, 7)),
+    _of("adaptive max in space", lambda x: F.adaptive_max_pool3d(x, (2, 3, 1)), (2, 3, 5, 7, 4)),
+    _of("adaptive max in space, indices", lambda x: F.adaptive_max_pool3d(x, 2, return_indices=True), (2, 3, 5, 7, 4)),
+    _of("fold", lambda x: F.fold(x, (5, 6), (2, 3), stride=(1, 2), padding=1), (2, 12, 18)),
     _of("pool and back", lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2), (2, 3, 6, 8)),
     # resizing and padding
     *(
@@ -245,6 +248,10 @@ CASES: list[Case] = [
         (3, 4)),
     _of("empty, filled", lambda x: torch.empty_like(x).fill_(2.0) + x.new_empty(4).zero_() + x, (3, 4)),
     _of("sizes computed", lambda x: _by_sizes(shape(x)), (3, 4)),
+    _of("one hot", lambda x: F.one_hot(x.abs().long(), 9), (3, 4)),
+    _of("copies", lambda x: torch.zeros(3, 4).copy_(x) + x.detach() + x.new_tensor(x.detach()) + torch.as_tensor(x), (3, 4)),
+    _of("reflected shifts", lambda x: (2 << x.abs().int()) + (64 >> x.abs().int()), (3, 4)),
+    _of("tensordot", lambda x, y: torch.tensordot(x, y, ([0, 1], [1, 0])), (3, 4, 2), (4, 3)),
     _of("dropout in evaluation", lambda x: torch.dropout(F.dropout(x, training=False), 0.5, False), (3, 4)),
     _of("complex numbers", lambda x: (torch.view_as_real(torch.complex(x, x + 1)), torch.polar(x, x).real, torch.imag(x.cfloat())),
         (3, 4)),

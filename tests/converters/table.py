@@ -74,7 +74,7 @@ _PLAIN = {
         igammac nn.functional.softshrink nn.functional.hardshrink nn.functional.hardtanh nn.functional.gelu dist
         round.decimals_0 round.decimals_3 round.decimals_neg_3 __rpow__ lerp polar hypot renorm logcumsumexp digamma
         nn.functional.smooth_l1_loss nn.functional.l1_loss logdet log_softmax norm norm.fro norm.inf
-        nn.functional.multi_head_attention_forward nn.functional.softplus nn.functional.mse_loss grid_sampler_3d
+         nn.functional.softplus nn.functional.mse_loss grid_sampler_3d
         mean nanmean std std.unbiased var var.unbiased nn.functional.nll_loss nn.functional.gaussian_nll_loss
         nn.functional.huber_loss nn.functional.pdist nn.functional.poisson_nll_loss nn.functional.pairwise_distance
         nn.functional.kl_div linalg.det linalg.cholesky linalg.vecdot linalg.matrix_power linalg.matrix_norm
@@ -153,23 +153,20 @@ _TOLERANCES: dict[str, float] = {}
 
 # TensorFlow ops that TFLite runs with its Flex delegate only
 _FLEX = """
-        atan bitwise_not bitwise_left_shift bitwise_right_shift cholesky view_as_complex complex cosh cumprod
-        bitwise_and bitwise_or bitwise_xor softmax.with_dtype nn.functional.softmin.with_dtype
-        nn.functional.adaptive_max_pool2d nn.functional.avg_pool3d nn.functional.max_pool2d nn.functional.max_pool3d
-        float_power sinh __rand__ __ror__ __rxor__ tan einsum polar cdouble logcumsumexp erf logdet
-        log_softmax.with_dtype scatter_reduce.amin scatter_reduce.amax fft.fft fft.fft2 fft.fftn fft.rfft fft.rfft2
-        fft.rfftn fft.ifft fft.ifft2 fft.ifftn fft.irfft fft.irfft2 fft.irfftn linalg.det linalg.cholesky
-        linalg.slogdet linalg.inv
+        bitwise_not bitwise_left_shift bitwise_right_shift cholesky view_as_complex complex cumprod bitwise_and
+        bitwise_or bitwise_xor softmax.with_dtype nn.functional.softmin.with_dtype nn.functional.avg_pool3d
+        float_power __rand__ __ror__ __rxor__ einsum polar cdouble logcumsumexp erf logdet log_softmax.with_dtype
+        scatter_reduce.amin scatter_reduce.amax fft.fft fft.fft2 fft.fftn fft.rfft fft.rfft2 fft.rfftn fft.ifft
+        fft.ifft2 fft.ifftn fft.irfft fft.irfft2 fft.irfftn linalg.det linalg.cholesky linalg.slogdet linalg.inv
 """
 
 # not even that
 _NO_TFLITE = """
-        i0 matrix_exp nn.functional.max_unpool2d nn.functional.max_unpool3d nextafter igamma igammac new_zeros
-        new_ones new_full repeat digamma erfc erfinv nn.functional.pdist linalg.solve special.i0e special.i1
-        special.i1e special.ndtr special.zeta special.entr special.ndtri special.bessel_j0 special.bessel_j1
-        special.bessel_y0 special.bessel_y1 special.modified_bessel_i0 special.modified_bessel_i1
-        special.modified_bessel_k0 special.modified_bessel_k1 special.scaled_modified_bessel_k0
-        special.scaled_modified_bessel_k1
+        i0 matrix_exp nn.functional.max_unpool2d nn.functional.max_unpool3d nextafter igamma igammac digamma erfc
+        erfinv linalg.solve special.i0e special.i1 special.i1e special.ndtr special.zeta special.entr special.ndtri
+        special.bessel_j0 special.bessel_j1 special.bessel_y0 special.bessel_y1 special.modified_bessel_i0
+        special.modified_bessel_i1 special.modified_bessel_k0 special.modified_bessel_k1
+        special.scaled_modified_bessel_k0 special.scaled_modified_bessel_k1
 """
 
 # exported in the tests, one for each way of spelling
@@ -179,9 +176,9 @@ EXPORTED = """
         nn.functional.conv3d nn.functional.conv_transpose1d nn.functional.conv_transpose2d nn.functional.max_pool2d
         nn.functional.avg_pool2d nn.functional.adaptive_avg_pool2d nn.functional.interpolate.bilinear
         nn.functional.interpolate.nearest nn.functional.interpolate.bicubic nn.functional.pad.reflect
-        nn.functional.linear matmul einsum nn.functional.layer_norm nn.functional.group_norm gather scatter_add
-        index_add topk sort cumsum __getitem__ tril roll repeat cat stack split reshape permute
-        nn.functional.scaled_dot_product_attention nn.functional.grid_sample nn.functional.unfold nn.functional.pixel_shuffle
+        nn.functional.linear matmul nn.functional.layer_norm nn.functional.group_norm gather scatter_add
+        index_add topk sort cumsum __getitem__ tril cat stack split reshape permute
+        nn.functional.scaled_dot_product_attention nn.functional.grid_sample nn.functional.channel_shuffle nn.functional.pixel_shuffle
 """.split()
 
 
