@@ -79,7 +79,14 @@ def test_killed_in_the_middle_it_goes_on_and_ends_in_table_and_chart(tmp_path: P
 
 def test_ctrl_c_ends_it_with_one_line(tmp_path: Path) -> None:
     command = zoo(tmp_path, "--converter", "nobuco")
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        # tests that are run in the background have been told to ignore it, and would hand that on
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         wait_for(lambda: (tmp_path / "out" / "artifacts").is_dir(), "first artifact")
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
