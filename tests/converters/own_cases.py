@@ -158,6 +158,7 @@ CASES: list[Case] = [
     _of("adaptive to 3x3", lambda x: F.adaptive_avg_pool2d(x, 3), (2, 4, 10, 7)),
     _of("adaptive to 7 of 32", lambda x: F.adaptive_avg_pool2d(x, (7, None)), (2, 4, 32, 5)),
     _of("adaptive max with indices", lambda x: F.adaptive_max_pool2d(x, (3, 2), return_indices=True), (2, 4, 10, 7)),
+    _of("adaptive max", lambda x: F.adaptive_max_pool2d(x, (3, 2)), (2, 4, 10, 7)),
     _of("adaptive max in space", lambda x: F.adaptive_max_pool3d(x, (2, 3, 1)), (2, 3, 5, 7, 4)),
     _of("adaptive max in space, indices", lambda x: F.adaptive_max_pool3d(x, 2, return_indices=True), (2, 3, 5, 7, 4)),
     _of("fold", lambda x: F.fold(x, (5, 6), (2, 3), stride=(1, 2), padding=1), (2, 12, 18)),
