@@ -37,8 +37,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None):
     return func
 
 
-@builtin(torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.linalg.matmul, torch.bmm, torch.Tensor.bmm, torch.mm,
-         torch.Tensor.mm, torch.mv, torch.Tensor.mv, torch.dot, torch.Tensor.dot, strategy=_PYTORCH)  # fmt: skip
+@builtin(torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.linalg.matmul, torch.bmm, torch.Tensor.bmm,
+         torch.mm, torch.Tensor.mm, torch.mv, torch.Tensor.mv, torch.dot, torch.Tensor.dot, strategy=_PYTORCH)  # fmt: skip
 def matmul(input: Tensor, other: Tensor):
     return lambda input, other: product(input, other)
 
