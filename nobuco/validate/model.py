@@ -71,8 +71,8 @@ def fresh_inputs(inputs: Sequence[torch.Tensor], seed: int = 1) -> list[torch.Te
     for tensor in inputs:
         order = torch.randperm(tensor.numel(), generator=generator)
         shuffled = tensor.flatten()[order].reshape(tensor.shape)
-        finite = shuffled[torch.isfinite(shuffled)] if tensor.is_floating_point() else shuffled[:0]
-        if finite.numel():
+        if tensor.is_floating_point() and torch.isfinite(tensor).any():
+            finite = tensor[torch.isfinite(tensor)]
             low = finite.min() if finite.min() < finite.max() else torch.zeros_like(finite.min())
             shuffled = 0.9 * shuffled + 0.1 * low
         fresh.append(shuffled)
