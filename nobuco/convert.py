@@ -26,6 +26,7 @@ from nobuco.node_converters.registry import Converter, find_converter
 from nobuco.show.console import print_tree
 from nobuco.show.progress import Progress
 from nobuco.trace.choose import Choice, choose
+from nobuco.trace.errors import TraceError
 from nobuco.trace.graph import Call, Trace, map_values
 from nobuco.trace.state import random_state_kept
 from nobuco.trace.tracer import run_untraced, trace
@@ -93,6 +94,8 @@ def pytorch_to_keras(
             trace_shape,
             progress.step("Tracing"),
         )
+        if not traced.outputs:
+            raise TraceError(f"{traced.root} returns no tensor: there is nothing to convert")
         choice = choose(traced, _has_converter)
         report = report_calls(traced.root, choice, validation_tolerance)
         try:

@@ -387,6 +387,11 @@ def test_wrong_arguments_are_named(kwargs, message):
         convert(lambda x: x + 1, torch.rand(3), **kwargs)
 
 
+def test_a_model_without_outputs_is_refused():
+    with pytest.raises(nobuco.TraceError, match="returns no tensor"):
+        convert(lambda x: None, torch.rand(3))
+
+
 def test_a_model_in_training_mode_is_refused():
     with pytest.raises(nobuco.ConversionError, match=r"model\.eval\(\)"):
         convert(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)), torch.rand(1, 3, 4, 4))
