@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -156,9 +157,10 @@ class NodeFactory:
     def _name(self, call: Call, suffix: str = "") -> str:
         """The path of the PyTorch module, then the op; unique in the model."""
         op = "" if call.kind is Kind.MODULE else call.name.rsplit(".", 1)[-1].strip("_")
-        name = (
-            ".".join(part for part in (call.module_path.replace("/", "."), op, suffix) if part) or call.name
-        )
+        path = call.module_path.replace("/", ".")
+        name = ".".join(part for part in (path, op, suffix) if part) or call.name
+        name = re.sub(r"[^A-Za-z0-9_.-]", "_", name)  # what TensorFlow takes for the name of a scope
+        name = name if name[0].isalnum() else f"x{name}"
         count = self._names.get(name, 0)
         self._names[name] = count + 1
         return f"{name}_{count}" if count else name

@@ -181,7 +181,8 @@ def test_weights_carry_the_module_path_and_can_be_trained():
         for w in converted.weights
         if w.path == path and (w.numpy() != old).any()
     }
-    assert changed == names
+    # a bias in front of a batch norm has no gradient but rounding
+    assert changed >= {name for name in names if name != "features.0.conv2d/bias"}
 
 
 def test_a_module_called_twice_is_one_layer():
