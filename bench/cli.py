@@ -1,6 +1,9 @@
 """The `bench` command. Subcommands are imported when they are called, so that `bench --help` is quick."""
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 
@@ -18,7 +21,32 @@ COMMANDS = {
     "doctor": ("bench.commands.doctor", "Say what works here, and how to mend what does not."),
     "baselines": ("bench.commands.baselines", "Manage the environments of competing converters."),
 }
-INTERRUPTED = 130
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal that asks the command to end: everything is left as after Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.exit_code = 128 + number
+
+
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Clean up also when the terminal is closed or the command is told to end, not only after Ctrl-C."""
+
+    def stop(number: int, _: object) -> None:
+        raise Stopped(number)
+
+    # One that is ignored, as SIGHUP under nohup, stays so.
+    heard = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) == signal.SIG_DFL]
+    for number in heard:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def load_command(name: str) -> click.Command:
@@ -42,12 +70,13 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            with ending_in_order():
+                return super().invoke(ctx)
         except SHOWN_AS_THEY_ARE as error:
             raise BenchError(str(error)) from error
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as end:
             click.echo("Stopped. What was measured is kept; the same command goes on from here.", err=True)
-            sys.exit(INTERRUPTED)
+            sys.exit(end.exit_code if isinstance(end, Stopped) else 128 + signal.SIGINT)
 
 
 @click.group(

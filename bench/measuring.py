@@ -18,6 +18,7 @@ from bench.preparation import Candidate
 from bench.progress import Reporter
 from devices import (
     Device,
+    DeviceError,
     LaunchRequest,
     LaunchResult,
     fixed_performance,
@@ -32,6 +33,7 @@ from reports.record import (
     Environment,
     LaunchRecord,
     Settling,
+    Stage,
     Subject,
     Timing,
     launch_key,
@@ -148,24 +150,26 @@ class Bench:
 
     def failed_conversion(self, what: Launchable) -> LaunchRecord:
         """The record of a cell that has no file to launch."""
-        return LaunchRecord(
-            started=_now(),
-            wall_seconds=0.0,
-            cell=what.cell,
-            subject=what.subject,
-            round=0,
-            ok=False,
-            stage="conversion",
-            error=what.candidate.error,
-            conversion=what.candidate.conversion,
-            emulated=self.device.emulated,
-            device_info=self.device_info,
-            environment=self.environment,
-            log=self._relative(what.candidate.log),
-        )
+        return self._failure(what, 0, "conversion", what.candidate.error, self._relative(what.candidate.log))
+
+    def answers(self) -> bool:
+        """Whether the device can still be talked to."""
+        try:
+            self.device.state()
+        except DeviceError:
+            return False
+        return True
 
     def launch(self, what: Launchable, round_number: int, check_output: bool) -> LaunchRecord:
-        """Raises DeviceError when the device cannot be reached; a launch that fails is a record."""
+        """One launch; that it fails, or that the device does, is a record too."""
+        clock = time.monotonic()
+        try:
+            return self._launch(what, round_number, check_output)
+        except DeviceError as error:
+            failure = self._failure(what, round_number, "device", str(error))
+            return failure.model_copy(update={"wall_seconds": round(time.monotonic() - clock, 3)})
+
+    def _launch(self, what: Launchable, round_number: int, check_output: bool) -> LaunchRecord:
         assert what.candidate.file is not None
         request = LaunchRequest(
             model=what.candidate.file,
@@ -223,6 +227,25 @@ class Bench:
             software_gpu=ran_in_software(result.log),
             environment=self.environment,
             log=self._keep_log(what, round_number, result.log),
+        )
+
+    def _failure(
+        self, what: Launchable, round_number: int, stage: Stage, error: str | None, log: str | None = None
+    ) -> LaunchRecord:
+        return LaunchRecord(
+            started=_now(),
+            wall_seconds=0.0,
+            cell=what.cell,
+            subject=what.subject,
+            round=round_number,
+            ok=False,
+            stage=stage,
+            error=error,
+            conversion=what.candidate.conversion,
+            emulated=self.device.emulated,
+            device_info=self.device_info,
+            environment=self.environment,
+            log=log,
         )
 
     def _accuracy(self, what: Launchable, outputs: Sequence[np.ndarray]) -> Accuracy:

@@ -2,7 +2,7 @@
 stderr.
 """
 
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -36,6 +36,10 @@ class Track:
         self._done = 0
         self._task = live.add_task(title, total=total, now="", left="") if live else None
 
+    def end(self) -> None:
+        if self._live is not None and self._task is not None:
+            self._live.remove_task(self._task)
+
     def now(self, words: str) -> None:
         """What is being done. On a plain log nothing is written until it is done."""
         if self._live is not None and self._task is not None:
@@ -61,25 +65,45 @@ class Reporter:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
-        self._started = time.monotonic()
+        self._gate = threading.Lock()
+        self._live: Progress | None = None
+        self._tracks = 0
 
     def line(self, words: str) -> None:
         self.console.print(words, highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
     def track(self, title: str, total: int) -> Iterator[Track]:
+        """A phase of the work. Those of several threads share one display."""
         if not self.console.is_terminal:
             yield Track(self, title, total, None)
             return
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}", style="bold"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}", style="cyan"),
-            TextColumn("{task.fields[now]}", style="dim"),
-        )
-        # Two refreshes a second: the live line must not take part in what is being measured.
-        with Progress(*columns, console=self.console, refresh_per_second=2, transient=True) as live:
-            yield Track(self, title, total, live)
+        with self._gate:
+            if self._live is None:
+                self._live = _live_display(self.console)
+                self._live.start()
+            self._tracks += 1
+            track = Track(self, title, total, self._live)
+        try:
+            yield track
+        finally:
+            with self._gate:
+                track.end()
+                self._tracks -= 1
+                if not self._tracks:
+                    self._live.stop()
+                    self._live = None
+
+
+def _live_display(console: Console) -> Progress:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", style="bold"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}", style="cyan"),
+        TextColumn("{task.fields[now]}", style="dim"),
+    )
+    # Two refreshes a second: the live line must not take part in what is being measured.
+    return Progress(*columns, console=console, refresh_per_second=2, transient=True)

@@ -8,6 +8,7 @@ from statistics import fmean
 
 from bench.measuring import Bench, Launchable
 from bench.progress import Reporter, Track
+from devices import DeviceError
 from reports.record import LaunchRecord, measurement_key
 
 FEWEST_ROUNDS = 5
@@ -52,7 +53,8 @@ class Done:
         self._wrong: set[str] = set()
         self._throttled: dict[str, int] = defaultdict(int)
         for record in records:
-            if (record.ok and record.throttled is None) or not retry_failed:
+            # A launch that the device spoilt is done again in any case.
+            if (record.ok and record.throttled is None) or not (retry_failed or record.stage == "device"):
                 self.add(record)
 
     def add(self, record: LaunchRecord) -> None:
@@ -133,7 +135,10 @@ class Schedule:
         return None if any(s is None for s in seconds) else sum(s for s in seconds if s is not None)
 
     def run(self, bench: Bench, keep: Callable[[LaunchRecord], None], say: Reporter) -> None:
-        """Do what is missing; every record is given to `keep` as soon as it is there."""
+        """Do what is missing; every record is given to `keep` as soon as it is there.
+
+        Raises DeviceError when the device no longer answers.
+        """
 
         def add(record: LaunchRecord) -> None:
             keep(record)
@@ -179,6 +184,8 @@ class Schedule:
                         break
                     say.line(f"{what}, round {number + 1}: done again, for {record.throttled}")
                 self._tell(track, what, number, record, launches[position + 1 :])
+                if record.stage == "device" and not bench.answers():
+                    raise DeviceError(f"{record.error}; the same command goes on from here once it is back")
 
     def _tell(
         self,

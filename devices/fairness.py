@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from devices.adb.android import THERMAL_STATUSES
 from devices.errors import DeviceError
+from devices.interruption import look_for_interruption
 from devices.protocol import Device, DeviceInfo, DeviceState
 
 _NOMINAL = THERMAL_STATUSES[0]
@@ -50,6 +51,7 @@ def wait_until_settled(
         return Settled(True, 0.0, state, "an emulated device has no temperature")
     history = [state]
     while True:
+        look_for_interruption()
         waited = time.monotonic() - start
         if not state.temperatures_c and state.thermal_status is None:
             return Settled(True, waited, state, "the device tells no temperature")

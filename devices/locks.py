@@ -13,20 +13,21 @@ from devices.cache import cache_folder
 from devices.errors import DeviceError
 
 
-def lock_file_of(name: str) -> Path:
-    """The lock file of the device called ``name``."""
-    return cache_folder("locks") / (re.sub(r"[^A-Za-z0-9._-]", "_", name) + ".lock")
+def lock_file_of(key: str) -> Path:
+    """The lock file of the device known by ``key``."""
+    return cache_folder("locks") / (re.sub(r"[^A-Za-z0-9._-]", "_", key) + ".lock")
 
 
 @contextmanager
-def device_lock(name: str, *, wait_seconds: float = 0.0) -> Iterator[None]:
-    """Hold the device called ``name``; the lock falls when this process ends, however it ends.
+def device_lock(name: str, *, key: str | None = None, wait_seconds: float = 0.0) -> Iterator[None]:
+    """Hold the device called ``name``; the lock falls when this process ends, however it ends. Those who give the same
+    ``key`` (which is the name where none is given) want the same device.
 
     Raises ``DeviceError`` naming the process that holds it when it is not free within ``wait_seconds``.
     """
     import filelock
 
-    path = lock_file_of(name)
+    path = lock_file_of(key or name)
     # The holder's note lies beside the lock, not in it: the lock file itself is truncated when it is taken.
     note = path.with_suffix(".holder")
     lock = filelock.FileLock(path)

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 SCHEMA_VERSION = 1
 
 Unit = Literal["us", "kinstr"]
-Stage = Literal["conversion", "launch"]
+Stage = Literal["conversion", "launch", "device"]
+"""What a failure is one of; one of the device says nothing of the file that it was to run."""
 
 
 class _Part(BaseModel):

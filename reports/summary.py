@@ -4,10 +4,15 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from reports.record import Cell, LaunchRecord, measurement_key
+from reports.record import Cell, LaunchRecord, Stage, measurement_key
 from reports.stats import Estimate, median_of_launches, paired_ratio
 
 BASELINE = "onnx-tf"
+_FAILED: dict[Stage, str] = {
+    "conversion": "conversion failed",
+    "launch": "launch failed",
+    "device": "device failed",
+}
 
 
 @dataclass(frozen=True)
@@ -121,8 +126,7 @@ class _Measured:
             return None if any(r.accuracy for r in good) else "output not checked against PyTorch"
         if self.last.ok and self.last.throttled:
             return f"the device slowed down in every launch: {self.last.throttled}"
-        stage = "conversion failed" if self.last.stage == "conversion" else "launch failed"
-        return f"{stage}: {self.last.error or 'no reason given'}"
+        return f"{_FAILED[self.last.stage]}: {self.last.error or 'no reason given'}"
 
 
 def _shown(record: LaunchRecord) -> float:

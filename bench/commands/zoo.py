@@ -23,6 +23,7 @@ from bench.preparation import Candidate, Wanted, Workshop
 from bench.progress import Reporter, duration
 from bench.schedule import Done, Rounds, Schedule
 from bench.targets import EMULATED_ARM, open_target
+from bench.workers import Worker, work_on_all
 from devices import Device, affinity_prefix
 from devices.launching import DELEGATES
 from reports import tables
@@ -30,6 +31,7 @@ from reports.store import RecordStore
 
 DEFAULT_ROUNDS = 12
 NOTHING_MEASURED = 3
+DEVICE_LOST = 4
 
 
 @dataclass(frozen=True)
@@ -214,16 +216,19 @@ def command(
                 )  # before minutes of conversions, so that no network is known at once
         references = workshop.references(choice.wanted)
         candidates = workshop.candidates(choice.wanted, references, choice.converters)
-        done = Done(contents.records, retry_failed)
         facts = environment()
-        cells = []
+        cells, workers = [], []
         for device in devices:
             launchables = _launchables(choice, candidates, device)
             cells += [what.cell for what in launchables]
             effort = Effort(timeout=timeout, settle_seconds=settle).on(device.emulated)
             bench = Bench(device, effort, tolerance, facts, out, benchmark_binary)
-            with bench.steady(say):
-                Schedule(launchables, how_many.on(device.emulated), done, seed).run(bench, store.append, say)
+            done = Done(contents.records, retry_failed)
+            workers.append(Worker(bench, Schedule(launchables, how_many.on(device.emulated), done, seed)))
+        work_on_all(workers, store.append, say)
+    troubles = [worker.trouble for worker in workers if worker.trouble]
+    if len(troubles) == len(workers) and not any(worker.kept for worker in workers):
+        raise BenchError("; ".join(troubles))
     groups, _ = read_groups(store, cells)
     written = write_answer(groups, out)
     if as_json:
@@ -231,9 +236,13 @@ def command(
     else:
         Console().print(tables.terminal(groups))
     say.line(f"Written: {', '.join(map(str, written))}")
+    for trouble in troubles:
+        say.line(f"Not complete: {trouble}")
     if not any(row.latency for group in groups for row in group.rows):
         say.line("No cell has a figure: see the reasons above.")
         ctx.exit(NOTHING_MEASURED)
+    if troubles:
+        ctx.exit(DEVICE_LOST)
 
 
 def _launchables(choice: Choice, candidates: Sequence[Candidate], device: Device) -> list[Launchable]:

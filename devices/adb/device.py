@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -25,6 +25,7 @@ _SHORT = 30.0  # seconds for commands that only look
 _HASHING = 300.0
 _ATTEMPTS = 5  # with the pauses below five seconds, enough for an adbd that is started again
 _PAUSE_SECONDS = 0.5
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 # Printed before each file's content; no file that is read here has such a line.
 _FILE_MARK = "=== nobuco file "
 
@@ -88,8 +89,19 @@ class AdbDevice:
         state = sysfs.state_from(self._files(sysfs.STATE_GLOBS))
         return android.add_services(self._ask, state) if self.info().android else state
 
-    def lock(self) -> AbstractContextManager[None]:
-        return device_lock(self.name)
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """By its name, and by what it says it is: one device may be reached by two names."""
+        with device_lock(self.name), device_lock(self.name, key=self._own_mark()):
+            yield
+
+    def _own_mark(self) -> str | None:
+        """What no other device answers: Android's serial number and the number that Linux draws at each boot, as far
+        as it tells them. Cheap boards share a serial number, and Android may keep the other to itself."""
+        marks = self._shell(
+            f"getprop ro.serialno 2>/dev/null; cat {_BOOT_ID} 2>/dev/null", _SHORT
+        ).stdout.split()
+        return "-".join(["device", *(mark.decode(errors="replace") for mark in marks)]) if marks else None
 
     def clean(self) -> int:
         sizes = self._shell(f"du -sk {_HOME} 2>/dev/null; rm -rf {_HOME}", _HASHING).stdout.split()

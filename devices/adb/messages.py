@@ -15,6 +15,7 @@ from typing import Any
 
 from devices.adb.streams import ServiceRefused
 from devices.errors import ConnectionLost, DeviceError
+from devices.interruption import LOOK_SECONDS, look_for_interruption
 
 _HEADER = struct.Struct("<6I")
 _VERSION = 0x01000001  # the first that needs no checksums
@@ -135,6 +136,18 @@ class DirectLink:
                 except Exception as error:
                     raise ConnectionLost(f"the connection to {self.name} broke: {_reason(error)}") from error
 
+    def _wait_for_header(self, timeout: float) -> bytes:
+        """The next header. Waiting for it is the only wait that is long, and may be interrupted."""
+        deadline = time.monotonic() + timeout
+        while True:
+            look_for_interruption()
+            until = min(deadline, time.monotonic() + LOOK_SECONDS)
+            try:
+                return self._read_exactly(_HEADER.size, until)
+            except TimeoutError:
+                if until == deadline:
+                    raise
+
     def _read_exactly(self, count: int, deadline: float) -> bytes:
         while len(self._incoming) < count:
             remaining = deadline - time.monotonic()
@@ -152,7 +165,7 @@ class DirectLink:
         return taken
 
     def _read_message(self, timeout: float) -> tuple[int, int, int, bytes]:
-        header = self._read_exactly(_HEADER.size, time.monotonic() + timeout)
+        header = self._wait_for_header(timeout)
         command, first, second, length, _, inverse = _HEADER.unpack(header)
         if command ^ 0xFFFFFFFF != inverse or length > _MAX_PAYLOAD:
             raise ConnectionLost(f"{self.name} does not speak adb: it sent {header[:8]!r}")

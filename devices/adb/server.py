@@ -6,10 +6,12 @@ from __future__ import annotations
 import os
 import select
 import socket
+import time
 from dataclasses import dataclass
 
 from devices.adb.streams import ServiceRefused
 from devices.errors import ConnectionLost, DeviceError
+from devices.interruption import LOOK_SECONDS, look_for_interruption
 
 
 @dataclass(frozen=True)
@@ -88,13 +90,18 @@ class ServerStream:
             raise ConnectionLost(f"the connection to {self._name} broke: {error.strerror}") from error
 
     def receive(self, timeout: float) -> bytes:
-        self._connection.settimeout(max(timeout, 0.001))
-        try:
-            return self._connection.recv(1 << 16)
-        except TimeoutError:
-            raise
-        except OSError as error:
-            raise ConnectionLost(f"the connection to {self._name} broke: {error.strerror}") from error
+        deadline = time.monotonic() + timeout
+        while True:
+            look_for_interruption()
+            until = min(deadline, time.monotonic() + LOOK_SECONDS)
+            self._connection.settimeout(max(until - time.monotonic(), 0.001))
+            try:
+                return self._connection.recv(1 << 16)
+            except TimeoutError:
+                if until == deadline:
+                    raise
+            except OSError as error:
+                raise ConnectionLost(f"the connection to {self._name} broke: {error.strerror}") from error
 
     def has_input(self) -> bool:
         return bool(select.select([self._connection], [], [], 0)[0])

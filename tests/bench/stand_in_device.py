@@ -11,9 +11,13 @@ class StandInDevice:
     """An Android phone with two kinds of core; `states` are told one after the other, the last one for ever."""
 
     def __init__(
-        self, name: str = "adb:PHONE", abi: str = "arm64", states: Sequence[DeviceState] = ()
+        self,
+        name: str = "adb:PHONE",
+        abi: str = "arm64",
+        states: Sequence[DeviceState] = (),
+        kind: str = "adb",
     ) -> None:
-        self.name, self.abi = name, abi
+        self.name, self.abi, self.kind = name, abi, kind
         self.emulated = False
         self.scratch = "/nowhere"
         self.states = list(states) or [DeviceState(taken_at=0.0)]
@@ -23,7 +27,7 @@ class StandInDevice:
     def info(self) -> DeviceInfo:
         return DeviceInfo(
             name=self.name,
-            kind="adb",
+            kind=self.kind,
             model="Stand-in",
             soc=None,
             abi=self.abi,

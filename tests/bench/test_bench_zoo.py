@@ -77,7 +77,8 @@ def test_killed_in_the_middle_it_goes_on_and_ends_in_table_and_chart(tmp_path: P
     assert len(launches(tmp_path)) == 6, "it measured again"
 
 
-def test_ctrl_c_ends_it_with_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_asked_to_end_it_ends_with_one_line(tmp_path: Path, number: signal.Signals) -> None:
     command = zoo(tmp_path, "--converter", "nobuco")
     with subprocess.Popen(
         command,
@@ -85,12 +86,12 @@ def test_ctrl_c_ends_it_with_one_line(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         text=True,
         # tests that are run in the background have been told to ignore it, and would hand that on
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     ) as process:
         wait_for(lambda: (tmp_path / "out" / "artifacts").is_dir(), "first artifact")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, said = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert "the same command goes on from here" in said and "Traceback" not in said
     assert not list((tmp_path / "out").rglob("result.json"))
 

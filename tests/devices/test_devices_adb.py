@@ -22,6 +22,7 @@ from devices.adb.connect import connect_tcp
 from devices.adb.device import AdbDevice
 from devices.emulator.device import EmulatedDevice
 from devices.errors import CommandInterrupted
+from devices.interruption import interrupt
 
 pytestmark = pytest.mark.emulator
 
@@ -272,6 +273,38 @@ with devices.open_device("arm").lock():
         holder.communicate()
     with arm.lock():
         assert shell(arm, "true").exit_code == 0
+
+
+def test_two_names_of_one_device_are_one_device(arm: EmulatedDevice) -> None:
+    with (
+        second_way(arm) as phone,
+        phone.lock(),
+        pytest.raises(devices.DeviceError, match="device arm is in use by process"),
+        arm.lock(),
+    ):
+        pytest.fail("the device was given away twice")
+    with arm.lock():
+        assert shell(arm, "true").exit_code == 0
+
+
+def test_ctrl_c_in_the_middle_of_a_run(arm: EmulatedDevice) -> None:
+    """As a worker meets it: the command ends on the device, too, and the connection stays good."""
+    ended: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            shell(arm, "while :; do :; done", timeout=60)
+        except KeyboardInterrupt as error:
+            ended.append(error)
+            assert shell(arm, "ps | grep -c '[d]o :; done'").stdout.strip() == b"0"
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    time.sleep(1.0)
+    interrupt(thread)
+    thread.join(timeout=20)
+    assert not thread.is_alive() and len(ended) == 1
+    assert shell(arm, "echo on").stdout == b"on\n"
 
 
 def test_a_device_that_vanishes() -> None:
