@@ -9,6 +9,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Each takes a core and up to 2 GB. A file's tests share what they set up, so they stay together.
+TESTERS := --numprocesses logical --maxprocesses 4 --dist loadfile
 PIP := $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
 
 .PHONY: bench test lint setup clean
@@ -16,7 +18,7 @@ bench: setup
 	$(BIN)/bench zoo --models readme --device host
 
 test: setup
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests $(TESTERS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -210,6 +210,7 @@ class Bench:
                 partitions=result.partitions,
                 delegated_nodes=result.delegated_nodes,
                 total_nodes=result.total_nodes,
+                left=result.left,
             ),
             conversion=what.candidate.conversion,
             emulated=self.device.emulated,

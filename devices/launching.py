@@ -83,8 +83,8 @@ class LaunchResult:
     log: str = field(repr=False)
     runner: str
     """The runner's name and what identifies its version."""
-    rejections: tuple[str, ...] = ()
-    """Why a GPU delegate left nodes to the CPU, in its own words."""
+    left: tuple[str, ...] = ()
+    """The kinds of nodes that the delegate left to the runtime's own kernels; a GPU delegate tells the reason, too."""
 
 
 def unit_of(device: Device) -> Unit:

@@ -87,7 +87,7 @@ class Accuracy(_Part):
 
 
 class Delegation(_Part):
-    """The delegate asked for and what became of it."""
+    """The delegate asked for and what became of it. `left` are the kinds of nodes that it did not take."""
 
     asked: str
     applied: str | None = None
@@ -95,6 +95,7 @@ class Delegation(_Part):
     partitions: int | None = None
     delegated_nodes: int | None = None
     total_nodes: int | None = None
+    left: tuple[str, ...] = ()
 
 
 SAMPLES_KEPT = 100

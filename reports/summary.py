@@ -40,6 +40,7 @@ class Row:
     reason: str | None
     fully_delegated: bool | None
     delegation: str | None
+    left: tuple[str, ...]
     converter_version: str
     weights: str
     seed: int
@@ -204,6 +205,7 @@ def _row(cell: Cell, measured: _Measured, base: dict[int, float] | None, baselin
         reason=measured.reason,
         fully_delegated=delegation.fully if delegation else None,
         delegation=_delegation_words(delegation),
+        left=delegation.left if delegation else (),
         converter_version=last.subject.converter_version,
         weights=last.subject.weights,
         seed=last.subject.seed,

@@ -70,30 +70,61 @@ def terminal(groups: Sequence[Group], baseline: str = BASELINE) -> RenderableTyp
         for row in group.rows:
             if row.reason:
                 parts.append(Text(f"{row.cell.model}, {row.cell.converter}: {row.reason}", style="red"))
+        parts += [Text(line, style="yellow") for line in _left_nodes(group)]
         parts += [Text(caption(group, baseline), style="dim"), Text()]
     return Stack(*parts)
 
 
+def _left_nodes(group: Group) -> list[str]:
+    """What the delegate did not take, a line for each file of which it left nodes."""
+    return [
+        f"{row.cell.model}, {row.cell.converter}: {group.delegate} took {row.delegation}, and left: {'; '.join(row.left)}"
+        for row in group.rows
+        if row.left
+    ]
+
+
 # Fixed widths, so that the tables of all models stand in the same columns.
-_WIDTHS = (13, 7, 13, 6, 11, 6, 4, 5, 7)
+_WIDTHS: tuple[int, ...] = (13, 7, 13, 6, 11, 6, 4, 5, 7)
+_HEADINGS: tuple[str, ...] = (
+    "",
+    "{unit}",
+    "95 %",
+    "speed-\nup",
+    "95 %",
+    "trans-\nposes",
+    "ops",
+    "MB",
+    "error",
+)
+_SPEEDUP_COLUMNS = slice(3, 5)
 
 
 def _terminal_table(group: Group, baseline: str, rows: Sequence[Row] = ()) -> Table:
-    """The heading alone, or the rows of one model alone."""
+    """The heading alone, or the rows of one model alone. Where times mean nothing, what the delegate took stands in
+    the place of the speed-up."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_header=not rows, header_style="bold")
-    unit = "Minstr" if group.emulated else "ms"
-    headings = ("", unit, "95 %", "speed-\nup", "95 %", "trans-\nposes", "ops", "MB", "error")
-    for heading, width in zip(headings, _WIDTHS, strict=True):
+    headings, widths = list(_HEADINGS), list(_WIDTHS)
+    if group.software_gpu:
+        headings[_SPEEDUP_COLUMNS], widths[_SPEEDUP_COLUMNS] = (
+            ["delegated"],
+            [sum(widths[_SPEEDUP_COLUMNS]) + 1],
+        )
+    for heading, width in zip(headings, widths, strict=True):
+        heading = heading.format(unit="Minstr" if group.emulated else "ms")
         table.add_column(heading, justify="right" if heading else "left", width=width, vertical="bottom")
     for row in rows:
         style = _VERDICT_STYLE[figures.verdict(row.speedup)]
         no_figure = Text("wrong" if row.max_error and not row.latency else "failed", style="red")
+        compared = [
+            Text(_speedup_value(row, baseline), style=style),
+            Text(figures.interval(row.speedup), style=style),
+        ]
         table.add_row(
             f"  {row.cell.converter}",
             figures.number(row.latency.value) if row.latency else no_figure,
             figures.interval(row.latency),
-            Text(_speedup_value(row, baseline), style=style),
-            Text(figures.interval(row.speedup), style=style),
+            *([row.delegation or figures.NONE] if group.software_gpu else compared),
             figures.count(row.transposes),
             figures.count(row.n_ops),
             figures.megabytes(row.size_bytes),
@@ -150,7 +181,8 @@ def markdown(groups: Sequence[Group], baseline: str = BASELINE, heading: str = "
                     ]
                 )
             )
-        parts.append("\n".join([*lines, "", *caption(group, baseline).splitlines(), ""]))
+        notes = [*_left_nodes(group), *caption(group, baseline).splitlines()]
+        parts.append("\n".join([*lines, "", *notes, ""]))
     return "\n".join(parts)
 
 

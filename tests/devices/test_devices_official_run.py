@@ -149,7 +149,7 @@ def test_figures_of_a_stand_in(play) -> None:
     partial = play(host, "partial", delegate="gpu-opencl")
     assert (partial.delegated_nodes, partial.total_nodes, partial.partitions) == (3, 4, 2)
     assert partial.fully_delegated is False
-    assert partial.rejections == ("CAST: Tensor type(INT64) is not supported.",)
+    assert partial.left == ("CAST: Tensor type(INT64) is not supported.",)
     assert play(host, "full", delegate="xnnpack").delegate_applied == "xnnpack"
     assert play(host, "full", delegate="cpu").delegate_applied == "cpu"
     hang = play(host, "hang", delegate="gpu-opencl", timeout=1)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from reports import figures, tables
 from reports.chart import draw, save_chart
-from reports.record import LaunchRecord
+from reports.record import Delegation, LaunchRecord
 from reports.summary import Group, summarise
 
 FAILURE = "RuntimeError: no converter for aten::foo"
@@ -168,8 +168,25 @@ def test_a_gpu_in_software_is_labelled_and_compared_with_nothing() -> None:
     group = the_group([r.model_copy(update={"software_gpu": True}) for r in both()])
     assert all(row.speedup is None and row.max_error is not None for row in group.rows)
     assert "GPU in software" in group.title
-    assert "imitates the GPU" in on_terminal(group)
+    shown = on_terminal(group)
+    assert "imitates the GPU" in shown and "speed-" not in shown
+    assert shown.count("7/7 nodes in 1") == 2
     assert "1x" not in tables.markdown([group])
+
+
+def test_nodes_that_the_delegate_left_are_named() -> None:
+    took = Delegation(
+        asked="xnnpack",
+        applied="xnnpack",
+        partitions=2,
+        delegated_nodes=5,
+        total_nodes=7,
+        left=("GATHER", "WHERE"),
+    )
+    group = the_group([a_record(delegation=took), a_record(converter="onnx-tf")])
+    line = "net, nobuco: xnnpack took 5/7 nodes in 2, and left: GATHER; WHERE"
+    assert line in on_terminal(group) and line in tables.markdown([group])
+    assert "onnx-tf: xnnpack took" not in on_terminal(group)
 
 
 def test_cores_and_runner_are_not_mixed() -> None:

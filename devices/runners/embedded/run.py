@@ -143,7 +143,7 @@ def _gpu_counts(report: dict[str, Any], log: str) -> dict[str, Any]:
     said = read_gpu_delegation(log)
     nothing_said = report["total_nodes"] if report["fully_delegated"] else 0
     taken = said.taken if said.taken is not None else nothing_said
-    return {"delegated_nodes": taken, "partitions": said.partitions, "rejections": said.rejections}
+    return {"delegated_nodes": taken, "partitions": said.partitions, "left": said.rejections}
 
 
 def _result(
@@ -178,5 +178,5 @@ def _result(
         outputs=outputs,
         log=log,
         runner=runner_name(),
-        rejections=report.get("rejections", ()),
+        left=() if request.delegate in _WITHOUT_DELEGATE else tuple(dict.fromkeys(report["left"])),
     )

@@ -20,6 +20,7 @@ typedef struct {
   char *name;
   uint64_t node;
   int partition; /* which part of the graph that a delegate took; -1: run by the runtime itself */
+  bool left;     /* a node of the model's own graph that no delegate took */
   double total_us;
   long calls;
 } Operator;
@@ -180,8 +181,10 @@ static void add_events(Profile *profile, const LiteRtProfilerEvent *events, int 
       continue;
     /* A delegate numbers its nodes from 0 in each part of the graph that it took. */
     if (!kernel && e->metadata1 == 0) partition++;
-    if (kernel && e->metadata2 == 0) nodes_left++;
+    bool left = kernel && e->metadata2 == 0;
+    if (left) nodes_left++;
     Operator *o = find_operator(profile, row++, e->tag ? e->tag : "?", e->metadata1, kernel ? -1 : partition);
+    o->left = left;
     o->total_us += (double)e->elapsed_us;
     o->calls++;
   }
@@ -247,6 +250,18 @@ static void print_operators(const Profile *profile) {
     printf(", \"node\": %llu, \"partition\": %d", (unsigned long long)o->node, o->partition);
     double runs = (double)profile->runs;
     printf(", \"us\": %.3f, \"calls\": %.3f}", o->total_us / runs, (double)o->calls / runs);
+  }
+  printf("]");
+}
+
+static void print_left(const Profile *profile) {
+  const char *separator = "";
+  printf(",\n\"left\": [");
+  for (size_t i = 0; i < profile->count; i++) {
+    if (!profile->operators[i].left) continue;
+    printf("%s", separator);
+    json_string(profile->operators[i].name);
+    separator = ", ";
   }
   printf("]");
 }
@@ -334,6 +349,7 @@ int main(int count, char **values) {
          session.node_count - profile.nodes_left);
   print_tensors("inputs", timed.inputs, timed.input_count);
   print_tensors("outputs", timed.outputs, timed.output_count);
+  print_left(&profile);
   if (arguments.profile && profile.runs) print_operators(&profile);
   printf(",\n\"times_us\": [");
   for (size_t i = 0; i < measured.times.count; i++)

@@ -161,5 +161,5 @@ def _result(
         outputs=outputs,
         log=text,
         runner=runner,
-        rejections=log.gpu.rejections,
+        left=log.gpu.rejections,
     )
