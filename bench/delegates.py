@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from devices import Device
-from devices.launching import DELEGATES
+from devices.launches import DELEGATES
 
 _ON_GPU_OF_HOST = "gpu-webgpu"
 _SOFTWARE_ADAPTER = "adapterType=CPU"

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from devices.checkup import Check, doctor
     from devices.errors import DeviceError
     from devices.fairness import Settled, affinity_prefix, fixed_performance, throttling, wait_until_settled
-    from devices.launching import LaunchRequest, LaunchResult, OpProfile, launch
+    from devices.launches import LaunchRequest, LaunchResult, OpProfile
+    from devices.launching import launch
     from devices.overview import (
         DeviceEntry,
         clean,
@@ -32,9 +33,9 @@ _HOMES = {
     "DeviceError": "devices.errors",
     "DeviceInfo": "devices.protocol",
     "DeviceState": "devices.protocol",
-    "LaunchRequest": "devices.launching",
-    "LaunchResult": "devices.launching",
-    "OpProfile": "devices.launching",
+    "LaunchRequest": "devices.launches",
+    "LaunchResult": "devices.launches",
+    "OpProfile": "devices.launches",
     "RunResult": "devices.protocol",
     "Settled": "devices.fairness",
     "affinity_prefix": "devices.fairness",

@@ -25,7 +25,7 @@ from bench.schedule import Done, Rounds, Schedule
 from bench.targets import EMULATED_ARM, open_target
 from bench.workers import Worker, work_on_all
 from devices import Device, affinity_prefix
-from devices.launching import DELEGATES
+from devices.launches import DELEGATES
 from reports import tables
 from reports.store import RecordStore
 

@@ -2,22 +2,12 @@
 #ifndef NOBUCO_REPORT_H
 #define NOBUCO_REPORT_H
 
-#include <stdio.h>
-
 /* A JSON string with everything escaped that JSON wants escaped. */
-static inline void json_string(const char *text) {
-  putchar('"');
-  for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-    if (*c == '"' || *c == '\\') {
-      printf("\\%c", *c);
-    } else if (*c < 0x20) {
-      printf("\\u%04x", *c);
-    } else {
-      putchar(*c);
-    }
-  }
-  putchar('"');
-}
+void json_string(const char *text);
+
+/* Libraries write to stdout, too. Until the report begins it goes where their other messages go. */
+void keep_stdout_for_report(void);
+void begin_report(void);
 
 /* Ends the process with {"error": ...}; the message names the step and the thing that failed. */
 _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -13,7 +13,7 @@ import numpy as np
 
 from devices.errors import CommandInterrupted
 from devices.fairness import affinity_prefix
-from devices.launching import LaunchRequest, LaunchResult, OpProfile, failed_launch, scratch_name, unit_of
+from devices.launches import LaunchRequest, LaunchResult, OpProfile, failed_launch, scratch_name, unit_of
 from devices.protocol import Device, RunResult
 from devices.runners.delegation import read_gpu_delegation
 from devices.runners.embedded.build import build_runner, runner_hash

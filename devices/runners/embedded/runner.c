@@ -4,7 +4,7 @@
  * operators come from a second compilation of the same model after the timing, with the profiler on. */
 #define _GNU_SOURCE
 #include <signal.h>
-#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -32,33 +32,6 @@ typedef struct {
   int partitions;
   LiteRtIndex nodes_left; /* nodes that no delegate took */
 } Profile;
-
-/* Libraries write to stdout, too. It is theirs until the report begins, and goes where their other messages go. */
-static int report_descriptor = -1;
-
-static void keep_stdout_for_report(void) {
-  report_descriptor = dup(STDOUT_FILENO);
-  dup2(STDERR_FILENO, STDOUT_FILENO);
-}
-
-static void begin_report(void) {
-  fflush(stdout);
-  if (report_descriptor >= 0) dup2(report_descriptor, STDOUT_FILENO);
-}
-
-void fail(const char *format, ...) {
-  char message[2048];
-  va_list values;
-  va_start(values, format);
-  vsnprintf(message, sizeof message, format, values);
-  va_end(values);
-  begin_report();
-  printf("{\"error\": ");
-  json_string(message);
-  printf("}\n");
-  fflush(stdout);
-  _exit(1); /* no destructors: a runtime that has just failed may not survive them */
-}
 
 /* What is being done, for the message of a crash: the runtime does not check a model file all the way through. */
 static const char *volatile current_step = "starting";

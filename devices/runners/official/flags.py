@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from devices.launching import LaunchRequest
+from devices.launches import LaunchRequest
 from devices.runners.tflite_io import TensorInfo
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from devices.cache import sha256_of
 from devices.errors import DeviceError
 from devices.fairness import affinity_prefix
-from devices.launching import LaunchRequest, LaunchResult, OpProfile, failed_launch, scratch_name, unit_of
+from devices.launches import LaunchRequest, LaunchResult, OpProfile, failed_launch, scratch_name, unit_of
 from devices.protocol import Device
 from devices.runners.official.download import official_binary, platform_of
 from devices.runners.official.flags import Flavour, flags_for
