@@ -100,7 +100,9 @@ def _texts(figure: Figure, group: Group, total: float, has_speedup: bool, baseli
     )
     heading = {"fontsize": 10, "va": "bottom", "color": _INK}
     y = 1 - (_TOP - 0.1) / total
-    figure.text(grid[0, 0].get_position(figure).x0, y, f"Latency, {group.unit} (less is better)", **heading)
+    figure.text(
+        grid[0, 0].get_position(figure).x0, y, f"{group.quantity}, {group.unit}: less is better", **heading
+    )
     if has_speedup:
         label = f"Speed-up over {baseline} (log scale)"
         figure.text(grid[0, 1].get_position(figure).x0, y, label, **heading)

@@ -71,6 +71,11 @@ class Group:
         return "Minstr (emulated)" if self.emulated else "ms"
 
     @property
+    def quantity(self) -> str:
+        """What is measured; with `unit`, a heading."""
+        return "Instructions" if self.emulated else "Latency"
+
+    @property
     def title(self) -> str:
         threads = f"{self.threads} thread" + ("" if self.threads == 1 else "s")
         parts = [self.device_title, self.delegate, threads, self.precision]

@@ -21,7 +21,7 @@ def caption(group: Group, baseline: str = BASELINE, interval: str = "in brackets
     """
     measured = [row.latency.n for row in group.rows if row.latency]
     lines = [
-        f"Latency in {group.unit}: median of the launches' medians, {figures.launches_of(measured)}, "
+        f"{group.quantity} in {group.unit}: median of the launches' medians, {figures.launches_of(measured)}, "
         f"one process a launch, rounds in random order; {interval} the 95 % bootstrap interval over launches."
     ]
     if group.software_gpu:
@@ -152,7 +152,7 @@ def markdown(groups: Sequence[Group], baseline: str = BASELINE, heading: str = "
         header = [
             "Model",
             "Converter",
-            f"Latency, {group.unit}",
+            f"{group.quantity}, {group.unit}",
             f"Speed-up over {baseline}",
             "Transposes",
             "Ops",
