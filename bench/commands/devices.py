@@ -14,7 +14,7 @@ def command() -> None:
     """List devices; build, start and stop emulated machines; clean up what was pushed."""
 
 
-@command.command("list")
+@command.command("list", short_help="List this host, devices behind adb, emulated machines.")
 @json_option
 def list_(as_json: bool) -> None:
     """List this host, the devices behind adb, and the machines that can be emulated."""
@@ -50,7 +50,7 @@ def _plain(value: object) -> str:
     return str(value)
 
 
-@command.command("create")
+@command.command("create", short_help="Build an emulated machine, arm or x86; no root is needed.")
 @click.argument("kind")
 @json_option
 def create(kind: str, as_json: bool) -> None:
@@ -58,7 +58,7 @@ def create(kind: str, as_json: bool) -> None:
     _show(devices.create_machine(kind), as_json)
 
 
-@command.command("start")
+@command.command("start", short_help="Start an emulated machine that stays until it is stopped.")
 @click.argument("name")
 @json_option
 def start(name: str, as_json: bool) -> None:
@@ -85,7 +85,7 @@ def stop(name: str, as_json: bool) -> None:
         click.echo(f"{name}: {'stopped' if stopped else 'was not running'}")
 
 
-@command.command("clean")
+@command.command("clean", short_help="Remove from devices what was pushed to them.")
 @click.argument("names", nargs=-1, required=True)
 @json_option
 def clean(names: tuple[str, ...], as_json: bool) -> None:

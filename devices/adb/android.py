@@ -11,7 +11,7 @@ from devices.protocol import DeviceState
 
 # PowerManager.THERMAL_STATUS_*
 THERMAL_STATUSES = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
-_DELEGATES = ("xnnpack", "cpu", "gpu-opencl", "gpu-opencl-fp16")
+_DELEGATES = ("xnnpack", "xnnpack-fp16", "cpu", "gpu-opencl", "gpu-opencl-fp16")
 
 
 Ask = Callable[[Sequence[str]], str]

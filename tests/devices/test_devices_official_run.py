@@ -34,9 +34,9 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def store(tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder behind a local store; the file of release 2.3.0 for android_arm64 is there."""
+    """The folder behind a local store; the nightly build for android_aarch64 is there."""
     root = tmp_path / "store"
-    file = root / "2.3.0" / "android_arm64" / "benchmark_model"
+    file = root / "nightly" / "latest" / "android_aarch64_benchmark_model"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"first build")
     server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(QuietHandler, directory=str(root)))
@@ -50,37 +50,37 @@ def store(tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 def test_a_binary_is_fetched_once_and_held_to_its_hash(store: Path) -> None:
-    binary = official_binary("2.3.0", "android_arm64")
+    binary = official_binary("android_aarch64")
     assert binary.read_bytes() == b"first build" and binary.stat().st_mode & 0o100
-    published = store / "2.3.0" / "android_arm64" / "benchmark_model"
+    published = store / "nightly" / "latest" / "android_aarch64_benchmark_model"
     published.write_bytes(b"another build")
-    assert official_binary("2.3.0", "android_arm64").read_bytes() == b"first build"
+    assert official_binary("android_aarch64").read_bytes() == b"first build"
     binary.unlink()
     with pytest.raises(devices.DeviceError, match="is not the file that it was when first used"):
-        official_binary("2.3.0", "android_arm64")
+        official_binary("android_aarch64")
     published.write_bytes(b"first build")
-    assert official_binary("2.3.0", "android_arm64").read_bytes() == b"first build"
+    assert official_binary("android_aarch64").read_bytes() == b"first build"
     binary.write_bytes(b"spoilt")
     with pytest.raises(devices.DeviceError, match="remove it to fetch it anew"):
-        official_binary("2.3.0", "android_arm64")
+        official_binary("android_aarch64")
 
 
 def test_a_missing_release_and_a_store_that_is_away(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(devices.DeviceError, match=r"cannot fetch .*9\.9\.9.*404.*--benchmark-binary"):
-        official_binary("9.9.9", "android_arm64")
+        official_binary("android_aarch64", "9.9.9")
     monkeypatch.setenv(STORE_VARIABLE, "http://127.0.0.1:9")
     with pytest.raises(devices.DeviceError, match=r"cannot fetch .*--benchmark-binary"):
-        official_binary("2.3.0", "android_arm64")
+        official_binary("android_aarch64")
 
 
 def test_platforms() -> None:
     info = devices.open_device("host").info()
-    assert platform_of(replace(info, abi="arm64", android=True)) == "android_arm64"
-    assert platform_of(replace(info, abi="x86_64", android=False)) == "linux_x86_64"
+    assert platform_of(replace(info, abi="arm64", android=True)) == "android_aarch64"
+    assert platform_of(replace(info, abi="x86_64", android=False)) == "linux_x86-64"
     with pytest.raises(
-        devices.DeviceError, match="no official benchmark_model is published for android_arm "
+        devices.DeviceError, match="no official benchmark_model is published for Android on x86_64 "
     ):
-        platform_of(replace(info, abi="arm", android=True))
+        platform_of(replace(info, abi="x86_64", android=True))
 
 
 def test_each_flavour_gets_its_own_flags(tmp_path: Path) -> None:

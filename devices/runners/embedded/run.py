@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from devices.errors import CommandInterrupted
 from devices.fairness import affinity_prefix
 from devices.launches import LaunchRequest, LaunchResult, OpProfile, failed_launch, scratch_name, unit_of
 from devices.protocol import Device, RunResult
@@ -19,6 +18,7 @@ from devices.runners.delegation import read_gpu_delegation
 from devices.runners.embedded.build import build_runner, runner_hash
 from devices.runners.embedded.litert import litert_library, litert_version, plugins_folder
 from devices.runners.embedded.vulkan import vulkan_environment
+from devices.runners.repeating import run_launch
 
 _ON_GPU = {"gpu-webgpu"}
 _WITHOUT_DELEGATE = {"cpu", "cpu-reference"}
@@ -86,12 +86,7 @@ def _run(device: Device, request: LaunchRequest, remote_outputs: str) -> RunResu
         *(f"--input={device.push(path)}" for path in request.inputs),
     ]
     environment = vulkan_environment() if on_gpu else {}
-    try:
-        return device.run(argv, timeout=request.timeout, env=environment)
-    except CommandInterrupted:
-        # Nothing of a launch outlives it, so it may simply be done again; a second break is the device's
-        # fault.
-        return device.run(argv, timeout=request.timeout, env=environment)
+    return run_launch(device, argv, timeout=request.timeout, env=environment)
 
 
 def _read_report(done: RunResult, log: str, request: LaunchRequest) -> tuple[dict[str, Any], str | None]:

@@ -11,33 +11,44 @@ from devices.errors import DeviceError
 from devices.protocol import DeviceInfo
 
 STORE_VARIABLE = "NOBUCO_BENCHMARK_STORE"
-_STORE = "https://storage.googleapis.com/litert/binaries"
+# The classic program. LiteRT's, of the same name, is published for each release, but takes no inputs and gives no
+# outputs: what it has timed cannot be checked.
+_STORE = "https://storage.googleapis.com/tensorflow-nightly-public/prod/tensorflow/release/lite/tools"
+_RELEASE = "nightly/latest"
 _NAME = "benchmark_model"
+# The store's names of processors.
+_PLATFORMS = {
+    (True, "arm64"): "android_aarch64",
+    (True, "arm"): "android_arm",
+    (False, "arm64"): "linux_aarch64",
+    (False, "arm"): "linux_arm",
+    (False, "x86_64"): "linux_x86-64",
+}
 _TIMEOUT_SECONDS = 60
 
 
 def platform_of(info: DeviceInfo) -> str:
     """The store's name of a device's platform."""
-    platform = f"{'android' if info.android else 'linux'}_{info.abi}"
-    known = ("android_arm64", "linux_arm64", "linux_x86_64")
-    if platform not in known:
+    platform = _PLATFORMS.get((info.android, info.abi))
+    if platform is None:
+        system = "Android" if info.android else "Linux"
         raise DeviceError(
-            f"no official benchmark_model is published for {platform} ({info.name}), only for {', '.join(known)}; "
-            "give one with --benchmark-binary"
+            f"no official benchmark_model is published for {system} on {info.abi} ({info.name}), only for "
+            f"{', '.join(_PLATFORMS.values())}; give one with --benchmark-binary"
         )
     return platform
 
 
-def official_binary(release: str, platform: str) -> Path:
-    """The published binary of a LiteRT release for a platform."""
+def official_binary(platform: str, release: str = _RELEASE) -> Path:
+    """The published binary for a platform."""
     from filelock import FileLock
 
-    folder = cache_folder("official", release, platform)
+    folder = cache_folder("official", *release.split("/"), platform)
     binary, record = folder / _NAME, folder / f"{_NAME}.sha256"
     with FileLock(folder / ".lock"):
         recorded = record.read_text(encoding="ascii").strip() if record.exists() else None
         if not binary.exists():
-            _fetch(f"{os.environ.get(STORE_VARIABLE, _STORE)}/{release}/{platform}/{_NAME}", binary, recorded)
+            _fetch(f"{os.environ.get(STORE_VARIABLE, _STORE)}/{release}/{platform}_{_NAME}", binary, recorded)
         digest = sha256_of(binary)
         if recorded is None:
             record.write_text(digest + "\n", encoding="ascii")

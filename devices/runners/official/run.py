@@ -18,6 +18,7 @@ from devices.runners.official.flags import Flavour, flags_for
 from devices.runners.official.log import BenchmarkLog, parse_log
 from devices.runners.official.op_tables import parse_op_table
 from devices.runners.official.verdict import judge
+from devices.runners.repeating import run_launch
 from devices.runners.tflite_io import TensorInfo, model_tensors
 
 DELEGATES = ("xnnpack", "xnnpack-fp16", "cpu", "gpu-opencl", "gpu-opencl-fp16")
@@ -25,7 +26,7 @@ _HELP_SECONDS = 60.0
 
 
 def launch_official(device: Device, request: LaunchRequest) -> LaunchResult:
-    """Run the binary that the request names, or the published one of the installed LiteRT's release."""
+    """Run the binary that the request names, or the published one."""
     binary = _binary(device, request)
     remote = device.push(binary)
     flavour = read_flavour(device, remote)
@@ -52,7 +53,7 @@ def launch_official(device: Device, request: LaunchRequest) -> LaunchResult:
         return failed_launch(device, request, flags, runner=runner)
     try:
         command = [*affinity_prefix(device.info(), request.cores), remote, *flags]
-        done = device.run(command, timeout=request.timeout)
+        done = run_launch(device, command, timeout=request.timeout)
         text = (done.stdout + b"\n" + done.stderr).decode(errors="replace")
         log = parse_log(text)
         if done.timed_out:
@@ -90,9 +91,7 @@ def _binary(device: Device, request: LaunchRequest) -> Path:
             raise DeviceError(f"there is no file {request.benchmark_binary} (--benchmark-binary)")
         request.benchmark_binary.chmod(request.benchmark_binary.stat().st_mode | 0o100)
         return request.benchmark_binary
-    from devices.runners.embedded.litert import litert_version
-
-    return official_binary(litert_version(), platform_of(device.info()))
+    return official_binary(platform_of(device.info()))
 
 
 def _pull_outputs(device: Device, remote: str, tensors: list[TensorInfo]) -> list[np.ndarray]:
