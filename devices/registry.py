@@ -30,6 +30,6 @@ def open_device(spec: str) -> Device:
         from devices.adb.discover import open_adb
 
         return open_adb(spec)
-    near = difflib.get_close_matches(spec, KNOWN, n=3, cutoff=0.4)
+    near = difflib.get_close_matches(spec, KNOWN, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(KNOWN)}"
     raise DeviceError(f"there is no device called {spec!r}; {hint}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from nobuco.build.model import GraphBuilder
 from nobuco.build.nodes import NodeFactory
 from nobuco.build.outputs import model_with_structure
 from nobuco.errors import NobucoError
-from nobuco.inputs import InputSpec, input_specs, is_dynamic_model, order_for
+from nobuco.inputs import InputSpec, input_specs, is_dynamic_model, order_for, own_arguments
 from nobuco.layout.modes import demanded, modes_of
 from nobuco.layout.order import ChannelOrder, Layout, order_of
 from nobuco.layout.planner import Mode, Tensor, plan
@@ -27,9 +28,10 @@ from nobuco.show.console import print_tree
 from nobuco.show.progress import Progress
 from nobuco.trace.choose import Choice, choose
 from nobuco.trace.errors import TraceError
-from nobuco.trace.graph import Call, Trace, map_values
+from nobuco.trace.graph import Call, Trace, Value, map_values
 from nobuco.trace.state import random_state_kept
 from nobuco.trace.tracer import run_untraced, trace
+from nobuco.trace.tree import tree_leaves
 from nobuco.validate.calls import validate_call
 from nobuco.validate.findings import MissingConverterError, report_calls, warn_of
 from nobuco.validate.model import as_graph, check_model, fresh_inputs, other_sizes, with_rounding
@@ -82,8 +84,9 @@ def pytorch_to_keras(
         TraceError: the program does what no graph can express; it names the source line.
         DiscrepancyError, BakedValueError: with `strict`.
     """
-    args, kwargs = tuple(args or ()), dict(kwargs or {})
-    specs = input_specs(model, args, kwargs, input_shapes, inputs_channel_order, input_names)
+    _check_model(model)
+    args, kwargs, copies = own_arguments(args, kwargs)
+    specs = input_specs(model, args, kwargs, input_shapes, inputs_channel_order, input_names, copies)
     with Progress(verbose) as progress, random_state_kept():
         traced = trace(
             model,
@@ -101,10 +104,11 @@ def pytorch_to_keras(
         try:
             if choice.missing:
                 raise MissingConverterError(choice.missing)
-            modes, output_layouts = _plan(traced, choice.nodes, specs, outputs_channel_order)
+            dynamic = is_dynamic_model(specs) or any(_takes_by_mask(call) for call in choice.nodes)
+            modes, output_layouts = _plan(traced, choice.nodes, specs, outputs_channel_order, dynamic)
             keras_model = _build(
                 traced, choice, modes, specs, output_layouts, output_names, constants_to_variables,
-                full_validation, report, progress,
+                full_validation, dynamic, report, progress,
             )  # fmt: skip
             _validate(model, args, kwargs, traced, keras_model, specs, output_layouts, report)
         finally:
@@ -112,9 +116,7 @@ def pytorch_to_keras(
             if verbose:
                 print_tree(report)
             if save_trace_html:
-                from nobuco.show.page import write_page
-
-                write_page(report, Path("trace.html") if save_trace_html is True else Path(save_trace_html))
+                _save_page(report, Path("trace.html") if save_trace_html is True else Path(save_trace_html))
     warn_of(report, traced, choice, strict)
     keras_model.report = report
     outputs_pt = map_values(traced.root.output, lambda value: value.tensor)
@@ -122,8 +124,41 @@ def pytorch_to_keras(
     return (keras_model, outputs_pt) if return_outputs_pt else keras_model
 
 
+def _check_model(model: Any) -> None:
+    if isinstance(model, torch.jit.ScriptModule):
+        raise TypeError(
+            "the model is a ScriptModule, whose calls cannot be seen: give the module that was scripted"
+        )
+    if isinstance(model, type) and issubclass(model, nn.Module):
+        raise TypeError(
+            f"the model is the class {model.__name__}: give an instance of it, {model.__name__}(...)"
+        )
+    if not callable(model):
+        raise TypeError(
+            f"the model is a {type(model).__name__}: give a torch.nn.Module or a function of tensors"
+        )
+
+
+def _save_page(report: Report, path: Path) -> None:
+    from nobuco.show.page import write_page
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_page(report, path)
+    except OSError as error:  # a converted model is worth more than its picture
+        warnings.warn(f"save_trace_html: {path} cannot be written: {error.strerror}", stacklevel=3)
+
+
 def _has_converter(op: Any) -> bool:
     return find_converter(op) is not None
+
+
+def _takes_by_mask(call: Call) -> bool:
+    """Whether a computed mask chooses elements: how many it takes, only the values tell, so sizes are unknown."""
+    return call.op is torch.Tensor.__getitem__ and any(
+        isinstance(leaf, Value) and not leaf.constant and leaf.tensor.dtype is torch.bool
+        for leaf in tree_leaves(call.args[1:])
+    )
 
 
 def _converter(call: Call) -> Converter:
@@ -137,6 +172,7 @@ def _plan(
     calls: Sequence[Call],
     specs: Sequence[InputSpec],
     outputs_order: ChannelOrder | Mapping[int, ChannelOrder] | None,
+    dynamic: bool,
 ) -> tuple[list[Mode], list[Layout]]:
     """The layout of every node, and of the model's outputs."""
     tensors = {}
@@ -155,7 +191,7 @@ def _plan(
         nodes.append(
             PlanNode((id(value),), (), lambda _, layouts=layouts: [Mode((each,), ()) for each in layouts])
         )
-    with converting(ConversionContext(dynamic=is_dynamic_model(specs))):
+    with converting(ConversionContext(dynamic=dynamic)):
         modes = plan(nodes, tensors)
     inputs, outputs = len(specs), len(traced.outputs)
     return modes[inputs : len(modes) - outputs], [mode.inputs[0] for mode in modes[len(modes) - outputs :]]
@@ -170,11 +206,12 @@ def _build(
     output_names: Sequence[str] | None,
     constants_to_variables: bool,
     full_validation: bool,
+    dynamic: bool,
     report: Report,
     progress: Progress,
 ) -> keras.Model:
     builder = GraphBuilder()
-    factory = NodeFactory(is_dynamic_model(specs), constants_to_variables)
+    factory = NodeFactory(dynamic, constants_to_variables)
     inputs = [
         builder.add_input(value, spec.layout, spec.shape, spec.name)
         for value, spec in zip(traced.inputs, specs, strict=True)

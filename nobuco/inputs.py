@@ -22,6 +22,33 @@ class InputSpec:
     layout: Layout
 
 
+def own_arguments(
+    args: Any, kwargs: Any
+) -> tuple[tuple[Any, ...], dict[str, Any], dict[torch.Tensor, torch.Tensor]]:
+    """The arguments with every tensor in a place of its own, and for each copy that this took, what it is a copy of.
+
+    One tensor given twice is two inputs, which only happen to be equal in the example."""
+    if args is not None and (isinstance(args, torch.Tensor) or not isinstance(args, Sequence)):
+        raise TypeError(f"args is a {type(args).__name__}: give a list of arguments, as in args=[x]")
+    seen: set[int] = set()
+    copies: dict[torch.Tensor, torch.Tensor] = {}
+
+    def own(leaf: Any) -> Any:
+        if not isinstance(leaf, torch.Tensor):
+            return leaf
+        if leaf.is_meta:
+            raise ValueError("an example input is on the meta device, so it has no values: give one that has")
+        if id(leaf) not in seen:
+            seen.add(id(leaf))
+            return leaf
+        copy = leaf.detach().clone()
+        copies[copy] = leaf
+        return copy
+
+    found_args, found_kwargs = pytree.tree_map(own, (tuple(args or ()), dict(kwargs or {})))
+    return found_args, found_kwargs, copies
+
+
 def input_specs(
     model: nn.Module | Callable[..., Any],
     args: tuple[Any, ...],
@@ -29,8 +56,14 @@ def input_specs(
     shapes: Mapping[torch.Tensor, Sequence[int | None]] | None,
     orders: ChannelOrder | Mapping[torch.Tensor, ChannelOrder],
     names: Sequence[str] | Mapping[torch.Tensor, str] | None,
+    copies: Mapping[torch.Tensor, torch.Tensor],
 ) -> list[InputSpec]:
-    """One for each distinct tensor among the arguments, in their order."""
+    """One for each tensor among the arguments, in their order. What the caller says of a tensor that was given twice
+    is said of its copies, too."""
+    if not isinstance(orders, ChannelOrder | Mapping):
+        raise TypeError(
+            f"inputs_channel_order is {orders!r}: give ChannelOrder.PYTORCH, ChannelOrder.TENSORFLOW, or a dict by tensor"
+        )
     found: dict[int, tuple[torch.Tensor, str]] = {}
     for parameter, argument in _named_arguments(model, args, kwargs):
         for path, leaf in pytree.tree_flatten_with_path(argument)[0]:
@@ -48,12 +81,13 @@ def input_specs(
         raise ValueError(f"input_names has {len(names)} names for {len(found)} inputs")
     specs = []
     for index, (tensor, default) in enumerate(found.values()):
+        given = copies.get(tensor, tensor)
         name = default
         if isinstance(names, Mapping):
             name = names.get(tensor, default)
         elif names is not None:
             name = names[index]
-        shape = tuple((shapes or {}).get(tensor, tuple(tensor.shape)))
+        shape = tuple((shapes or {}).get(given, tuple(tensor.shape)))
         if len(shape) != tensor.dim() or any(
             a not in (None, b) for a, b in zip(shape, tensor.shape, strict=True)
         ):
@@ -61,7 +95,7 @@ def input_specs(
                 f"input_shapes gives {shape} for the input {name!r}, whose example has shape {tuple(tensor.shape)}: "
                 "give the same sizes, with None for those that may change"
             )
-        order = orders if isinstance(orders, ChannelOrder) else orders.get(tensor, ChannelOrder.TENSORFLOW)
+        order = orders if isinstance(orders, ChannelOrder) else orders.get(given, ChannelOrder.TENSORFLOW)
         specs.append(InputSpec(tensor, name, shape, layout_for(order, tensor.dim())))
     duplicates = {spec.name for spec in specs if sum(each.name == spec.name for each in specs) > 1}
     if duplicates:

@@ -25,6 +25,6 @@ def get_converter(name: str) -> Converter:
     """Raises BenchError, with the nearest names, when there is none of this name."""
     if name in NAMES:
         return _make(name)
-    near = difflib.get_close_matches(name.lower(), NAMES, n=2, cutoff=0.4)
+    near = difflib.get_close_matches(name.lower(), NAMES, n=2, cutoff=0.6)
     hint = f"did you mean {' or '.join(near)}?" if near else f"converters: {', '.join(NAMES)}"
     raise BenchError(f"unknown converter {name!r}; {hint}")

@@ -31,7 +31,7 @@ def tf_dtype(dtype: torch.dtype) -> Any:
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
-    tensor = tensor.detach().resolve_conj().resolve_neg()
+    tensor = tensor.detach().resolve_conj().resolve_neg().cpu()
     if tensor.dtype is torch.bfloat16:
         return tensor.float().numpy().astype(tf.bfloat16.as_numpy_dtype)
     return tensor.numpy()

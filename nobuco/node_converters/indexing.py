@@ -28,12 +28,23 @@ def _is_array(item: Any) -> bool:
 def index_parts(index: Any, rank: int) -> list[Any]:
     """The index as one entry a dim (and the Nones between): Ellipsis and what is left out become full slices."""
     items = list(index) if isinstance(index, tuple) else [index]
-    takes = sum(1 for item in items if item is not None and item is not Ellipsis)
+    takes = sum(_dims_taken(item) for item in items)
     place = next((i for i, item in enumerate(items) if item is Ellipsis), None)
     if place is None:
         items.append(Ellipsis)
         place = len(items) - 1
     return [*items[:place], *[slice(None)] * (rank - takes), *items[place + 1 :]]
+
+
+def _dims_taken(item: Any) -> int:
+    """Of the indexed tensor; a mask lies over as many dims as it has."""
+    if item is None or item is Ellipsis:
+        return 0
+    if isinstance(item, list | np.ndarray | bool):
+        item = np.asarray(item)
+        return item.ndim if item.dtype == bool else 1
+    is_mask = getattr(item, "dtype", None) in (torch.bool, tf.bool)
+    return len(item.shape) if is_mask else 1
 
 
 def _basic_layout(layout: Layout, parts: list[Any]) -> Layout:

@@ -102,6 +102,8 @@ def _add(entry: Converter) -> None:
     for op in entry.ops:
         if isinstance(op, nn.Module):
             raise TypeError(f"register the class {type(op).__name__}, not an instance of it")
+        if isinstance(op, str):
+            raise TypeError(f"{op!r} is no PyTorch function: give the function or class itself, as in F.relu")
         _converters[op] = entry
         _by_name[name_of(op)] = op
 
@@ -158,6 +160,8 @@ def locate_converter(node: Any) -> tuple[str, str]:
     Returns:
         A link (`File "...", line N`, which terminals and editors open) and the converter's source code."""
     entry = find_converter(node)
+    if isinstance(node, str):
+        raise NobucoError(f"{node!r} is no PyTorch function: give the function or class itself, as in F.relu")
     if entry is None:
         raise NobucoError(
             f"{name_of(node) if not isinstance(node, nn.Module) else type(node).__name__} has no converter"

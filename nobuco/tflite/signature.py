@@ -37,10 +37,11 @@ def freeze(model: keras.Model) -> FrozenModel:
     # attribute knows what it was made with. Models without it (Sequential) take a single tensor.
     structure = getattr(model, "_inputs_struct", inputs[0] if len(inputs) == 1 else inputs)
 
+    # of a model that returns more than tensors, the tensors
+    call: Any = getattr(model, "plain_call", model)
+
     def flat_call(*tensors: tf.Tensor) -> list[tf.Tensor]:
-        return keras.tree.flatten(
-            model(keras.tree.pack_sequence_as(structure, list(tensors)), training=False)
-        )
+        return keras.tree.flatten(call(keras.tree.pack_sequence_as(structure, list(tensors)), training=False))
 
     traced = tf.function(flat_call, autograph=False).get_concrete_function(*specs)
     constant = convert_variables_to_constants_v2(traced)

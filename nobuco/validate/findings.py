@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import warnings
 from collections.abc import Sequence
 
@@ -87,10 +88,17 @@ def warn_of(report: Report, trace: Trace, choice: Choice, strict: bool) -> None:
 
 
 def _baked(call: Call) -> str:
+    gave = f"{call.name} gave {reprlib.repr(call.read)}"
     return (
-        f"{call.user_line}: Python reads a value that depends on the model's inputs ({call.name} gave {call.read!r}); "
+        f"{call.user_line}: Python reads a value that depends on the model's inputs ({gave}); "
         "the converted model always does what the traced run did. Give a converter to the module around it."
     )
+
+
+_HINTS = {
+    "other sizes": ". Sizes that Python read from `tensor.shape` stay as they were in the traced run: convert with "
+    "trace_shape=True, or read them with nobuco.shape"
+}
 
 
 def discrepancies(report: Report) -> list[str]:
@@ -106,5 +114,5 @@ def discrepancies(report: Report) -> list[str]:
             lines.append(f"the finished model on {check.inputs}: {check.message}")
         elif report.is_off(check):
             found = f"relative error {check.error:.3g}, tolerance {report.tolerance:g}"
-            lines.append(f"the finished model on {check.inputs}: {found}")
+            lines.append(f"the finished model on {check.inputs}: {found}{_HINTS.get(check.inputs, '')}")
     return lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -33,9 +34,12 @@ def as_graph(model: keras.Model) -> Callable[..., list[Any]]:
     @tf.function(input_signature=specs, autograph=False)
     def run(*tensors: Any) -> list[Any]:
         result = model(tensors[0] if len(tensors) == 1 else list(tensors))
-        return [leaf for leaf in tree_leaves(result) if leaf is not None]
+        return [leaf for leaf in tree_leaves(result) if tf.is_tensor(leaf)]
 
-    return run
+    # Called by way of what it was traced to: TensorFlow would take the functions of many conversions for one that is
+    # traced again and again, and warn of it.
+    traced = functools.cache(run.get_concrete_function)
+    return lambda *tensors: traced()(*tensors)
 
 
 def check_model(
