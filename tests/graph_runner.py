@@ -23,12 +23,12 @@ from nobuco.validate.findings import MissingConverterError
 
 def worst_error(function: Any, inputs: list[torch.Tensor], others: list[torch.Tensor]) -> float:
     """Traces `function` on `inputs` and returns its largest relative error on `others`."""
-    specs = input_specs(function, tuple(inputs), {}, None, ChannelOrder.TENSORFLOW, None)
+    specs = input_specs(function, tuple(inputs), {}, None, ChannelOrder.TENSORFLOW, None, {})
     traced = trace(function, tuple(inputs), {}, _has_converter, [spec.name for spec in specs])
     choice = choose(traced, _has_converter)
     if choice.missing:
         raise MissingConverterError(choice.missing)
-    modes, output_layouts = _plan(traced, choice.nodes, specs, None)
+    modes, output_layouts = _plan(traced, choice.nodes, specs, None, dynamic=False)
     factory = NodeFactory(dynamic=False, constants_to_variables=True)
     made: dict[int, tuple[Any, tuple[int, ...]]] = {}
     for value, spec, other in zip(traced.inputs, specs, others, strict=True):
