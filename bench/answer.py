@@ -29,7 +29,7 @@ def write_answer(groups: Sequence[Group], out: Path) -> list[Path]:
     written = [out / "report.md", out / "report.csv"]
     try:
         for group in groups:
-            if group.software_gpu:
+            if group.software_gpu or not any(row.latency for row in group.rows):
                 continue
             stem = "chart" if len(groups) == 1 else f"chart-{group.slug}"
             written += save_chart(group, out / stem)

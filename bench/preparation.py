@@ -133,7 +133,8 @@ class Workshop:
                         reference, self.candidate_folder(w, converter), self.timeout, self.say
                     )
                     seconds = outcome.result.get("seconds")
-                    end = f"FAILED: {outcome.error}" if outcome.error else f"{seconds:.1f} s"
+                    failed = f"FAILED: {outcome.error} (log: {outcome.log})"
+                    end = failed if outcome.error else f"{seconds:.1f} s"
                     track.step(f"{w.spec.name} with {converter.name}: {end}", line=True)
         self._look_into([(r, c, self.candidate_folder(w, c)) for w, r, c in pairs])
         return [self._candidate(r, c, self.candidate_folder(w, c)) for w, r, c in pairs]

@@ -20,10 +20,12 @@ def caption(group: Group, baseline: str = BASELINE, interval: str = "in brackets
     seen.
     """
     measured = [row.latency.n for row in group.rows if row.latency]
-    lines = [
-        f"{group.quantity} in {group.unit}: median of the launches' medians, {figures.launches_of(measured)}, "
-        f"one process a launch, rounds in random order; {interval} the 95 % bootstrap interval over launches."
-    ]
+    lines = []
+    if measured:
+        lines.append(
+            f"{group.quantity} in {group.unit}: median of the launches' medians, {figures.launches_of(measured)}, "
+            f"one process a launch, rounds in random order; {interval} the 95 % bootstrap interval over launches."
+        )
     if group.software_gpu:
         lines.append(
             "The processor imitates the GPU: nodes taken and outputs are those of a GPU, the times are not, "

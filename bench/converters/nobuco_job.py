@@ -15,12 +15,18 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     loaded = load_model(job)
     args = list(fresh_args(loaded))
     with job_side.Stopwatch() as watch:
-        keras_model = nobuco.pytorch_to_keras(
-            loaded.module,
-            args=args,
-            inputs_channel_order=ChannelOrder.TENSORFLOW,
-            outputs_channel_order=ChannelOrder.TENSORFLOW,
-        )
+        try:
+            keras_model = nobuco.pytorch_to_keras(
+                loaded.module,
+                args=args,
+                inputs_channel_order=ChannelOrder.TENSORFLOW,
+                outputs_channel_order=ChannelOrder.TENSORFLOW,
+            )
+        except nobuco.MissingConverterError as error:
+            print(error)  # with the converters to fill in, for the log
+            lacking = {call.name: call.user_line for call in reversed(error.calls)}
+            named = ", ".join(f"{name} ({line})" for name, line in reversed(lacking.items()))
+            raise job_side.JobFailed(f"nobuco has no converter for {named}") from error
         export_tflite(keras_model, Path(job["out"]) / "model.tflite")
     return {"file": "model.tflite", **watch.figures()}
 

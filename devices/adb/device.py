@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -92,16 +92,17 @@ class AdbDevice:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """By its name, and by what it says it is: one device may be reached by two names."""
-        with device_lock(self.name), device_lock(self.name, key=self._own_mark()):
+        with ExitStack() as held:
+            held.enter_context(device_lock(self.name))
+            if marks := self._own_marks():
+                held.enter_context(device_lock(self.name, key="-".join(["device", *marks])))
             yield
 
-    def _own_mark(self) -> str | None:
+    def _own_marks(self) -> list[str]:
         """What no other device answers: Android's serial number and the number that Linux draws at each boot, as far
         as it tells them. Cheap boards share a serial number, and Android may keep the other to itself."""
-        marks = self._shell(
-            f"getprop ro.serialno 2>/dev/null; cat {_BOOT_ID} 2>/dev/null", _SHORT
-        ).stdout.split()
-        return "-".join(["device", *(mark.decode(errors="replace") for mark in marks)]) if marks else None
+        script = f"getprop ro.serialno 2>/dev/null; cat {_BOOT_ID} 2>/dev/null"
+        return self._shell(script, _SHORT).stdout.decode(errors="replace").split()
 
     def clean(self) -> int:
         sizes = self._shell(f"du -sk {_HOME} 2>/dev/null; rm -rf {_HOME}", _HASHING).stdout.split()

@@ -114,6 +114,12 @@ def _explain(message: str, allow_flex: bool) -> str:
     flex = re.search(r"^TF Select ops: (.+)$", message, re.MULTILINE)
     custom = re.search(r"^Custom ops: (.+)$", message, re.MULTILINE)
     calls = "\n".join(re.findall(r"^\ttf\..+$", message, re.MULTILINE))
+    wide = re.search(r"tensor<[^>]*\b(?:\d+x)*f(16|64)>", calls)
+    if wide and (flex or custom):
+        return (
+            f"the model computes in float{wide[1]}, for which TFLite lacks ops: convert it with weights and inputs in "
+            f"float32.\n{calls}"
+        )
     if flex and not allow_flex:
         return (
             f"TFLite has no op for {flex[1]}. Express it with other ops, or give allow_flex=True for a file "
@@ -121,6 +127,11 @@ def _explain(message: str, allow_flex: bool) -> str:
         )
     if custom:
         return f"neither TFLite nor TensorFlow's Flex delegate has an op for {custom[1]}.\n{calls}"
+    if "element_shape to be static" in message:
+        return (
+            "TFLite runs a loop over a sequence (an LSTM, say) only where all other sizes are known: convert the model with "
+            "a fixed batch size"
+        )
     return "TFLite's converter refused the model: " + "\n".join(message.strip().splitlines()[:12])
 
 

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bench.cli import COMMANDS, main
+from bench.commands.zoo import NOTHING_MEASURED
 
 HEAVY = ("torch", "torchvision", "tensorflow", "keras", "numpy", "pandas", "matplotlib", "scipy")
 
@@ -115,6 +116,32 @@ def test_a_model_file_that_raises_is_named_with_what_it_said(tmp_path: Path) -> 
         "zoo", "--models", f"{tmp_path}/mine.py:make", "--converter", "nobuco", "--out", str(tmp_path / "out")
     )
     assert "mine.py" in said and "flat sphere" in said
+
+
+def test_an_op_without_a_converter_is_named_in_one_line(tmp_path: Path) -> None:
+    code = "import torch\nfrom torch import nn\n\nclass Model(nn.Module):\n    def forward(self, x):\n"
+    code += (
+        "        return torch.special.airy_ai(x)\n\ndef make():\n    return Model(), (torch.eye(6) + 1,)\n"
+    )
+    (tmp_path / "mine.py").write_text(code)
+    out = tmp_path / "out"
+    result = bench(
+        "zoo",
+        "--models",
+        f"{tmp_path}/mine.py:make",
+        "--converter",
+        "nobuco",
+        "--out",
+        str(out),
+        "--rounds",
+        "1",
+    )
+    assert result.exit_code == NOTHING_MEASURED
+    (line,) = [line for line in result.stderr.splitlines() if "FAILED" in line]
+    assert "nobuco has no converter for" in line and "mine.py" in line and "def " not in line
+    log = Path(line.rpartition("(log: ")[2].rstrip(")"))
+    assert "def " in log.read_text()  # the converter to fill in
+    assert not list(out.glob("chart*"))
 
 
 def test_a_report_of_nothing_says_how_to_get_records(tmp_path: Path) -> None:

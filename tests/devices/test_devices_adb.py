@@ -287,6 +287,14 @@ def test_two_names_of_one_device_are_one_device(arm: EmulatedDevice) -> None:
         assert shell(arm, "true").exit_code == 0
 
 
+def test_a_device_that_tells_nothing_of_itself_is_locked_by_name(
+    arm: EmulatedDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AdbDevice, "_own_marks", lambda self: [])
+    with arm.lock(), pytest.raises(devices.DeviceError, match="device arm is in use"), arm.lock():
+        pytest.fail("the device was given away twice")
+
+
 def test_ctrl_c_in_the_middle_of_a_run(arm: EmulatedDevice) -> None:
     """As a worker meets it: the command ends on the device, too, and the connection stays good."""
     ended: list[BaseException] = []

@@ -178,3 +178,18 @@ def test_inspecting_what_was_written(small: keras.Model, tmp_path: Path) -> None
     assert (row.op, row.activation) == ("CONV_2D", "relu")
     assert (row.input_shapes[0], row.output_shapes) == ((1, 8, 8, 3), ((1, 8, 8, 4),))
     assert row.weight_bytes == 4 * (4 * 3 * 3 * 3 + 4)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_other_floats_are_named_as_the_reason(dtype: str, tmp_path: Path) -> None:
+    x = keras.Input(batch_shape=(1, 4, 3), name="x", dtype=dtype)
+    model = keras.Model(x, layers.Permute((2, 1), dtype=dtype)(x))
+    with pytest.raises(TFLiteExportError, match=f"the model computes in {dtype}.*in float32"):
+        export_tflite(model, tmp_path / "m.tflite")
+
+
+def test_a_loop_over_a_batch_of_unknown_size_says_to_fix_it(tmp_path: Path) -> None:
+    x = keras.Input(shape=(5, 4), name="x")
+    model = keras.Model(x, layers.LSTM(3)(x))
+    with pytest.raises(TFLiteExportError, match="with a fixed batch size"):
+        export_tflite(model, tmp_path / "m.tflite")
