@@ -101,8 +101,16 @@ def test_devices_work_at_the_same_time_and_this_host_alone() -> None:
     assert max(end for _, end in host.busy) <= min(start for start, _ in one.busy + other.busy)
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Tests that are run in the background have been told to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("devices", [1, 3])
-def test_ctrl_c_reaches_every_worker(devices: int) -> None:
+def test_ctrl_c_reaches_every_worker(devices: int, ctrl_c: None) -> None:
     benches = [DeviceBench(f"adb:{number}") for number in range(devices)]
     entered = threading.Semaphore(0)
 
