@@ -117,7 +117,7 @@ def pytorch_to_keras(
                 print_tree(report)
             if save_trace_html:
                 _save_page(report, Path("trace.html") if save_trace_html is True else Path(save_trace_html))
-    warn_of(report, traced, choice, strict)
+    warn_of(report, traced, choice, dynamic, strict)
     keras_model.report = report
     outputs_pt = map_values(traced.root.output, lambda value: value.tensor)
     traced.release()

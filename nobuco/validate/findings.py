@@ -10,6 +10,7 @@ from nobuco.errors import NobucoError
 from nobuco.node_converters.registry import find_converter
 from nobuco.trace.choose import Choice
 from nobuco.trace.graph import Call, Kind, Trace
+from nobuco.trace.tree import tree_leaves
 from nobuco.validate.report import BakedValueWarning, CallReport, DiscrepancyWarning, Report, Status
 from nobuco.validate.stub import stubs_for
 
@@ -65,7 +66,7 @@ def report_calls(root: Call, choice: Choice, tolerance: float) -> Report:
     return report
 
 
-def warn_of(report: Report, trace: Trace, choice: Choice, strict: bool) -> None:
+def warn_of(report: Report, trace: Trace, choice: Choice, dynamic: bool, strict: bool) -> None:
     """Says aloud what a user must know; with `strict`, raises instead."""
     baked = [_baked(call) for call in choice.reads]
     if trace.mutated_state:
@@ -73,6 +74,12 @@ def warn_of(report: Report, trace: Trace, choice: Choice, strict: bool) -> None:
         baked.append(
             f"the model changes {names} in place; the converted model starts from the same values at every call. "
             "Pass the state as an input and return it as an output to carry it over."
+        )
+    numbers = [leaf for leaf in tree_leaves(trace.root.output) if isinstance(leaf, int | float)]
+    if dynamic and numbers:
+        baked.append(
+            f"the model returns the Python value(s) {reprlib.repr(numbers)} beside its tensors; the converted model always "
+            "returns these, whatever the sizes of its inputs. Return a tensor instead."
         )
     if baked:
         message = "\n".join(baked)

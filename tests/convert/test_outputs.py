@@ -61,6 +61,16 @@ def test_what_is_no_tensor_is_kept(function: Callable[[torch.Tensor], Any], tmp_
     assert len(written.info.outputs) == len(tensors)
 
 
+def test_a_number_that_may_depend_on_a_size_is_warned_of() -> None:
+    x = torch.rand(2, 3)
+    with pytest.warns(
+        nobuco.BakedValueWarning, match=r"returns the Python value\(s\) \[2\] beside its tensors"
+    ):
+        nobuco.pytorch_to_keras(
+            lambda x: (x * 2, x.shape[0]), [x], input_shapes={x: (None, 3)}, verbose=False
+        )
+
+
 @pytest.mark.parametrize(
     ("function", "shape"),
     [
