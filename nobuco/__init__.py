@@ -1,10 +1,7 @@
 """PyTorch models into TensorFlow/Keras graphs and TFLite files."""
 
 from nobuco import node_converters as node_converters
-from nobuco.build.nodes import ConversionError
-from nobuco.convert import pytorch_to_keras
-from nobuco.errors import NobucoError
-from nobuco.layout.order import (
+from nobuco.contract.channel_order import (
     ChannelOrder,
     ChannelOrderingStrategy,
     get_channel_order,
@@ -14,10 +11,13 @@ from nobuco.layout.order import (
     t_keras2pytorch,
     t_pytorch2keras,
 )
-from nobuco.node_converters.registry import converter, locate_converter
+from nobuco.contract.registry import converter, locate_converter
+from nobuco.contract.traceable import force_pytorch_order, force_tensorflow_order, shape, traceable
+from nobuco.convert import pytorch_to_keras
+from nobuco.errors import NobucoError
+from nobuco.keras_model.nodes import ConversionError
 from nobuco.tflite import ExportedTFLite, TFLiteError, TFLiteInfo, export_tflite, inspect_tflite
 from nobuco.trace.errors import TraceError
-from nobuco.trace.traceable import force_pytorch_order, force_tensorflow_order, shape, traceable
 from nobuco.validate.findings import BakedValueError, DiscrepancyError, MissingConverterError
 from nobuco.validate.report import BakedValueWarning, DiscrepancyWarning
 

@@ -12,26 +12,26 @@ import keras
 import torch
 from torch import nn
 
-from nobuco.build.context import ConversionContext, converting
-from nobuco.build.dtypes import to_numpy
-from nobuco.build.model import GraphBuilder
-from nobuco.build.nodes import NodeFactory
-from nobuco.build.outputs import model_with_structure
+from nobuco.contract.channel_order import ChannelOrder, Layout, order_of
+from nobuco.contract.context import ConversionContext, converting
+from nobuco.contract.dtypes import to_numpy
+from nobuco.contract.registry import Converter, find_converter
+from nobuco.contract.tree import tree_leaves
 from nobuco.errors import NobucoError
+from nobuco.graph.choose import Choice, choose
 from nobuco.inputs import InputSpec, input_specs, is_dynamic_model, order_for, own_arguments
+from nobuco.keras_model.model import GraphBuilder
+from nobuco.keras_model.nodes import NodeFactory
+from nobuco.keras_model.outputs import model_with_structure
 from nobuco.layout.modes import demanded, modes_of
-from nobuco.layout.order import ChannelOrder, Layout, order_of
 from nobuco.layout.planner import Mode, Tensor, plan
 from nobuco.layout.planner import Node as PlanNode
-from nobuco.node_converters.registry import Converter, find_converter
 from nobuco.show.console import print_tree
 from nobuco.show.progress import Progress
-from nobuco.trace.choose import Choice, choose
+from nobuco.trace.calls import Call, Trace, Value, map_values
 from nobuco.trace.errors import TraceError
-from nobuco.trace.graph import Call, Trace, Value, map_values
 from nobuco.trace.state import random_state_kept
 from nobuco.trace.tracer import run_untraced, trace
-from nobuco.trace.tree import tree_leaves
 from nobuco.validate.calls import validate_call
 from nobuco.validate.findings import MissingConverterError, report_calls, warn_of
 from nobuco.validate.model import as_graph, check_model, fresh_inputs, other_sizes, with_rounding

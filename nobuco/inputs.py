@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from nobuco.layout.order import ChannelOrder, Layout, layout_for
+from nobuco.contract.channel_order import ChannelOrder, Layout, layout_for
 
 
 @dataclass(frozen=True)

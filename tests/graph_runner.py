@@ -10,12 +10,12 @@ import numpy as np
 import tensorflow as tf
 import torch
 
-from nobuco.build.dtypes import to_numpy
-from nobuco.build.nodes import NodeFactory
+from nobuco.contract.channel_order import ChannelOrder, inverse, set_layout, transposition
+from nobuco.contract.dtypes import to_numpy
 from nobuco.convert import _converter, _has_converter, _plan
+from nobuco.graph.choose import choose
 from nobuco.inputs import input_specs
-from nobuco.layout.order import ChannelOrder, inverse, set_layout, transposition
-from nobuco.trace.choose import choose
+from nobuco.keras_model.nodes import NodeFactory
 from nobuco.trace.tracer import run_untraced, trace
 from nobuco.validate.compare import relative_error
 from nobuco.validate.findings import MissingConverterError

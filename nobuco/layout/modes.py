@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import permutations
 from typing import Any
 
-from nobuco.layout.order import (
+from nobuco.contract.channel_order import (
     ChannelOrder,
     ChannelOrderingStrategy,
     Layout,
@@ -15,9 +15,9 @@ from nobuco.layout.order import (
     layout_for,
     moves_data,
 )
+from nobuco.contract.registry import Converter
 from nobuco.layout.planner import Mode, candidates_for
-from nobuco.node_converters.registry import Converter
-from nobuco.trace.graph import Call, Value, map_values
+from nobuco.trace.calls import Call, Value, map_values
 
 Modes = Callable[[Sequence[Sequence[Layout]]], Sequence[Mode]]
 

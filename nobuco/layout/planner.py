@@ -18,7 +18,7 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array
 
-from nobuco.layout.order import Layout, channel_last, identity
+from nobuco.contract.channel_order import Layout, channel_last, identity
 
 # Enough for the two orders and what a few permutes make of them; keeps odd graphs small.
 MOST_LAYOUTS = 8

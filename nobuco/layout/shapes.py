@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nobuco.layout.order import Layout, channel_last, identity, inverse
+from nobuco.contract.channel_order import Layout, channel_last, identity, inverse
 
 
 def permuted(layout: Layout, dims: Sequence[int]) -> Layout:

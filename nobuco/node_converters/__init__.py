@@ -5,6 +5,7 @@ Also a place to look things up: `nobuco.locate_converter(torch.Tensor.repeat)` f
 from nobuco.node_converters import activation as activation
 from nobuco.node_converters import arithmetic as arithmetic
 from nobuco.node_converters import attention as attention
+from nobuco.node_converters import channel_order as channel_order
 from nobuco.node_converters import convolution as convolution
 from nobuco.node_converters import creation as creation
 from nobuco.node_converters import diagonal as diagonal
@@ -18,8 +19,6 @@ from nobuco.node_converters import linear as linear
 from nobuco.node_converters import linear_algebra as linear_algebra
 from nobuco.node_converters import loss as loss
 from nobuco.node_converters import normalization as normalization
-from nobuco.node_converters import order as order
-from nobuco.node_converters import ordering as ordering
 from nobuco.node_converters import pooling as pooling
 from nobuco.node_converters import pooling_indices as pooling_indices
 from nobuco.node_converters import randomness as randomness
@@ -29,4 +28,5 @@ from nobuco.node_converters import resampling as resampling
 from nobuco.node_converters import sampling as sampling
 from nobuco.node_converters import scatter as scatter
 from nobuco.node_converters import shape_ops as shape_ops
+from nobuco.node_converters import sorting as sorting
 from nobuco.node_converters import windows as windows

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from nobuco.layout.order import channel_last, transposition
+from nobuco.contract.channel_order import channel_last, transposition
 
 
 def batch_of_one(x: Any, dims: int) -> Any:

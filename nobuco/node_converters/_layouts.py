@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nobuco.layout.order import Layout, identity
+from nobuco.contract.channel_order import Layout, identity
 from nobuco.layout.shapes import dropped
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 import torch
 
-from nobuco.build.dtypes import tf_dtype
+from nobuco.contract.dtypes import tf_dtype
 
 
 def result_dtype(*operands: Any) -> Any:

@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nobuco.build.dtypes import tf_dtype
-from nobuco.build.results import LayerChain
-from nobuco.layout.order import axis_of, get_layout, identity, set_layout
+from nobuco.contract.channel_order import axis_of, get_layout, identity, set_layout
+from nobuco.contract.dtypes import tf_dtype
+from nobuco.contract.registry import builtin, spellings
+from nobuco.contract.results import LayerChain
 from nobuco.node_converters._layouts import same_layout
 from nobuco.node_converters._types import cast
-from nobuco.node_converters.registry import builtin, spellings
 
 
 @builtin(*spellings("relu"), any_layout=True)

@@ -10,9 +10,9 @@ import tensorflow as tf
 import torch
 from torch import Tensor
 
-from nobuco.build.dtypes import tf_dtype
+from nobuco.contract.dtypes import tf_dtype
+from nobuco.contract.registry import builtin, spellings
 from nobuco.node_converters._types import cast, floating, result_dtype
-from nobuco.node_converters.registry import builtin, spellings
 
 
 def _nan(x: Any) -> Any:

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nobuco.layout.order import ChannelOrderingStrategy
-from nobuco.node_converters.registry import builtin
+from nobuco.contract.channel_order import ChannelOrderingStrategy
+from nobuco.contract.registry import builtin
 
 
 @builtin(F.scaled_dot_product_attention, strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER)

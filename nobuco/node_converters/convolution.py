@@ -10,12 +10,12 @@ import tensorflow as tf
 import torch.nn.functional as F
 from torch import Tensor
 
-from nobuco.build.context import is_constant, is_dynamic
-from nobuco.build.results import LayerChain, with_weights
-from nobuco.layout.order import ChannelOrderingStrategy
+from nobuco.contract.channel_order import ChannelOrderingStrategy
+from nobuco.contract.context import is_constant, is_dynamic
+from nobuco.contract.registry import builtin
+from nobuco.contract.results import LayerChain, with_weights
 from nobuco.node_converters._channels import batch_of_one, without_batch
 from nobuco.node_converters._sizes import pads_like_same, per_dim, same_padding
-from nobuco.node_converters.registry import builtin
 
 _CONV = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: keras.layers.Conv3D}
 _DEPTHWISE = {1: keras.layers.DepthwiseConv1D, 2: keras.layers.DepthwiseConv2D}

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nobuco.build.dtypes import tf_dtype
-from nobuco.layout.order import ChannelOrderingStrategy, get_layout
+from nobuco.contract.channel_order import ChannelOrderingStrategy, get_layout
+from nobuco.contract.dtypes import tf_dtype
+from nobuco.contract.registry import builtin, spellings
 from nobuco.node_converters._layouts import same_layout
 from nobuco.node_converters._types import cast
-from nobuco.node_converters.registry import builtin, spellings
 from nobuco.node_converters.shape_ops import sizes_of, spread
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER

@@ -6,10 +6,10 @@ import tensorflow as tf
 import torch
 from torch import Tensor
 
-from nobuco.layout.order import ChannelOrderingStrategy, axis_of, get_layout, identity
+from nobuco.contract.channel_order import ChannelOrderingStrategy, axis_of, get_layout, identity
+from nobuco.contract.registry import builtin
 from nobuco.layout.shapes import permuted
 from nobuco.node_converters._layouts import same_layout
-from nobuco.node_converters.registry import builtin
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nobuco.build.context import is_constant
-from nobuco.build.results import LayerChain, with_weights
-from nobuco.layout.order import ChannelOrderingStrategy
-from nobuco.node_converters.registry import builtin
+from nobuco.contract.channel_order import ChannelOrderingStrategy
+from nobuco.contract.context import is_constant
+from nobuco.contract.registry import builtin
+from nobuco.contract.results import LayerChain, with_weights
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 

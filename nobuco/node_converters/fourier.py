@@ -9,10 +9,10 @@ import tensorflow as tf
 import torch
 from torch import Tensor
 
-from nobuco.layout.order import ChannelOrderingStrategy, axis_of
+from nobuco.contract.channel_order import ChannelOrderingStrategy, axis_of
+from nobuco.contract.registry import builtin
 from nobuco.node_converters._layouts import same_layout
 from nobuco.node_converters._types import cast
-from nobuco.node_converters.registry import builtin
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 

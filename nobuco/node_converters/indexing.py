@@ -10,10 +10,10 @@ import tensorflow as tf
 import torch
 from torch import Tensor
 
-from nobuco.layout.order import Layout, axis_of, get_layout, identity, set_layout
+from nobuco.contract.channel_order import Layout, axis_of, get_layout, identity, set_layout
+from nobuco.contract.registry import builtin
 from nobuco.layout.shapes import dropped, inserted
 from nobuco.node_converters._types import cast
-from nobuco.node_converters.registry import builtin
 
 Index = tuple[Any, ...]
 

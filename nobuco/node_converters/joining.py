@@ -9,8 +9,7 @@ import tensorflow as tf
 import torch
 from torch import Tensor
 
-from nobuco.build.context import is_constant
-from nobuco.layout.order import (
+from nobuco.contract.channel_order import (
     ChannelOrderingStrategy,
     Layout,
     axis_of,
@@ -19,10 +18,11 @@ from nobuco.layout.order import (
     rank_of,
     set_layout,
 )
+from nobuco.contract.context import is_constant
+from nobuco.contract.registry import builtin
 from nobuco.layout.shapes import dropped, inserted
 from nobuco.node_converters._layouts import same_layout, without_dim
 from nobuco.node_converters._types import cast, result_dtype
-from nobuco.node_converters.registry import builtin
 from nobuco.node_converters.shape_ops import spread
 
 

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nobuco.build.context import is_constant
-from nobuco.build.results import LayerChain, with_weights
-from nobuco.layout.order import ChannelOrderingStrategy
+from nobuco.contract.channel_order import ChannelOrderingStrategy
+from nobuco.contract.context import is_constant
+from nobuco.contract.registry import builtin
+from nobuco.contract.results import LayerChain, with_weights
 from nobuco.node_converters._types import cast, result_dtype
-from nobuco.node_converters.registry import builtin
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 

@@ -8,9 +8,9 @@ import tensorflow as tf
 import torch
 from torch import Tensor
 
-from nobuco.layout.order import ChannelOrderingStrategy
+from nobuco.contract.channel_order import ChannelOrderingStrategy
+from nobuco.contract.registry import builtin
 from nobuco.node_converters.linear import product
-from nobuco.node_converters.registry import builtin
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 

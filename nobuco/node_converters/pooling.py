@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nobuco.build.context import is_dynamic, is_nonnegative
-from nobuco.build.results import LayerChain
-from nobuco.layout.order import ChannelOrderingStrategy
+from nobuco.contract.channel_order import ChannelOrderingStrategy
+from nobuco.contract.context import is_dynamic, is_nonnegative
+from nobuco.contract.registry import builtin
+from nobuco.contract.results import LayerChain
 from nobuco.node_converters._channels import batch_of_one, without_batch
 from nobuco.node_converters._sizes import pads_like_same, per_dim
-from nobuco.node_converters.registry import builtin
 from nobuco.node_converters.resampling import by_matrices
 
 _MAX = {1: keras.layers.MaxPooling1D, 2: keras.layers.MaxPooling2D, 3: keras.layers.MaxPooling3D}

@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nobuco.layout.order import ChannelOrderingStrategy
+from nobuco.contract.channel_order import ChannelOrderingStrategy
+from nobuco.contract.registry import builtin
 from nobuco.node_converters._channels import batch_of_one, without_batch
 from nobuco.node_converters._sizes import per_dim
 from nobuco.node_converters.pooling import bin_bounds, each_size, lowest_of, places_in_windows, window_padding
-from nobuco.node_converters.registry import builtin
 
 _TENSORFLOW = ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from nobuco.node_converters.registry import builtin
+from nobuco.contract.registry import builtin
 
 _NAMES = (
     "rand", "rand_like", "randn", "randn_like", "randint", "randint_like", "randperm", "normal", "bernoulli",

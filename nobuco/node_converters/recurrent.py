@@ -10,12 +10,12 @@ import tensorflow as tf
 import torch
 from torch import Tensor, nn
 
-from nobuco.build.context import is_constant
-from nobuco.build.dtypes import to_numpy
-from nobuco.build.results import LayerChain
-from nobuco.layout.order import ChannelOrderingStrategy
+from nobuco.contract.channel_order import ChannelOrderingStrategy
+from nobuco.contract.context import is_constant
+from nobuco.contract.dtypes import to_numpy
+from nobuco.contract.registry import builtin
+from nobuco.contract.results import LayerChain
 from nobuco.node_converters.recurrent_layers import ProjectedLSTMCell, RecurrentStack
-from nobuco.node_converters.registry import builtin
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 

@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nobuco.build.dtypes import tf_dtype
-from nobuco.layout.order import Layout, get_layout, identity, rank_of, set_layout
+from nobuco.contract.channel_order import Layout, get_layout, identity, rank_of, set_layout
+from nobuco.contract.dtypes import tf_dtype
+from nobuco.contract.registry import builtin
 from nobuco.layout.shapes import dropped
 from nobuco.node_converters._types import cast, floating, result_dtype
-from nobuco.node_converters.registry import builtin
 
 
 def _arguments(self, dim=None, keepdim=False, **kwargs) -> tuple[list[int], bool]:

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nobuco.layout.order import ChannelOrderingStrategy, get_layout, set_layout
+from nobuco.contract.channel_order import ChannelOrderingStrategy, get_layout, set_layout
+from nobuco.contract.registry import builtin
 from nobuco.node_converters._layouts import same_layout
 from nobuco.node_converters._sizes import per_dim
 from nobuco.node_converters._types import cast
-from nobuco.node_converters.registry import builtin
 
 
 @builtin(F.interpolate, F.upsample, strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER)

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nobuco.layout.order import ChannelOrderingStrategy, channel_last, inverse
-from nobuco.node_converters.registry import builtin
+from nobuco.contract.channel_order import ChannelOrderingStrategy, channel_last, inverse
+from nobuco.contract.registry import builtin
 
 
 @builtin(F.grid_sample, strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER)

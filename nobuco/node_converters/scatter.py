@@ -10,12 +10,12 @@ import tensorflow as tf
 import torch
 from torch import Tensor
 
-from nobuco.build.context import is_constant
-from nobuco.build.dtypes import to_numpy
-from nobuco.layout.order import ChannelOrderingStrategy
+from nobuco.contract.channel_order import ChannelOrderingStrategy
+from nobuco.contract.context import is_constant
+from nobuco.contract.dtypes import to_numpy
+from nobuco.contract.registry import builtin, spellings
 from nobuco.node_converters._types import cast
 from nobuco.node_converters.indexing import index_parts, places_of, setitem
-from nobuco.node_converters.registry import builtin, spellings
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 

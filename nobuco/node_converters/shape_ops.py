@@ -9,9 +9,7 @@ import tensorflow as tf
 import torch
 from torch import Tensor
 
-from nobuco.build.context import is_dynamic
-from nobuco.build.op_layer import relaid
-from nobuco.layout.order import (
+from nobuco.contract.channel_order import (
     ChannelOrderingStrategy,
     Layout,
     get_layout,
@@ -20,8 +18,10 @@ from nobuco.layout.order import (
     set_layout,
     transposition,
 )
+from nobuco.contract.context import is_dynamic
+from nobuco.contract.registry import builtin
+from nobuco.keras_model.op_layer import relaid
 from nobuco.layout.shapes import dropped, inserted, permuted, regrouped
-from nobuco.node_converters.registry import builtin
 
 
 def spread(sizes: tuple[Any, ...]) -> tuple[Any, ...]:

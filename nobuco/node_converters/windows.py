@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nobuco.layout.order import ChannelOrderingStrategy
+from nobuco.contract.channel_order import ChannelOrderingStrategy
+from nobuco.contract.registry import builtin
 from nobuco.node_converters._sizes import per_dim
-from nobuco.node_converters.registry import builtin
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 

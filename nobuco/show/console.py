@@ -13,11 +13,11 @@ from rich.style import Style
 from rich.text import Text
 from rich.tree import Tree
 
+from nobuco.contract.sites import Site
 from nobuco.show.links import exists, short, terminal_link
 from nobuco.show.progress import current_console
 from nobuco.show.rows import LOOKS, PROBLEMS, Look, Row, counts, figure, rows_of, shape_of, shortened
-from nobuco.trace.graph import Kind
-from nobuco.trace.sites import Site
+from nobuco.trace.calls import Kind
 from nobuco.validate.report import Check, Report, Status
 
 PLAIN_LINES = 60  # a tree longer than this is cut down where there is no terminal

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 import nobuco
-from nobuco.layout.order import ChannelOrderingStrategy
-from nobuco.node_converters.registry import Converter, all_converters
-from nobuco.trace.sites import name_of
+from nobuco.contract.channel_order import ChannelOrderingStrategy
+from nobuco.contract.registry import Converter, all_converters
+from nobuco.contract.sites import name_of
 
 _ROOT = Path(__file__).parents[2]
 PAGE = _ROOT / "docs" / "knowledge.md"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from nobuco.trace.sites import Site
+from nobuco.contract.sites import Site
 
 _VSCODE = "vscode://file{path}:{line}"
 # The line as fragment is what kitty and WezTerm understand; other terminals open the file at its top.

@@ -12,13 +12,13 @@ from typing import Any
 import jinja2
 import torch
 
-from nobuco.node_converters.registry import Converter, source_of
+from nobuco.contract.registry import Converter, source_of
+from nobuco.contract.sites import Site
+from nobuco.contract.tree import tree_map
 from nobuco.show.console import check_said
 from nobuco.show.links import exists, file_link, short, vscode_link
 from nobuco.show.rows import LOOKS, MARKS, Row, counts, figure, rows_of, shape_of, shortened
-from nobuco.trace.graph import Kind, Value
-from nobuco.trace.sites import Site
-from nobuco.trace.tree import tree_map
+from nobuco.trace.calls import Kind, Value
 from nobuco.validate.report import Report, Status
 
 _HERE = Path(__file__).parent

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from nobuco.trace.graph import Call, Kind, Value
-from nobuco.trace.sites import Site, definition_site
+from nobuco.contract.sites import Site, definition_site
+from nobuco.trace.calls import Call, Kind, Value
 from nobuco.validate.report import CallReport, Report, Status
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
+from nobuco.trace.calls import Call, Value, map_values
 from nobuco.trace.errors import TraceError
-from nobuco.trace.graph import Call, Value, map_values
 
 
 @dataclass(eq=False)

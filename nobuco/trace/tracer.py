@@ -15,15 +15,15 @@ from torch import nn
 from torch.nn.modules import module as torch_module
 from torch.overrides import TorchFunctionMode
 
+from nobuco.contract.sites import invocation_site
+from nobuco.contract.traceable import BODY, shape
+from nobuco.contract.tree import tree_leaves, tree_map
 from nobuco.trace import compose
 from nobuco.trace.aliases import Aliases, Known, shares_memory
+from nobuco.trace.calls import Call, Kind, Trace, Value, values_in
 from nobuco.trace.errors import TraceError
-from nobuco.trace.graph import Call, Kind, Trace, Value, values_in
 from nobuco.trace.ops import READS, canonical, is_random, is_shape, written_arguments
-from nobuco.trace.sites import invocation_site
 from nobuco.trace.state import ModelState
-from nobuco.trace.traceable import BODY, shape
-from nobuco.trace.tree import tree_leaves, tree_map
 
 
 class Tracer(TorchFunctionMode):

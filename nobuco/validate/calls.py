@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from nobuco.build.dtypes import to_numpy
-from nobuco.build.nodes import Node
-from nobuco.layout.order import inverse, set_layout
+from nobuco.contract.channel_order import inverse, set_layout
+from nobuco.contract.dtypes import to_numpy
+from nobuco.keras_model.nodes import Node
 from nobuco.validate.compare import relative_error
 from nobuco.validate.messages import said_by
 from nobuco.validate.report import CallReport, Status

@@ -6,11 +6,11 @@ import reprlib
 import warnings
 from collections.abc import Sequence
 
+from nobuco.contract.registry import find_converter
+from nobuco.contract.tree import tree_leaves
 from nobuco.errors import NobucoError
-from nobuco.node_converters.registry import find_converter
-from nobuco.trace.choose import Choice
-from nobuco.trace.graph import Call, Kind, Trace
-from nobuco.trace.tree import tree_leaves
+from nobuco.graph.choose import Choice
+from nobuco.trace.calls import Call, Kind, Trace
 from nobuco.validate.report import BakedValueWarning, CallReport, DiscrepancyWarning, Report, Status
 from nobuco.validate.stub import stubs_for
 

@@ -15,11 +15,11 @@ import tensorflow as tf
 import torch
 from torch import nn
 
-from nobuco.build.dtypes import to_numpy
+from nobuco.contract.channel_order import Layout, inverse
+from nobuco.contract.dtypes import to_numpy
+from nobuco.contract.tree import tree_leaves
 from nobuco.inputs import InputSpec, is_dynamic_model
-from nobuco.layout.order import Layout, inverse
 from nobuco.trace.tracer import run_untraced
-from nobuco.trace.tree import tree_leaves
 from nobuco.validate.compare import relative_error
 from nobuco.validate.messages import said_by
 from nobuco.validate.report import Check, Report

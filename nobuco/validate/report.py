@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nobuco.layout.order import ChannelOrder
-from nobuco.trace.graph import Call
+from nobuco.contract.channel_order import ChannelOrder
+from nobuco.trace.calls import Call
 
 if TYPE_CHECKING:
-    from nobuco.build.model import Transposition
+    from nobuco.contract.registry import Converter
+    from nobuco.keras_model.model import Transposition
     from nobuco.layout.planner import Mode
-    from nobuco.node_converters.registry import Converter
 
 
 class DiscrepancyWarning(UserWarning):

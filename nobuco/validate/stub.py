@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch.overrides import get_testing_overrides
 
-from nobuco.trace.graph import Call
-from nobuco.trace.sites import name_of
+from nobuco.contract.sites import name_of
+from nobuco.trace.calls import Call
 
 _IMPORTS = (
     "import nobuco",

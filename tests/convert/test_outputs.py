@@ -14,7 +14,7 @@ import torch
 
 import nobuco
 from nobuco import ChannelOrder
-from nobuco.trace.tree import tree_leaves
+from nobuco.contract.tree import tree_leaves
 
 
 @dataclass

@@ -12,15 +12,15 @@ import tensorflow as tf
 import torch
 from torch.utils import _pytree as pytree
 
-from nobuco.build.dtypes import tf_dtype, to_numpy
-from nobuco.build.nodes import Node, NodeFactory
-from nobuco.build.op_layer import TensorFlowOp
+from nobuco.contract.channel_order import Layout, channel_last, identity, inverse, set_layout
+from nobuco.contract.dtypes import tf_dtype, to_numpy
+from nobuco.contract.registry import Converter, find_converter
+from nobuco.graph.choose import choose
+from nobuco.keras_model.nodes import Node, NodeFactory
+from nobuco.keras_model.op_layer import TensorFlowOp
 from nobuco.layout.modes import modes_of
-from nobuco.layout.order import Layout, channel_last, identity, inverse, set_layout
 from nobuco.layout.planner import Mode
-from nobuco.node_converters.registry import Converter, find_converter
-from nobuco.trace.choose import choose
-from nobuco.trace.graph import Call, Value
+from nobuco.trace.calls import Call, Value
 from nobuco.trace.tracer import trace
 from nobuco.validate.compare import relative_error
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nobuco.trace.traceable import force_pytorch_order, force_tensorflow_order, shape
+from nobuco.contract.traceable import force_pytorch_order, force_tensorflow_order, shape
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from converters.table import EXPORTED, REFUSED, ROWS, Row
 from torch.utils import _pytree as pytree
 
 import nobuco
-from nobuco.build.nodes import ConversionError
-from nobuco.node_converters.registry import Converter, all_converters
+from nobuco.contract.registry import Converter, all_converters
+from nobuco.keras_model.nodes import ConversionError
 from nobuco.tflite import export_tflite
 
 _DTYPES = {"float": torch.float32, "int": torch.int64, "bool": torch.bool}

@@ -8,7 +8,7 @@ from torch import nn
 
 import nobuco
 from nobuco import ChannelOrderingStrategy
-from nobuco.node_converters import registry
+from nobuco.contract import registry
 
 ANY = ChannelOrderingStrategy.MINIMUM_TRANSPOSITIONS
 

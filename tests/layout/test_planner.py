@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nobuco.layout.order import channel_last, identity, inverse, moves_data, transposition
+from nobuco.contract.channel_order import channel_last, identity, inverse, moves_data, transposition
 from nobuco.layout.planner import Mode, Node, Tensor, plan
 from nobuco.layout.shapes import dropped, inserted, permuted, regrouped
 

@@ -14,7 +14,7 @@ from torch import nn
 import nobuco
 from nobuco.show.console import PLAIN_LINES, print_tree
 from nobuco.show.rows import LOOKS, rows_of
-from nobuco.trace.graph import Kind
+from nobuco.trace.calls import Kind
 from nobuco.validate.report import Report, Status
 
 

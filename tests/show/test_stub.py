@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from torch import nn
 
 import nobuco
-from nobuco.node_converters import registry
-from nobuco.trace.graph import Call, Kind
-from nobuco.trace.sites import Site
+from nobuco.contract import registry
+from nobuco.contract.sites import Site
+from nobuco.trace.calls import Call, Kind
 from nobuco.validate.stub import parameters_of, spelling, stub_for, stubs_for
 
 

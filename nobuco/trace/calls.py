@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from nobuco.trace.sites import Site, name_of
-from nobuco.trace.tree import tree_leaves, tree_map
+from nobuco.contract.sites import Site, name_of
+from nobuco.contract.tree import tree_leaves, tree_map
 
 
 @dataclass(eq=False)

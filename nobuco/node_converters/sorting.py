@@ -9,12 +9,12 @@ import tensorflow as tf
 import torch
 from torch import Tensor
 
-from nobuco.build.dtypes import tf_dtype
-from nobuco.layout.order import ChannelOrderingStrategy, Layout, axis_of, rank_of
+from nobuco.contract.channel_order import ChannelOrderingStrategy, Layout, axis_of, rank_of
+from nobuco.contract.dtypes import tf_dtype
+from nobuco.contract.registry import builtin
 from nobuco.layout.shapes import dropped
 from nobuco.node_converters._layouts import same_layout
 from nobuco.node_converters._types import cast, floating
-from nobuco.node_converters.registry import builtin
 
 # -- running
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch.overrides import handle_torch_function, is_tensor_like
 
-from nobuco.trace.tree import tree_leaves
+from nobuco.contract.tree import tree_leaves
 
 F = TypeVar("F", bound=Callable[..., Any])
 

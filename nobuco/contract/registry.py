@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from nobuco.contract.arguments import uniform, uniform_layout
+from nobuco.contract.channel_order import ChannelOrderingStrategy, Layout
+from nobuco.contract.sites import Site, name_of
 from nobuco.errors import NobucoError
-from nobuco.layout.order import ChannelOrderingStrategy, Layout
-from nobuco.node_converters._arguments import uniform, uniform_layout
-from nobuco.trace.sites import Site, name_of
 
 C = TypeVar("C", bound=Callable[..., Any])
 

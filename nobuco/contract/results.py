@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import torch
 
-from nobuco.build.dtypes import to_numpy
+from nobuco.contract.dtypes import to_numpy
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,7 @@ import numpy as np
 import tensorflow as tf
 import torch
 
-from nobuco.build.codec import Slot, Weight, decode, encode
-from nobuco.build.context import ConversionContext, converting
-from nobuco.errors import NobucoError
-from nobuco.layout.order import (
+from nobuco.contract.channel_order import (
     Layout,
     get_layout,
     has_layout,
@@ -25,8 +22,11 @@ from nobuco.layout.order import (
     set_layout,
     transposition,
 )
-from nobuco.node_converters.registry import find_converter, op_named
-from nobuco.trace.tree import tree_leaves, tree_map
+from nobuco.contract.context import ConversionContext, converting
+from nobuco.contract.registry import find_converter, op_named
+from nobuco.contract.tree import tree_leaves, tree_map
+from nobuco.errors import NobucoError
+from nobuco.keras_model.codec import Slot, Weight, decode, encode
 
 PACKAGE = "nobuco"
 

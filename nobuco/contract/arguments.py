@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from nobuco.build.results import LayerChain
+from nobuco.contract.results import LayerChain
 
 _FIRST = ("input", "self", "x", "x1", "a", "tensor", "tensors")
 _NUMPY = {"axis": "dim", "keepdims": "keepdim", "x2": "other"}

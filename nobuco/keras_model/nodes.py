@@ -13,18 +13,18 @@ import tensorflow as tf
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from nobuco.build.codec import Slot, Weight
-from nobuco.build.context import ConversionContext, converting
-from nobuco.build.dtypes import tf_dtype, to_numpy
-from nobuco.build.op_layer import CallSpec, TensorFlowOp
-from nobuco.build.results import LayerChain
+from nobuco.contract.channel_order import Layout, identity, set_layout
+from nobuco.contract.context import ConversionContext, converting
+from nobuco.contract.dtypes import tf_dtype, to_numpy
+from nobuco.contract.registry import Converter
+from nobuco.contract.results import LayerChain
+from nobuco.contract.sites import name_of
+from nobuco.contract.tree import tree_leaves
 from nobuco.errors import NobucoError
-from nobuco.layout.order import Layout, identity, set_layout
+from nobuco.keras_model.codec import Slot, Weight
+from nobuco.keras_model.op_layer import CallSpec, TensorFlowOp
 from nobuco.layout.planner import Mode
-from nobuco.node_converters.registry import Converter
-from nobuco.trace.graph import Call, Kind, Value, map_values
-from nobuco.trace.sites import name_of
-from nobuco.trace.tree import tree_leaves
+from nobuco.trace.calls import Call, Kind, Value, map_values
 
 
 class ConversionError(NobucoError):

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from nobuco.trace.calls import Call, Kind, Trace, Value
 from nobuco.trace.errors import TraceError
-from nobuco.trace.graph import Call, Kind, Trace, Value
 
 
 @dataclass

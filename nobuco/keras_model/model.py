@@ -8,12 +8,12 @@ from typing import Any
 
 import keras
 
-from nobuco.build.dtypes import tf_dtype, to_numpy
-from nobuco.build.nodes import Node, graph_inputs
-from nobuco.build.op_layer import ChannelTranspose
+from nobuco.contract.channel_order import Layout, moves_data, set_layout, transposition
+from nobuco.contract.dtypes import tf_dtype, to_numpy
+from nobuco.keras_model.nodes import Node, graph_inputs
+from nobuco.keras_model.op_layer import ChannelTranspose
 from nobuco.layers.weight import WeightLayer
-from nobuco.layout.order import Layout, moves_data, set_layout, transposition
-from nobuco.trace.graph import Value
+from nobuco.trace.calls import Value
 
 
 @dataclass

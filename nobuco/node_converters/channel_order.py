@@ -5,10 +5,10 @@ from __future__ import annotations
 import tensorflow as tf
 import torch
 
-from nobuco.layout.order import ChannelOrderingStrategy
-from nobuco.node_converters.registry import builtin
+from nobuco.contract.channel_order import ChannelOrderingStrategy
+from nobuco.contract.registry import builtin
+from nobuco.contract.traceable import force_pytorch_order, force_tensorflow_order, shape
 from nobuco.node_converters.shape_ops import sizes_of
-from nobuco.trace.traceable import force_pytorch_order, force_tensorflow_order, shape
 
 
 @builtin(shape)

@@ -10,9 +10,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from nobuco.contract.tree import tree_leaves, tree_map
 from nobuco.errors import NobucoError
-from nobuco.trace.graph import Value
-from nobuco.trace.tree import tree_leaves, tree_map
+from nobuco.trace.calls import Value
 
 
 def model_with_structure(

@@ -1,0 +1,1 @@
+"""The calls that are converted, in order, and the values between them."""

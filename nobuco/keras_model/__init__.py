@@ -1,0 +1,1 @@
+"""A graph and a layout plan become a Keras Functional model."""
