@@ -1,25 +1,78 @@
-"""PyTorch models into TensorFlow/Keras graphs and TFLite files."""
+"""PyTorch models into TensorFlow/Keras graphs and TFLite files.
 
-from nobuco import node_converters as node_converters
-from nobuco.contract.channel_order import (
-    ChannelOrder,
-    ChannelOrderingStrategy,
-    get_channel_order,
-    permute_keras2pytorch,
-    permute_pytorch2keras,
-    set_channel_order,
-    t_keras2pytorch,
-    t_pytorch2keras,
-)
-from nobuco.contract.registry import converter, locate_converter
-from nobuco.contract.traceable import force_pytorch_order, force_tensorflow_order, shape, traceable
-from nobuco.convert import pytorch_to_keras
-from nobuco.errors import NobucoError
-from nobuco.keras_model.nodes import ConversionError
-from nobuco.tflite import ExportedTFLite, TFLiteError, TFLiteInfo, export_tflite, inspect_tflite
-from nobuco.trace.errors import TraceError
-from nobuco.validate.findings import BakedValueError, DiscrepancyError, MissingConverterError
-from nobuco.validate.report import BakedValueWarning, DiscrepancyWarning
+Names are loaded on first use: to look into a `.tflite` file takes neither PyTorch nor TensorFlow."""
+
+import importlib
+import os
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from nobuco.errors import ConversionError, NobucoError
+from nobuco.keras_registration import register_layers
+from nobuco.native_log import without_native_noise
+
+if TYPE_CHECKING:
+    from nobuco.contract.channel_order import (
+        ChannelOrder,
+        ChannelOrderingStrategy,
+        get_channel_order,
+        permute_keras2pytorch,
+        permute_pytorch2keras,
+        set_channel_order,
+        t_keras2pytorch,
+        t_pytorch2keras,
+    )
+    from nobuco.contract.converter import Impossible
+    from nobuco.contract.registry import converter, converters, locate_converter
+    from nobuco.contract.traceable import force_pytorch_order, force_tensorflow_order, shape, traceable
+    from nobuco.convert import pytorch_to_keras
+    from nobuco.tflite import (
+        ExportedTFLite,
+        TFLiteError,
+        TFLiteExportError,
+        TFLiteFileError,
+        TFLiteInfo,
+        TFLiteMismatchError,
+        export_tflite,
+        inspect_tflite,
+    )
+    from nobuco.trace.errors import TraceError
+    from nobuco.validate.findings import BakedValueError, DiscrepancyError, MissingConverterError
+    from nobuco.validate.report import BakedValueWarning, DiscrepancyWarning, Report, Status
+
+register_layers()
+
+_HOMES = {
+    "nobuco.contract.channel_order": (
+        "ChannelOrder",
+        "ChannelOrderingStrategy",
+        "get_channel_order",
+        "permute_keras2pytorch",
+        "permute_pytorch2keras",
+        "set_channel_order",
+        "t_keras2pytorch",
+        "t_pytorch2keras",
+    ),
+    "nobuco.contract.converter": ("Impossible",),
+    "nobuco.contract.registry": ("converter", "converters", "locate_converter"),
+    "nobuco.contract.traceable": ("force_pytorch_order", "force_tensorflow_order", "shape", "traceable"),
+    "nobuco.convert": ("pytorch_to_keras",),
+    "nobuco.tflite": (
+        "ExportedTFLite",
+        "TFLiteError",
+        "TFLiteExportError",
+        "TFLiteFileError",
+        "TFLiteInfo",
+        "TFLiteMismatchError",
+        "export_tflite",
+        "inspect_tflite",
+    ),
+    "nobuco.trace.errors": ("TraceError",),
+    "nobuco.validate.findings": ("BakedValueError", "DiscrepancyError", "MissingConverterError"),
+    "nobuco.validate.report": ("BakedValueWarning", "DiscrepancyWarning", "Report", "Status"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "BakedValueError",
@@ -30,12 +83,19 @@ __all__ = [
     "DiscrepancyError",
     "DiscrepancyWarning",
     "ExportedTFLite",
+    "Impossible",
     "MissingConverterError",
     "NobucoError",
+    "Report",
+    "Status",
     "TFLiteError",
+    "TFLiteExportError",
+    "TFLiteFileError",
     "TFLiteInfo",
+    "TFLiteMismatchError",
     "TraceError",
     "converter",
+    "converters",
     "export_tflite",
     "force_pytorch_order",
     "force_tensorflow_order",
@@ -51,3 +111,25 @@ __all__ = [
     "t_pytorch2keras",
     "traceable",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'nobuco' has no attribute {name!r}")
+    with _quietly():
+        if home != "nobuco.tflite":
+            importlib.import_module("nobuco.node_converters")  # registers our own converters
+        globals()[name] = value = getattr(importlib.import_module(home), name)
+    return value
+
+
+def _quietly() -> AbstractContextManager[None]:
+    """TensorFlow's start-up lines are held back where it is loaded now, unless the user has asked to see its log."""
+    if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        return nullcontext()
+    return without_native_noise()
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
+import logging
+import time
 import warnings
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import keras
 import torch
 from torch import nn
 
-from nobuco.contract.channel_order import ChannelOrder, Layout, order_of
-from nobuco.contract.context import ConversionContext, converting
-from nobuco.contract.dtypes import to_numpy
-from nobuco.contract.registry import Converter, find_converter
-from nobuco.contract.tree import tree_leaves
-from nobuco.errors import NobucoError
-from nobuco.graph.choose import Choice, choose
-from nobuco.inputs import InputSpec, input_specs, is_dynamic_model, order_for, own_arguments
-from nobuco.keras_model.model import GraphBuilder
-from nobuco.keras_model.nodes import NodeFactory
-from nobuco.keras_model.outputs import model_with_structure
-from nobuco.layout.modes import demanded, modes_of
-from nobuco.layout.planner import Mode, Tensor, plan
-from nobuco.layout.planner import Node as PlanNode
+from nobuco.contract.channel_order import ChannelOrder
+from nobuco.graph.choose import choose
+from nobuco.graph.graph import release
+from nobuco.keras_model.model import build_model
+from nobuco.layout.planning import plan_layouts
+from nobuco.program import Program
 from nobuco.show.console import print_tree
+from nobuco.show.page import write_page
 from nobuco.show.progress import Progress
-from nobuco.trace.calls import Call, Trace, Value, map_values
+from nobuco.trace.calls import map_values
 from nobuco.trace.errors import TraceError
 from nobuco.trace.state import random_state_kept
-from nobuco.trace.tracer import run_untraced, trace
-from nobuco.validate.calls import validate_call
-from nobuco.validate.findings import MissingConverterError, report_calls, warn_of
-from nobuco.validate.model import as_graph, check_model, fresh_inputs, other_sizes, with_rounding
-from nobuco.validate.report import Check, Report, Status
+from nobuco.validate.findings import raise_unconverted, report_calls, warn_of
+from nobuco.validate.model import check_program
+from nobuco.validate.recorder import Recorder
+from nobuco.validate.report import Report
+
+_log = logging.getLogger("nobuco")
 
 
 def pytorch_to_keras(
@@ -81,217 +76,61 @@ def pytorch_to_keras(
 
     Raises:
         MissingConverterError: some calls have no converter; it names all of them.
+        ConversionError: converters refuse some calls (it names all of them), or one fails.
         TraceError: the program does what no graph can express; it names the source line.
+        TypeError, ValueError: the model or its arguments are not what this function takes.
         DiscrepancyError, BakedValueError: with `strict`.
     """
-    _check_model(model)
-    args, kwargs, copies = own_arguments(args, kwargs)
-    specs = input_specs(model, args, kwargs, input_shapes, inputs_channel_order, input_names, copies)
+    program = Program.of(model, args, kwargs, input_shapes, inputs_channel_order, input_names)
     with Progress(verbose) as progress, random_state_kept():
-        traced = trace(
-            model,
-            args,
-            kwargs,
-            _has_converter,
-            [s.name for s in specs],
-            trace_shape,
-            progress.step("Tracing"),
-        )
+        with _logged("traced"):
+            traced = program.trace(trace_shape, progress.step("Tracing"))
         if not traced.outputs:
             raise TraceError(f"{traced.root} returns no tensor: there is nothing to convert")
-        choice = choose(traced, _has_converter)
-        report = report_calls(traced.root, choice, validation_tolerance)
+        graph = choose(traced, program.dynamic)
+        report = report_calls(graph, validation_tolerance)
         try:
-            if choice.missing:
-                raise MissingConverterError(choice.missing)
-            dynamic = is_dynamic_model(specs) or any(_takes_by_mask(call) for call in choice.nodes)
-            modes, output_layouts = _plan(traced, choice.nodes, specs, outputs_channel_order, dynamic)
-            keras_model = _build(
-                traced, choice, modes, specs, output_layouts, output_names, constants_to_variables,
-                full_validation, dynamic, report, progress,
-            )  # fmt: skip
-            _validate(model, args, kwargs, traced, keras_model, specs, output_layouts, report)
+            raise_unconverted(graph)
+            with _logged("planned"):
+                plan = plan_layouts(graph, program.layouts, outputs_channel_order)
+            report.outputs_channel_order = plan.outputs_channel_order
+            with _logged("built"):
+                keras_model, report.transpositions = build_model(
+                    graph,
+                    plan,
+                    program.inputs,
+                    Recorder(report, check_calls=full_validation),
+                    output_names,
+                    constants_to_variables,
+                    progress.step("Converting", len(graph.nodes)),
+                )
+            with _logged("validated"):
+                expected = [value.tensor for value in graph.outputs]
+                check_program(program, keras_model, plan, expected, report)
         finally:
             progress.stop()
             if verbose:
                 print_tree(report)
             if save_trace_html:
                 _save_page(report, Path("trace.html") if save_trace_html is True else Path(save_trace_html))
-    warn_of(report, traced, choice, dynamic, strict)
+    warn_of(report, graph, strict)
     keras_model.report = report
-    outputs_pt = map_values(traced.root.output, lambda value: value.tensor)
-    traced.release()
+    outputs_pt = map_values(graph.root.output, lambda value: value.tensor)
+    release(graph.root)
     return (keras_model, outputs_pt) if return_outputs_pt else keras_model
 
 
-def _check_model(model: Any) -> None:
-    if isinstance(model, torch.jit.ScriptModule):
-        raise TypeError(
-            "the model is a ScriptModule, whose calls cannot be seen: give the module that was scripted"
-        )
-    if isinstance(model, type) and issubclass(model, nn.Module):
-        raise TypeError(
-            f"the model is the class {model.__name__}: give an instance of it, {model.__name__}(...)"
-        )
-    if not callable(model):
-        raise TypeError(
-            f"the model is a {type(model).__name__}: give a torch.nn.Module or a function of tensors"
-        )
+@contextmanager
+def _logged(step: str) -> Iterator[None]:
+    """Logs how long a step took, under the name "nobuco"."""
+    start = time.perf_counter()
+    yield
+    _log.info("%s in %.2f s", step, time.perf_counter() - start)
 
 
 def _save_page(report: Report, path: Path) -> None:
-    from nobuco.show.page import write_page
-
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_page(report, path)
     except OSError as error:  # a converted model is worth more than its picture
         warnings.warn(f"save_trace_html: {path} cannot be written: {error.strerror}", stacklevel=3)
-
-
-def _has_converter(op: Any) -> bool:
-    return find_converter(op) is not None
-
-
-def _takes_by_mask(call: Call) -> bool:
-    """Whether a computed mask chooses elements: how many it takes, only the values tell, so sizes are unknown."""
-    return call.op is torch.Tensor.__getitem__ and any(
-        isinstance(leaf, Value) and not leaf.constant and leaf.tensor.dtype is torch.bool
-        for leaf in tree_leaves(call.args[1:])
-    )
-
-
-def _converter(call: Call) -> Converter:
-    converter = find_converter(call.op)
-    assert converter is not None
-    return converter
-
-
-def _plan(
-    traced: Trace,
-    calls: Sequence[Call],
-    specs: Sequence[InputSpec],
-    outputs_order: ChannelOrder | Mapping[int, ChannelOrder] | None,
-    dynamic: bool,
-) -> tuple[list[Mode], list[Layout]]:
-    """The layout of every node, and of the model's outputs."""
-    tensors = {}
-    for value in (*traced.inputs, *traced.outputs, *(v for c in calls for v in (*c.inputs, *c.outputs))):
-        tensors[id(value)] = Tensor(value.shape, value.nbytes, value.constant)
-    nodes = []
-    for value, spec in zip(traced.inputs, specs, strict=True):
-        nodes.append(PlanNode((), (id(value),), lambda _, spec=spec: [Mode((), (spec.layout,))]))
-    for call in calls:
-        produced = tuple(id(value) for value in call.outputs)
-        nodes.append(
-            PlanNode(tuple(id(value) for value in call.inputs), produced, modes_of(call, _converter(call)))
-        )
-    for index, value in enumerate(traced.outputs):
-        layouts = demanded(order_for(outputs_order, index), value.rank)
-        nodes.append(
-            PlanNode((id(value),), (), lambda _, layouts=layouts: [Mode((each,), ()) for each in layouts])
-        )
-    with converting(ConversionContext(dynamic=dynamic)):
-        modes = plan(nodes, tensors)
-    inputs, outputs = len(specs), len(traced.outputs)
-    return modes[inputs : len(modes) - outputs], [mode.inputs[0] for mode in modes[len(modes) - outputs :]]
-
-
-def _build(
-    traced: Trace,
-    choice: Choice,
-    modes: Sequence[Mode],
-    specs: Sequence[InputSpec],
-    output_layouts: Sequence[Layout],
-    output_names: Sequence[str] | None,
-    constants_to_variables: bool,
-    full_validation: bool,
-    dynamic: bool,
-    report: Report,
-    progress: Progress,
-) -> keras.Model:
-    builder = GraphBuilder()
-    factory = NodeFactory(dynamic, constants_to_variables)
-    inputs = [
-        builder.add_input(value, spec.layout, spec.shape, spec.name)
-        for value, spec in zip(traced.inputs, specs, strict=True)
-    ]
-    readers = Counter(id(value) for call in choice.nodes for value in dict.fromkeys(call.inputs))
-    readers.update(id(value) for value in traced.outputs)
-    traced.release(
-        keep=[value for call in choice.nodes for value in (*call.inputs, *call.outputs)] + traced.outputs
-    )
-    converted = progress.step("Converting", len(choice.nodes))
-    for call, mode in zip(choice.nodes, modes, strict=True):
-        converted()
-        found = report.calls[id(call)]
-        try:
-            node = factory.convert(call, _converter(call), mode)
-        except NobucoError as error:
-            found.status, found.message = Status.FAILED, str(error)
-            raise
-        before = len(builder.transpositions)
-        if full_validation:
-            found = report.calls[id(call)] = validate_call(node, report.tolerance)
-            if found.status is Status.FAILED:
-                raise node.failure(found.message)
-        builder.add(node, node.apply)
-        found.converter = node.converter
-        found.reused, found.mode = node.reused, mode
-        found.transposed_inputs = sum(each.moves for each in builder.transpositions[before:])
-        readers.subtract(id(value) for value in dict.fromkeys(call.inputs))
-        for value in (*call.inputs, *call.outputs):
-            if readers[id(value)] <= 0 and not value.constant:
-                value.release()
-    outputs = [
-        builder.tensor(value, layout) for value, layout in zip(traced.outputs, output_layouts, strict=True)
-    ]
-    keras_model = model_with_structure(inputs, outputs, traced.root.output, output_names, traced.root.name)
-    report.transpositions = builder.transpositions
-    report.outputs_channel_order = [order_of(layout) for layout in output_layouts]
-    return keras_model
-
-
-def _validate(
-    model: Any,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    traced: Trace,
-    keras_model: keras.Model,
-    specs: Sequence[InputSpec],
-    output_layouts: Sequence[Layout],
-    report: Report,
-) -> None:
-    layouts = [spec.layout for spec in specs]
-    given = [spec.tensor for spec in specs]
-    expected = [value.tensor for value in traced.outputs]
-    tried = [("traced inputs", given, expected)]
-    for what, instead in [("fresh inputs", [fresh_inputs(given)]), ("other sizes", other_sizes(specs))]:
-        try:
-            tried.append((what, *_first_that_runs(model, args, kwargs, given, instead)))
-        except Exception as error:  # values that the model does not take are no finding about the conversion
-            why = f"not checked: PyTorch's own model raised {type(error).__name__}: {error}"
-            report.checks.append(Check(what, None, skipped=why))
-    graph = as_graph(keras_model)
-    for what, inputs, results in tried:
-        if inputs:
-            report.samples.append(
-                [to_numpy(tensor).transpose(layout) for tensor, layout in zip(inputs, layouts, strict=True)]
-            )
-            check = check_model(graph, inputs, layouts, results, output_layouts, what)
-            report.checks.append(with_rounding(check, report, model, args, kwargs, given, inputs, results))
-
-
-def _first_that_runs(
-    model: Any, args: Any, kwargs: Any, given: list[torch.Tensor], offers: list[list[torch.Tensor]]
-) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """The first of the offered inputs that PyTorch's model takes, and what it makes of them; nothing for no offer."""
-    failure = None
-    for inputs in offers:
-        try:
-            return inputs, run_untraced(model, args, kwargs, given, inputs)
-        except Exception as error:
-            failure = error
-    if failure is not None:
-        raise failure
-    return [], []

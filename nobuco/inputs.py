@@ -16,9 +16,12 @@ from nobuco.contract.channel_order import ChannelOrder, Layout, layout_for
 
 @dataclass(frozen=True)
 class InputSpec:
+    """One input of the Keras model: the example `tensor`, its `shape` in PyTorch's order with None for sizes that are
+    unknown, and the `layout` in which the Keras model takes it."""
+
     tensor: torch.Tensor
     name: str
-    shape: tuple[int | None, ...]  # in PyTorch's order
+    shape: tuple[int | None, ...]
     layout: Layout
 
 
@@ -101,14 +104,6 @@ def input_specs(
     if duplicates:
         raise ValueError(f"several inputs are named {', '.join(sorted(duplicates))}")
     return specs
-
-
-def is_dynamic_model(specs: Sequence[InputSpec]) -> bool:
-    return any(None in spec.shape for spec in specs)
-
-
-def order_for(orders: ChannelOrder | Mapping[int, ChannelOrder] | None, index: int) -> ChannelOrder | None:
-    return orders.get(index) if isinstance(orders, Mapping) else orders
 
 
 def _named_arguments(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Any]]:

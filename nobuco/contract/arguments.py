@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -43,6 +44,26 @@ def uniform_layout(output_layout: Callable[..., Any], function: Callable[..., An
         return output_layout(layout, *args, **kwargs)
 
     return called
+
+
+def by_name(
+    accepts: Callable[[Any], str | None], function: Callable[..., Any], arranged: bool = False
+) -> Callable[..., str | None]:
+    """`accepts`, called with one object that has each argument under the name that the converter `function` gives it,
+    defaults filled in. `arranged`: the function is called by way of `uniform`."""
+    signature = inspect.signature(function)
+    arrange = _arrangement(signature) if arranged else lambda args, kwargs: (args, kwargs)
+
+    def asked(*args: Any, **kwargs: Any) -> str | None:
+        args, kwargs = arrange(args, kwargs)
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError:  # the converter itself will say what does not fit
+            return None
+        bound.apply_defaults()
+        return accepts(SimpleNamespace(**bound.arguments))
+
+    return asked
 
 
 def _called(arrange: Callable[..., Any], function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

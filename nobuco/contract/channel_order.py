@@ -121,6 +121,18 @@ def set_channel_order(tensor: T, channel_order: ChannelOrder) -> T:
     return set_layout(tensor, layout_for(channel_order, rank_of(tensor)))
 
 
+def relaid(tensor: Any, perm: Layout) -> Any:
+    """A TensorFlow tensor transposed by `perm`; reshaped where that moves no data."""
+    import tensorflow as tf
+
+    shape = tensor.shape.as_list()
+    if list(perm) == sorted(perm):
+        return tensor
+    if not moves_data(perm, shape) and sum(size is None for size in shape) <= 1:
+        return tf.reshape(tensor, [-1 if shape[axis] is None else shape[axis] for axis in perm])
+    return tf.transpose(tensor, perm)
+
+
 def axis_of(tensor: Any, dim: int) -> int:
     """The axis of a TensorFlow tensor that holds PyTorch dim `dim` (which may be negative)."""
     layout = get_layout(tensor)

@@ -1,74 +1,86 @@
-"""Which of the recorded calls become nodes: from the outside in, the first that has a converter."""
+"""Which of the recorded calls become nodes: from the outside in, the first that a converter takes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
-
-from nobuco.trace.calls import Call, Kind, Trace, Value
+from nobuco.contract.context import converting
+from nobuco.contract.registry import Match, match
+from nobuco.graph.graph import Graph, Node, context_of, takes_by_mask
+from nobuco.trace.calls import Call, Kind, Trace, Value, map_values
 from nobuco.trace.errors import TraceError
 
 
-@dataclass
-class Choice:
-    """The calls to convert, in order of execution; those that nothing needs; those that nothing can convert."""
+def choose(trace: Trace, dynamic: bool = False) -> Graph:
+    """The graph of a trace. `dynamic`: some input has dims of unknown size.
 
-    nodes: list[Call] = field(default_factory=list)
-    unused: list[Call] = field(default_factory=list)
-    missing: list[Call] = field(default_factory=list)
-    reads: list[Call] = field(
-        default_factory=list
-    )  # where the program looked at a value, in calls that are converted
+    Raises TraceError where a value is used that no call was seen to make."""
+    chosen = _Chooser(dynamic or any(takes_by_mask(call) for call in trace.root.walk() if not call.folded))
+    chosen.visit(trace.root, trace.root)
+    needed = _needed(chosen.picked, trace)
+    graph = Graph(trace.root, trace.inputs, trace.outputs, reads=chosen.reads)
+    graph.mutated_state = trace.mutated_state
+    for call, found in chosen.picked.items():
+        if call not in needed:
+            graph.unused.append(call)
+        elif found.converter is not None:
+            graph.nodes.append(Node(call, found.converter))
+        elif found.refusals:
+            graph.refused[call] = found.refusals
+        else:
+            graph.missing.append(call)
+    graph.dynamic = dynamic or any(takes_by_mask(node.call) for node in graph.nodes)
+    return graph
 
 
-def choose(trace: Trace, has_converter: Callable[[Any], bool]) -> Choice:
-    picked: list[Call] = []
-    reads: list[Call] = []
-    missing: set[int] = set()
+class _Chooser:
+    def __init__(self, dynamic: bool) -> None:
+        self._dynamic = dynamic
+        self.picked: dict[Call, Match] = {}
+        self.reads: list[Call] = []
 
-    def visit(call: Call) -> None:
+    def visit(self, call: Call, root: Call) -> None:
         if call.kind is Kind.READ:
-            reads.append(call)
-        elif call.folded:
-            reads.extend(each for each in call.walk() if each.kind is Kind.READ)
-        elif has_converter(call.op):
-            picked.append(call)
+            self.reads.append(call)
+            return
+        if call.folded:
+            self.reads.extend(each for each in call.walk() if each.kind is Kind.READ)
+            return
+        found = match_of(call, self._dynamic)
+        if found.converter is not None or found.impossible:
+            self.picked[call] = found
         elif call.children:
             for child in call.children:
-                visit(child)
-        elif call.kind is not Kind.MODULE and call is not trace.root:
-            picked.append(call)
-            missing.add(id(call))
+                self.visit(child, root)
+        elif found.refusals or (call.kind is not Kind.MODULE and call is not root):
+            self.picked[call] = found
 
-    visit(trace.root)
-    producers: dict[int, Call] = {}
+
+def match_of(call: Call, dynamic: bool) -> Match:
+    """The converter that takes `call`, asked with its traced arguments."""
+    args, kwargs = map_values((call.args, call.kwargs), lambda value: value.tensor)
+    with converting(context_of(call, dynamic)):
+        return match(call.op, args, kwargs)
+
+
+def _needed(picked: dict[Call, Match], trace: Trace) -> set[Call]:
+    """Those of the picked calls that some output depends on."""
+    producers: dict[Value, Call] = {}
     for call in picked:
         for value in call.outputs:
-            producers.setdefault(id(value), call)
-
-    needed: set[int] = set()
-    known = {id(value) for value in trace.inputs}
+            producers.setdefault(value, call)
+    known = set(trace.inputs)
+    needed: set[Call] = set()
     pending: list[tuple[Value, Call]] = [(value, trace.root) for value in trace.outputs]
     while pending:
         value, reader = pending.pop()
-        if value.constant or id(value) in known:
+        if value.constant or value in known:
             continue
-        producer = producers.get(id(value))
+        producer = producers.get(value)
         if producer is None:
             raise TraceError(_hidden(value, reader))
-        if id(producer) not in needed:
-            needed.add(id(producer))
+        if producer not in needed:
+            needed.add(producer)
             pending += [(each, producer) for each in producer.inputs]
-    choice = Choice(reads=reads)
-    for call in picked:
-        if id(call) not in needed:
-            choice.unused.append(call)
-        elif id(call) in missing:
-            choice.missing.append(call)
-        else:
-            choice.nodes.append(call)
-    return choice
+    return needed
 
 
 def _hidden(value: Value, reader: Call) -> str:

@@ -1,39 +1,103 @@
-"""Converted calls and a layout plan become one Keras Functional model."""
+"""Converted nodes and a layout plan become one Keras Functional model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import keras
 
 from nobuco.contract.channel_order import Layout, moves_data, set_layout, transposition
 from nobuco.contract.dtypes import tf_dtype, to_numpy
-from nobuco.keras_model.nodes import Node, graph_inputs
+from nobuco.errors import NobucoError
+from nobuco.graph.graph import Graph, Node
+from nobuco.inputs import InputSpec
+from nobuco.keras_model.messages import said_by
+from nobuco.keras_model.nodes import ConvertedNode, NodeFactory
 from nobuco.keras_model.op_layer import ChannelTranspose
+from nobuco.keras_model.outputs import model_with_structure
 from nobuco.layers.weight import WeightLayer
+from nobuco.layout.planning import Plan
 from nobuco.trace.calls import Value
 
 
 @dataclass
 class Transposition:
-    """A transpose in the converted model: of which value, from and to which layout, `moves` whether data moves."""
+    """A transpose in the converted model: of which value, from and to which layout, `moves` whether data moves.
+
+    `layer` is the name of the Keras layer, `reader` the node it was first made for (None: an output of the model)."""
 
     value: Value
     source: Layout
     target: Layout
     moves: bool
+    layer: str
+    reader: Node | None
 
 
-@dataclass
-class GraphBuilder:
-    """Keras tensors for values, in every layout they have been wanted in so far."""
+class Observer(Protocol):
+    """Is told of each node as it is converted, and may raise to end the conversion."""
 
-    transpositions: list[Transposition] = field(default_factory=list)
-    _made: dict[int, tuple[Any, Layout]] = field(default_factory=dict)
-    _relaid: dict[tuple[int, Layout], Any] = field(default_factory=dict)
-    _anchor: Any = None
+    def converted(self, converted: ConvertedNode) -> None: ...
+
+    def failed(self, node: Node, error: NobucoError) -> None: ...
+
+    def placed(self, converted: ConvertedNode, transpositions: Sequence[Transposition]) -> None:
+        """The node stands in the Keras graph, with these new transposes before it."""
+
+
+def build_model(
+    graph: Graph,
+    plan: Plan,
+    inputs: Sequence[InputSpec],
+    observer: Observer,
+    output_names: Sequence[str] | None = None,
+    constants_to_variables: bool = True,
+    on_node: Callable[[], None] = lambda: None,
+) -> tuple[keras.Model, list[Transposition]]:
+    """The Keras model of `graph`, laid out by `plan`, and its transposes. The traced data of values that no later node
+    reads is let go.
+
+    Raises ConversionError, with the call's line, where a converter or what it returned fails."""
+    factory = NodeFactory(graph.dynamic, constants_to_variables)
+    tensors = KerasTensors()
+    given = [
+        tensors.add_input(value, spec.layout, spec.shape, spec.name)
+        for value, spec in zip(graph.inputs, inputs, strict=True)
+    ]
+    graph.release_unused()
+    readers = graph.reader_counts()
+    for node in graph.nodes:
+        on_node()
+        before = len(tensors.transpositions)
+        try:
+            converted = factory.convert(node, plan.modes[node])
+            observer.converted(converted)
+            tensors.add(converted)
+        except NobucoError as error:
+            observer.failed(node, error)
+            raise
+        observer.placed(converted, tensors.transpositions[before:])
+        readers.subtract(node.distinct_inputs)
+        for value in (*node.inputs, *node.outputs):
+            if readers[value] <= 0 and not value.constant:
+                value.release()
+    outputs = [
+        tensors.get(value, layout) for value, layout in zip(graph.outputs, plan.output_layouts, strict=True)
+    ]
+    model = model_with_structure(given, outputs, graph.root.output, output_names, graph.root.name)
+    return model, tensors.transpositions
+
+
+class KerasTensors:
+    """The Keras tensor of each value, in every layout in which it has been wanted so far."""
+
+    def __init__(self) -> None:
+        self.transpositions: list[Transposition] = []
+        self._made: dict[Value, tuple[Any, Layout]] = {}
+        self._relaid: dict[tuple[Value, Layout], Any] = {}
+        self._anchor: Any = None
 
     def add_input(self, value: Value, layout: Layout, shape: Sequence[int | None], name: str) -> Any:
         """`shape` is in PyTorch's order, batch included, None where unknown."""
@@ -41,30 +105,38 @@ class GraphBuilder:
             batch_shape=[shape[dim] for dim in layout], dtype=tf_dtype(value.tensor.dtype).name, name=name
         )
         self._anchor = tensor
-        self._made[id(value)] = set_layout(tensor, layout), layout
+        self._made[value] = set_layout(tensor, layout), layout
         return tensor
 
-    def tensor(self, value: Value, layout: Layout) -> Any:
+    def get(self, value: Value, layout: Layout, reader: Node | None = None) -> Any:
         if value.constant:
-            return set_layout(
-                WeightLayer.create(to_numpy(value.tensor).transpose(layout))(self._anchor), layout
-            )
-        made, own = self._made[id(value)]
+            weight = WeightLayer.create(to_numpy(value.tensor).transpose(layout))
+            return set_layout(weight(self._anchor), layout)
+        made, own = self._made[value]
         if own == layout:
             return made
-        if (id(value), layout) not in self._relaid:
+        if (value, layout) not in self._relaid:
             perm = transposition(own, layout)
             layer = ChannelTranspose(perm, name=f"layout_transpose_{len(self.transpositions)}")
-            self.transpositions.append(Transposition(value, own, layout, moves_data(perm, made.shape)))
-            self._relaid[id(value), layout] = set_layout(layer(made), layout)
-        return self._relaid[id(value), layout]
+            moves = moves_data(perm, made.shape)
+            self.transpositions.append(Transposition(value, own, layout, moves, layer.name, reader))
+            self._relaid[value, layout] = set_layout(layer(made), layout)
+        return self._relaid[value, layout]
 
-    def layout_of(self, value: Value) -> Layout | None:
-        return self._made[id(value)][1] if id(value) in self._made else None
-
-    def add(self, node: Node, apply: Callable[[Sequence[Any]], list[Any]]) -> list[Any]:
-        outputs = apply([self.tensor(value, layout) for value, layout in graph_inputs(node.call, node.mode)])
-        for value, layout, tensor in zip(node.call.outputs, node.mode.outputs, outputs, strict=True):
+    def add(self, converted: ConvertedNode) -> None:
+        """Applies a converted node to the tensors of its inputs."""
+        node = converted.node
+        inputs = [self.get(value, layout, node) for value, layout in converted.graph_inputs]
+        try:
+            outputs = converted.apply(inputs)
+        except (
+            Exception
+        ) as error:  # whatever a converter's function raises on symbolic tensors, told with its line
+            raise converted.failure(said_by(error)) from error
+        if len(outputs) != len(node.outputs):
+            raise converted.failure(
+                f"it returned {len(outputs)} tensors, PyTorch returns {len(node.outputs)}"
+            )
+        for value, layout, tensor in zip(node.outputs, converted.mode.outputs, outputs, strict=True):
             # a value that a module hands on unchanged has been made already
-            self._made.setdefault(id(value), (set_layout(tensor, layout), layout))
-        return outputs
+            self._made.setdefault(value, (set_layout(tensor, layout), layout))

@@ -11,41 +11,45 @@ import keras
 import numpy as np
 import tensorflow as tf
 from torch import nn
-from torch.utils import _pytree as pytree
 
 from nobuco.contract.channel_order import Layout, identity, set_layout
-from nobuco.contract.context import ConversionContext, converting
+from nobuco.contract.context import converting
+from nobuco.contract.converter import Converter
 from nobuco.contract.dtypes import tf_dtype, to_numpy
-from nobuco.contract.registry import Converter
+from nobuco.contract.registry import saved_name
 from nobuco.contract.results import LayerChain
-from nobuco.contract.sites import name_of
 from nobuco.contract.tree import tree_leaves
-from nobuco.errors import NobucoError
+from nobuco.errors import ConversionError, NobucoError
+from nobuco.graph.graph import Node, context_of
 from nobuco.keras_model.codec import Slot, Weight
 from nobuco.keras_model.op_layer import CallSpec, TensorFlowOp
+from nobuco.keras_model.sharing import sharing_key
 from nobuco.layout.planner import Mode
 from nobuco.trace.calls import Call, Kind, Value, map_values
 
 
-class ConversionError(NobucoError):
-    """A node converter raised, or returned something that cannot stand in a Keras model."""
-
-
 @dataclass
-class Node:
-    """A call, how it is laid out, and what it became. `apply` takes its graph tensors and returns its outputs, flat."""
+class ConvertedNode:
+    """A node, how it is laid out, and what it became. `apply` takes its graph tensors and returns its outputs, flat."""
 
-    call: Call
-    converter: Converter
+    node: Node
     mode: Mode
     apply: Callable[[Sequence[Any]], list[Any]]
     layers: list[keras.layers.Layer]
     reused: bool = False  # another call made its layers
 
     @property
+    def call(self) -> Call:
+        return self.node.call
+
+    @property
+    def converter(self) -> Converter:
+        return self.node.converter
+
+    @property
     def graph_inputs(self) -> list[tuple[Value, Layout]]:
         """The inputs that are not constants, each once, with the layout they are wanted in."""
-        return graph_inputs(self.call, self.mode)
+        return graph_inputs(self.node, self.mode)
 
     def failure(self, message: str) -> ConversionError:
         return ConversionError(
@@ -53,41 +57,39 @@ class Node:
         )
 
 
-def graph_inputs(call: Call, mode: Mode) -> list[tuple[Value, Layout]]:
-    pairs = zip(call.inputs, mode.inputs, strict=True)
-    return list({(id(v), layout): (v, layout) for v, layout in pairs if not v.constant}.values())
+def graph_inputs(node: Node, mode: Mode) -> list[tuple[Value, Layout]]:
+    pairs = zip(node.inputs, mode.inputs, strict=True)
+    return list(dict.fromkeys((value, layout) for value, layout in pairs if not value.constant))
 
 
 class NodeFactory:
     """Runs node converters. A module that is called again with the same kind of arguments keeps its layers."""
 
-    def __init__(self, dynamic: bool, constants_to_variables: bool) -> None:
+    def __init__(self, dynamic: bool = False, constants_to_variables: bool = True) -> None:
         self._dynamic = dynamic
         self._constants_to_variables = constants_to_variables
-        self._reusable: dict[Any, Any] = {}
+        self._reusable: dict[Any, ConvertedNode] = {}
         self._built: dict[Any, keras.layers.Layer] = {}  # Keras layers by what makes them the same
         self._names: dict[str, int] = {}
 
-    def convert(self, call: Call, converter: Converter, mode: Mode) -> Node:
-        key = self._key(call, mode) if converter.reusable else None
-        node = self._reusable.get(key) if key is not None else None
-        if node is not None:
-            return Node(call, converter, mode, node.apply, node.layers, reused=True)
-        node = self._converted(call, converter, mode)
+    def convert(self, node: Node, mode: Mode) -> ConvertedNode:
+        """Raises ConversionError, which names the call, when the converter raises or returns what cannot stand in a
+        Keras model."""
+        key = sharing_key(node.call, mode) if node.converter.reusable else None
+        shared = self._reusable.get(key) if key is not None else None
+        if shared is not None:
+            return ConvertedNode(node, mode, shared.apply, shared.layers, reused=True)
+        converted = self._converted(node, mode)
         if key is not None:
-            self._reusable[key] = node
-        return node
+            self._reusable[key] = converted
+        return converted
 
-    def _converted(self, call: Call, converter: Converter, mode: Mode) -> Node:
-        context = ConversionContext(
-            constants=frozenset(id(value.tensor) for value in call.inputs if value.constant),
-            nonnegative=frozenset(id(value.tensor) for value in call.inputs if _is_nonnegative(value)),
-            dynamic=self._dynamic,
-        )
+    def _converted(self, node: Node, mode: Mode) -> ConvertedNode:
+        call, converter = node.call, node.converter
         args, kwargs = map_values((call.args, call.kwargs), lambda value: value.tensor)
         if isinstance(call.op, nn.Module):
             args = (call.op, *args)
-        with converting(context):
+        with converting(context_of(call, self._dynamic)):
             try:
                 result = converter.function(*args, **kwargs)
             except NobucoError as error:
@@ -98,31 +100,31 @@ class NodeFactory:
                 ) from error
         if isinstance(result, LayerChain):
             result.build(lambda suffix: self._name(call, suffix), self._built if converter.reusable else {})
-            return Node(call, converter, mode, lambda tensors: _flat(result(tensors)), list(result.layers))
+            return ConvertedNode(node, mode, lambda tensors: _flat(result(tensors)), list(result.layers))
         if isinstance(result, keras.layers.Layer):
-            apply = _like_pytorch(call, mode, result)
-            return Node(call, converter, mode, apply, [result])
+            return ConvertedNode(node, mode, _like_pytorch(node, mode, result), [result])
         if not callable(result):
             raise ConversionError(
                 f"the converter of {call} ({converter.location}) returned {type(result).__name__}; it must return a "
                 "function or a Keras layer that takes the call's arguments"
             )
-        layer = self._function_layer(call, converter, mode, result)
-        return Node(call, converter, mode, lambda tensors: _flat(layer(_one_or_list(tensors))), [layer])
+        layer = self._function_layer(node, mode, result)
+        return ConvertedNode(node, mode, lambda tensors: _flat(layer(_one_or_list(tensors))), [layer])
 
-    def _function_layer(self, call: Call, converter: Converter, mode: Mode, function: Any) -> TensorFlowOp:
-        inputs = graph_inputs(call, mode)
-        places = {(id(value), layout): Slot(index) for index, (value, layout) in enumerate(inputs)}
+    def _function_layer(self, node: Node, mode: Mode, function: Any) -> TensorFlowOp:
+        call = node.call
+        inputs = graph_inputs(node, mode)
+        places = {pair: Slot(index) for index, pair in enumerate(inputs)}
         weights: list[tuple[str, np.ndarray, bool]] = []
         weight_layouts: list[Layout] = []
         layouts = iter(mode.inputs)
         rank = max((value.rank for value in call.outputs), default=0)
-        align = rank if converter.any_layout else None
+        align = rank if node.converter.any_layout else None
 
         def place(value: Value) -> Any:
             layout = next(layouts)
             if not value.constant:
-                return places[id(value), layout]
+                return places[value, layout]
             array = np.asarray(to_numpy(value.tensor).transpose(layout), order="C")  # 0-d stays 0-d
             if align is not None and 0 < value.rank < rank:
                 # a constant of lower rank is expanded here, where it costs nothing
@@ -139,7 +141,8 @@ class NodeFactory:
 
         args, kwargs = map_values((call.args, call.kwargs), place)
         spec = CallSpec(
-            op=type(call.op).__name__ if isinstance(call.op, nn.Module) else name_of(call.op),
+            op=saved_name(call.op),
+            of_module=isinstance(call.op, nn.Module),
             args=args,
             kwargs=kwargs,
             slots=[(value.shape, value.tensor.dtype) for value, _ in inputs],
@@ -165,41 +168,6 @@ class NodeFactory:
         self._names[name] = count + 1
         return f"{name}_{count}" if count else name
 
-    @staticmethod
-    def _key(call: Call, mode: Mode) -> Any:
-        """Equal for calls that may share one converted layer; None where the arguments do not tell."""
-
-        def part(value: Value) -> Any:
-            return (
-                ("constant", id(value.tensor))
-                if value.constant
-                else ("graph", value.shape, value.tensor.dtype)
-            )
-
-        if not isinstance(call.op, nn.Module) and not any(v.constant and v.path for v in call.inputs):
-            return None  # nothing to share
-        leaves, structure = pytree.tree_flatten(
-            map_values((call.args, call.kwargs), lambda value: _Part(part(value)))
-        )
-        return (
-            id(call.op) if isinstance(call.op, nn.Module) else name_of(call.op),
-            str(structure),
-            mode.inputs,
-            repr(leaves),
-        )
-
-
-@dataclass(frozen=True)
-class _Part:
-    key: Any
-
-
-_NONNEGATIVE = {"relu", "relu_", "relu6", "sigmoid", "hardsigmoid", "softmax", "abs"}
-
-
-def _is_nonnegative(value: Value) -> bool:
-    return value.producer is not None and value.producer.name.rsplit(".", 1)[-1] in _NONNEGATIVE
-
 
 def _weight_name(value: Value, index: int) -> str:
     return value.path.rsplit(".", 1)[-1] if value.path else f"constant_{index}"
@@ -217,10 +185,9 @@ def _flat(result: Any) -> list[Any]:
     return [leaf for leaf in tree_leaves(result) if leaf is not None]
 
 
-def _like_pytorch(call: Call, mode: Mode, layer: keras.layers.Layer) -> Callable[[Sequence[Any]], list[Any]]:
+def _like_pytorch(node: Node, mode: Mode, layer: keras.layers.Layer) -> Callable[[Sequence[Any]], list[Any]]:
     """A user's Keras layer is called with the arguments of the PyTorch call."""
-    inputs = graph_inputs(call, mode)
-    order = {(id(value), layout): index for index, (value, layout) in enumerate(inputs)}
+    order = {pair: index for index, pair in enumerate(graph_inputs(node, mode))}
 
     def apply(tensors: Sequence[Any]) -> list[Any]:
         layouts = iter(mode.inputs)
@@ -229,9 +196,9 @@ def _like_pytorch(call: Call, mode: Mode, layer: keras.layers.Layer) -> Callable
             layout = next(layouts)
             if value.constant:
                 return tf.constant(to_numpy(value.tensor).transpose(layout))
-            return set_layout(tensors[order[id(value), layout]], layout)
+            return set_layout(tensors[order[value, layout]], layout)
 
-        args, kwargs = map_values((call.args, call.kwargs), fill)
+        args, kwargs = map_values((node.call.args, node.call.kwargs), fill)
         return _flat(layer(*args, **kwargs))
 
     return apply

@@ -18,12 +18,12 @@ from nobuco.contract.channel_order import (
     get_layout,
     has_layout,
     identity,
-    moves_data,
+    relaid,
     set_layout,
     transposition,
 )
 from nobuco.contract.context import ConversionContext, converting
-from nobuco.contract.registry import find_converter, op_named
+from nobuco.contract.registry import match, op_named
 from nobuco.contract.tree import tree_leaves, tree_map
 from nobuco.errors import NobucoError
 from nobuco.keras_model.codec import Slot, Weight, decode, encode
@@ -37,7 +37,7 @@ class CallSpec:
 
     `args` and `kwargs` hold a `Slot` for each graph tensor and a `Weight` for each constant; `outputs` are the shapes
     (in TensorFlow's axes, None where unknown) and dtypes of the results; `align_rank` says to what rank inputs of lower
-    rank are expanded first (element-wise ops), `as_is` that the converter annotates its outputs itself."""
+    rank are expanded first (element-wise ops), `of_module` that the op is a module, which no saved model holds."""
 
     op: str
     args: tuple[Any, ...]
@@ -49,6 +49,7 @@ class CallSpec:
     weight_layouts: list[Layout] = field(default_factory=list)
     align_rank: int | None = None
     dynamic: bool = False
+    of_module: bool = False
 
     def encoded(self) -> dict[str, Any]:
         return {name: encode(_plain(value)) for name, value in self.__dict__.items()}
@@ -136,6 +137,13 @@ class TensorFlowOp(keras.layers.Layer):
         return specs[0] if len(specs) == 1 else specs
 
     def get_config(self) -> dict[str, Any]:
+        if self._spec.of_module:
+            raise NobucoError(
+                f"layer {self.name!r} cannot be saved: the converter of the module {self._spec.op} returned a function, "
+                "which needs the PyTorch module, and a saved model does not hold it. Let the converter return a Keras "
+                "layer, or move the computation into a function of tensors marked with nobuco.traceable and convert that; "
+                "export_tflite and keras_model.export work as it is"
+            )
         weights = [
             [_weight_name(each), list(each.shape), each.dtype, each.trainable] for each in self._constants
         ]
@@ -159,8 +167,6 @@ def _weight_name(variable: Any) -> str:
 
 def _convert_again(spec: CallSpec, weights: Sequence[tuple[str, np.ndarray, bool]]) -> Callable[..., Any]:
     """The converter's function once more, from tensors of the shapes that it saw in the traced run."""
-    entry = find_converter(op_named(spec.op))
-    assert entry is not None
     constants = []
 
     def fill(leaf: Any) -> Any:
@@ -181,7 +187,13 @@ def _convert_again(spec: CallSpec, weights: Sequence[tuple[str, np.ndarray, bool
 
     args, kwargs = tree_map(fill, (spec.args, spec.kwargs))
     with converting(ConversionContext(constants=frozenset(map(id, constants)), dynamic=spec.dynamic)):
-        return entry.function(*args, **kwargs)
+        found = match(op_named(spec.op), args, kwargs)
+        if found.converter is None:
+            raise NobucoError(
+                f"the converters registered here for {spec.op} do not take the call that was saved: "
+                + "; ".join(found.refusals)
+            )
+        return found.converter.function(*args, **kwargs)
 
 
 def _expanded(tensor: Any, rank: int | None, output_layouts: list[Layout]) -> Any:
@@ -197,16 +209,6 @@ def _expanded(tensor: Any, rank: int | None, output_layouts: list[Layout]) -> An
     if static.is_fully_defined():
         shape = [1] * (rank - own) + static.as_list()
     return set_layout(relaid(tf.reshape(tensor, shape), layout), layout)
-
-
-def relaid(tensor: Any, perm: Layout) -> Any:
-    """A transpose; a reshape where it moves nothing."""
-    shape = tensor.shape.as_list()
-    if list(perm) == sorted(perm):
-        return tensor
-    if not moves_data(perm, shape) and sum(size is None for size in shape) <= 1:
-        return tf.reshape(tensor, [-1 if shape[axis] is None else shape[axis] for axis in perm])
-    return tf.transpose(tensor, perm)
 
 
 def _in_layout(tensor: Any, planned: Layout) -> Any:

@@ -15,7 +15,7 @@ from nobuco.contract.channel_order import (
     layout_for,
     moves_data,
 )
-from nobuco.contract.registry import Converter
+from nobuco.contract.converter import Converter
 from nobuco.layout.planner import Mode, candidates_for
 from nobuco.trace.calls import Call, Value, map_values
 
@@ -131,10 +131,3 @@ def _leading_to_channel_last(
     if not 2 < rank <= 6 or produce(channel_last(rank)) in (wanted[0], wanted):
         return []
     return [each for each in permutations(range(rank)) if produce(each) in (wanted[0], wanted)]
-
-
-def demanded(order: ChannelOrder | None, rank: int) -> list[Layout]:
-    """The layouts in which a graph input or output may stand."""
-    if order is not None:
-        return [layout_for(order, rank)]
-    return list(dict.fromkeys([identity(rank), channel_last(rank)]))

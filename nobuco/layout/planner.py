@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
@@ -59,7 +60,7 @@ def candidates_for(rank: int, more: Iterable[Layout] = ()) -> list[Layout]:
     return list(dict.fromkeys([identity(rank), channel_last(rank), *more]))[:MOST_LAYOUTS]
 
 
-def plan(nodes: Sequence[Node], tensors: Mapping[Hashable, Tensor]) -> list[Mode]:
+def plan(nodes: Sequence[Node], tensors: Mapping[Any, Tensor]) -> list[Mode]:
     """The mode for each of `nodes`, which are in order of execution."""
     layouts: dict[Hashable, list[Layout]] = {}
     modes: list[list[Mode]] = []
@@ -77,7 +78,7 @@ def plan(nodes: Sequence[Node], tensors: Mapping[Hashable, Tensor]) -> list[Mode
     return [offered[k] for offered, k in zip(modes, _solve(nodes, tensors, modes), strict=True)]
 
 
-def _solve(nodes: Sequence[Node], tensors: Mapping[Hashable, Tensor], modes: list[list[Mode]]) -> list[int]:
+def _solve(nodes: Sequence[Node], tensors: Mapping[Any, Tensor], modes: list[list[Mode]]) -> list[int]:
     """One variable for each mode of each node, one for each (value, layout) that may have to be made by a transpose."""
     cost: list[float] = []
     rows: list[tuple[list[int], list[float], float, float]] = []  # variables, factors, lower and upper bound

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 import torch
@@ -9,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nobuco.contract.channel_order import axis_of, get_layout, identity, set_layout
+from nobuco.contract.converter import Impossible
 from nobuco.contract.dtypes import tf_dtype
 from nobuco.contract.registry import builtin, spellings
 from nobuco.contract.results import LayerChain
@@ -16,12 +19,12 @@ from nobuco.node_converters._layouts import same_layout
 from nobuco.node_converters._types import cast
 
 
-@builtin(*spellings("relu"), any_layout=True)
+@builtin(*spellings("relu"), any_layout=True, nonnegative=True)
 def relu(input: Tensor, inplace: bool = False):
     return LayerChain(keras.layers.ReLU())
 
 
-@builtin(F.relu6, any_layout=True)
+@builtin(F.relu6, any_layout=True, nonnegative=True)
 def relu6(input: Tensor, inplace: bool = False):
     return LayerChain(keras.layers.ReLU(6.0))
 
@@ -31,7 +34,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     return LayerChain(keras.layers.LeakyReLU(negative_slope))
 
 
-@builtin(*spellings("sigmoid"), *spellings("expit"), any_layout=True)
+@builtin(*spellings("sigmoid"), *spellings("expit"), any_layout=True, nonnegative=True)
 def sigmoid(input: Tensor):
     if not input.is_floating_point():
         return lambda input: tf.sigmoid(cast(input, tf.float32))
@@ -51,7 +54,7 @@ def hardswish(input: Tensor, inplace: bool = False):
     return LayerChain(keras.layers.Activation("hard_silu"))
 
 
-@builtin(F.hardsigmoid, any_layout=True)
+@builtin(F.hardsigmoid, any_layout=True, nonnegative=True)
 def hardsigmoid(input: Tensor, inplace: bool = False):
     """relu6 fuses with the op before it, where a clip to 0 and 1 would not."""
     return lambda input, inplace=False: tf.nn.relu6(input + 3.0) * (1 / 6)
@@ -163,8 +166,20 @@ def prelu(input: Tensor, weight: Tensor):
     return func
 
 
+def _dropout_is_off(call: Any) -> str | None:
+    training = call.train if hasattr(call, "train") else call.training
+    if training and call.p > 0:
+        return Impossible("dropout is active: the model is in training mode. Call model.eval() first")
+    return None
+
+
 @builtin(
-    torch.dropout, torch.feature_dropout, torch.alpha_dropout, torch.feature_alpha_dropout, any_layout=True
+    torch.dropout,
+    torch.feature_dropout,
+    torch.alpha_dropout,
+    torch.feature_alpha_dropout,
+    any_layout=True,
+    accepts=_dropout_is_off,
 )
 def dropout_of_torch(input: Tensor, p: float, train: bool):
     return dropout(input, p, train)
@@ -178,11 +193,10 @@ def dropout_of_torch(input: Tensor, p: float, train: bool):
     F.alpha_dropout,
     F.feature_alpha_dropout,
     any_layout=True,
+    accepts=_dropout_is_off,
 )
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False):
     """Nothing, in evaluation mode. In training mode it is random, and no conversion of it can be checked."""
-    if training and p > 0:
-        raise ValueError("dropout is active: the model is in training mode. Call model.eval() first")
     return lambda input, p=0.5, training=False, inplace=False: tf.identity(input)
 
 
@@ -207,7 +221,7 @@ def _implicit_dim(input: Tensor, dim: int | None) -> int:
     return 0 if input.dim() in (0, 1, 3) else 1
 
 
-def _normalized(function, *ops) -> None:
+def _normalized(function, *ops, nonnegative: bool = False) -> None:
     def normalized(input: Tensor, dim: int | None = None, *args, **kwargs):
         dim = _implicit_dim(input, dim)
         asked = next(
@@ -223,10 +237,12 @@ def _normalized(function, *ops) -> None:
 
         return func
 
-    builtin(*ops, any_layout=True)(normalized)
+    builtin(*ops, any_layout=True, nonnegative=nonnegative)(normalized)
 
 
-_normalized(tf.nn.softmax, F.softmax, torch.softmax, torch.Tensor.softmax, torch.special.softmax)
+_normalized(
+    tf.nn.softmax, F.softmax, torch.softmax, torch.Tensor.softmax, torch.special.softmax, nonnegative=True
+)
 _normalized(lambda x: tf.nn.softmax(-x), F.softmin)
 _normalized(
     tf.nn.log_softmax, F.log_softmax, torch.log_softmax, torch.Tensor.log_softmax, torch.special.log_softmax

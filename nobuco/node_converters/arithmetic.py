@@ -10,6 +10,7 @@ import tensorflow as tf
 import torch
 from torch import Tensor
 
+from nobuco.contract.converter import Impossible
 from nobuco.contract.dtypes import tf_dtype
 from nobuco.contract.registry import builtin, spellings
 from nobuco.node_converters._types import cast, floating, result_dtype
@@ -302,11 +303,17 @@ def logical_not_in_place(self: Tensor):
     return lambda self: cast(tf.logical_not(cast(self, tf.bool)), self.dtype)
 
 
-@builtin(torch.where, torch.Tensor.where, any_layout=True)
+def _has_values(call: Any) -> str | None:
+    if call.other is None:
+        return Impossible(
+            "torch.where with a condition alone has an output whose shape depends on the values"
+        )
+    return None
+
+
+@builtin(torch.where, torch.Tensor.where, any_layout=True, accepts=_has_values)
 def where(condition: Tensor, input=None, other=None):
     """`torch.where(condition, a, b)`, and `a.where(condition, b)`."""
-    if other is None:
-        raise ValueError("torch.where with a condition alone has an output whose shape depends on the values")
     method = condition.dtype is not torch.bool and isinstance(input, Tensor) and input.dtype is torch.bool
     dtype = result_dtype(condition if method else input, other)
 

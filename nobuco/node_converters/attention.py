@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import tensorflow as tf
 import torch
@@ -10,10 +11,23 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nobuco.contract.channel_order import ChannelOrderingStrategy
+from nobuco.contract.converter import Impossible
 from nobuco.contract.registry import builtin
 
 
-@builtin(F.scaled_dot_product_attention, strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER)
+def _no_dropout(call: Any) -> str | None:
+    if call.dropout_p > 0:
+        return Impossible(
+            "attention with dropout is active: the model is in training mode. Call model.eval() first"
+        )
+    return None
+
+
+@builtin(
+    F.scaled_dot_product_attention,
+    strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER,
+    accepts=_no_dropout,
+)
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,
@@ -28,10 +42,6 @@ def scaled_dot_product_attention(
 
     A boolean mask is true where attention is paid; a row in which it is nowhere true yields zeros, as in PyTorch. A
     float mask is added. `is_causal` lets each place see itself and what lies before."""
-    if dropout_p > 0:
-        raise ValueError(
-            "attention with dropout is active: the model is in training mode. Call model.eval() first"
-        )
     boolean = attn_mask is not None and attn_mask.dtype is torch.bool
     factor = scale if scale is not None else 1 / math.sqrt(query.shape[-1])
     length, seen = query.shape[-2], key.shape[-2]

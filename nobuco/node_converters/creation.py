@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nobuco.contract.channel_order import ChannelOrderingStrategy, get_layout
+from nobuco.contract.converter import Impossible
 from nobuco.contract.dtypes import tf_dtype
 from nobuco.contract.registry import builtin, spellings
 from nobuco.node_converters._layouts import same_layout
@@ -195,12 +196,16 @@ _triangle("tril", lambda offset, diagonal: offset <= diagonal)
 _triangle("triu", lambda offset, diagonal: offset >= diagonal)
 
 
-@builtin(F.one_hot, torch._C._nn.one_hot, strategy=_PYTORCH)
-def one_hot(tensor: Tensor, num_classes: int = -1):
-    if num_classes < 0:
-        raise ValueError(
+def _classes_are_given(call: Any) -> str | None:
+    if call.num_classes < 0:
+        return Impossible(
             "one_hot without num_classes has an output whose shape depends on the values: give num_classes"
         )
+    return None
+
+
+@builtin(F.one_hot, torch._C._nn.one_hot, strategy=_PYTORCH, accepts=_classes_are_given)
+def one_hot(tensor: Tensor, num_classes: int = -1):
     return lambda tensor, num_classes=-1: tf.one_hot(tensor, num_classes, dtype=tf.int64)
 
 

@@ -158,7 +158,7 @@ def _register(name: str, function: Callable[[Any], Any], floats: bool) -> None:
             cast(input, floating(input.dtype)) if floats else input
         )
 
-    builtin(*spellings(name), any_layout=True)(unary)
+    builtin(*spellings(name), any_layout=True, nonnegative=name in ("abs", "absolute"))(unary)
 
 
 for _table, _floats in ((_SAME, False), (_FLOAT, True), (_BOOL, False)):
@@ -219,13 +219,18 @@ def nan_to_num(
     return func
 
 
-@builtin(*spellings("polygamma"), any_layout=True)
+def _is_digamma(call: Any) -> str | None:
+    order = call.input if isinstance(call.n, Tensor) else call.n
+    return (
+        None
+        if order == 0
+        else "polygamma beyond n=0 is not converted: TensorFlow's is for positive numbers only"
+    )
+
+
+@builtin(*spellings("polygamma"), any_layout=True, accepts=_is_digamma)
 def polygamma(n, input):
     """`torch.polygamma(n, x)`, and `x.polygamma(n)`."""
-
-    order = input if isinstance(n, Tensor) else n
-    if order != 0:
-        raise ValueError("polygamma beyond n=0 is not converted: TensorFlow's is for positive numbers only")
 
     def func(n, input):
         x = n if tf.is_tensor(n) else input

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 import torch
@@ -10,13 +12,22 @@ from torch import Tensor
 
 from nobuco.contract.channel_order import ChannelOrderingStrategy
 from nobuco.contract.context import is_constant
+from nobuco.contract.converter import Impossible
 from nobuco.contract.registry import builtin
 from nobuco.contract.results import LayerChain, with_weights
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 
 
-@builtin(F.embedding, strategy=_PYTORCH)
+def _keeps_its_table(call: Any) -> str | None:
+    return (
+        Impossible("embedding with max_norm changes its table at every call")
+        if call.max_norm is not None
+        else None
+    )
+
+
+@builtin(F.embedding, strategy=_PYTORCH, accepts=_keeps_its_table)
 def embedding(
     input: Tensor,
     weight: Tensor,
@@ -27,8 +38,6 @@ def embedding(
     sparse: bool = False,
 ):
     """A Keras Embedding where the table is a weight. `padding_idx` concerns training alone: its row is an ordinary one."""
-    if max_norm is not None:
-        raise ValueError("embedding with max_norm changes its table at every call")
     if is_constant(weight) and not is_constant(input):
         layer = keras.layers.Embedding(*weight.shape)
         return LayerChain(with_weights(layer, tuple(input.shape), weight))

@@ -19,6 +19,7 @@ from nobuco.contract.channel_order import (
     set_layout,
 )
 from nobuco.contract.context import is_constant
+from nobuco.contract.converter import Impossible
 from nobuco.contract.registry import builtin
 from nobuco.layout.shapes import dropped, inserted
 from nobuco.node_converters._layouts import same_layout, without_dim
@@ -189,10 +190,14 @@ def chunk(input: Tensor, chunks: int, dim: int = 0):
     return _pieces(_steps(total, -(-total // chunks)), dim)
 
 
-@builtin(torch.tensor_split, torch.Tensor.tensor_split, output_layout=same_layout)
+def _places_are_known(call: Any) -> str | None:
+    if is_constant(call.indices_or_sections):
+        return None
+    return Impossible("tensor_split by a computed tensor has outputs whose shapes depend on the values")
+
+
+@builtin(torch.tensor_split, torch.Tensor.tensor_split, output_layout=same_layout, accepts=_places_are_known)
 def tensor_split(input: Tensor, indices_or_sections, dim: int = 0):
-    if not is_constant(indices_or_sections):
-        raise ValueError("tensor_split by a computed tensor has outputs whose shapes depend on the values")
     return _pieces([piece.shape[dim] for piece in torch.tensor_split(input, indices_or_sections, dim)], dim)
 
 

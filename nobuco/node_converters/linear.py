@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 import torch
@@ -95,7 +97,13 @@ def outer(input: Tensor, vec2: Tensor):
     return lambda input, vec2: input[:, None] * vec2[None, :]
 
 
-@builtin(torch.einsum, torch.functional.einsum, strategy=_PYTORCH)
+def _is_written_out(call: Any) -> str | None:
+    if isinstance(call.equation, str):
+        return None
+    return "einsum with index lists is not converted: write the equation as a string"
+
+
+@builtin(torch.einsum, torch.functional.einsum, strategy=_PYTORCH, accepts=_is_written_out)
 def einsum(equation, *operands):
     """`einsum("bi,ij->bj", x, y)`; the operands may come as one list, too."""
 
@@ -103,15 +111,17 @@ def einsum(equation, *operands):
         tensors = operands[0] if len(operands) == 1 and isinstance(operands[0], list | tuple) else operands
         return tf.einsum(equation.replace(" ", ""), *tensors)
 
-    if not isinstance(equation, str):
-        raise ValueError("einsum with index lists is not converted: write the equation as a string")
     return func
 
 
-@builtin(torch.tensordot, torch.functional.tensordot, strategy=_PYTORCH)
+def _dims_are_numbers(call: Any) -> str | None:
+    if isinstance(call.dims, Tensor):
+        return "tensordot with dims in a tensor is not converted: give numbers"
+    return None
+
+
+@builtin(torch.tensordot, torch.functional.tensordot, strategy=_PYTORCH, accepts=_dims_are_numbers)
 def tensordot(a: Tensor, b: Tensor, dims=2):
-    if isinstance(dims, Tensor):
-        raise ValueError("tensordot with dims in a tensor is not converted: give numbers")
     return lambda a, b, dims=2: tf.tensordot(a, b, dims)
 
 

@@ -65,10 +65,6 @@ def _poisson(x: Any, y: Any, log_input: bool, full: bool, eps: float) -> Any:
 
 def _register(name: str, function: Callable[..., Any]) -> None:
     def loss(input: Tensor, target: Tensor, *args: Any, **kwargs: Any):
-        if args or kwargs.get("weight") is not None:
-            raise ValueError(
-                f"{name} with these arguments is not converted: give them by name, and no weight"
-            )
         reduction = _reduction_of(kwargs)
         options = {
             k: v for k, v in kwargs.items() if k not in ("size_average", "reduce", "reduction", "weight")
@@ -82,7 +78,12 @@ def _register(name: str, function: Callable[..., Any]) -> None:
 
         return func
 
-    builtin(getattr(F, name), strategy=_PYTORCH)(loss)
+    def accepts(call: Any) -> str | None:
+        if not call.args and call.kwargs.get("weight") is None:
+            return None
+        return f"{name} with these arguments is not converted: give them by name, and no weight"
+
+    builtin(getattr(F, name), strategy=_PYTORCH, accepts=accepts)(loss)
 
 
 for _name, _function in _OF_TWO.items():

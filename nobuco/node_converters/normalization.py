@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 import torch
@@ -10,11 +12,25 @@ from torch import Tensor
 
 from nobuco.contract.channel_order import ChannelOrderingStrategy
 from nobuco.contract.context import is_constant
+from nobuco.contract.converter import Impossible
 from nobuco.contract.registry import builtin
 from nobuco.contract.results import LayerChain, with_weights
 
 
-@builtin(F.batch_norm, torch.batch_norm, strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER)
+def _in_evaluation_mode(call: Any) -> str | None:
+    if call.training and call.running_mean is not None:
+        return Impossible(
+            "the model is in training mode: its batch statistics would be fixed. Call model.eval() first"
+        )
+    return None
+
+
+@builtin(
+    F.batch_norm,
+    torch.batch_norm,
+    strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER,
+    accepts=_in_evaluation_mode,
+)
 def batch_norm(
     input: Tensor,
     running_mean: Tensor | None,
@@ -26,10 +42,6 @@ def batch_norm(
     eps: float = 1e-5,
     cudnn_enabled: bool = True,
 ):
-    if training and running_mean is not None:
-        raise ValueError(
-            "the model is in training mode: its batch statistics would be fixed. Call model.eval() first"
-        )
     constant = all(is_constant(each) for each in (running_mean, running_var, weight, bias))
     if running_mean is None or running_var is None or not constant:
         return _batch_statistics(eps) if running_mean is None else _computed(eps)

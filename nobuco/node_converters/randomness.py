@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from nobuco.contract.registry import builtin
+from nobuco.contract.registry import impossible
 
 _NAMES = (
     "rand", "rand_like", "randn", "randn_like", "randint", "randint_like", "randperm", "normal", "bernoulli",
@@ -22,9 +22,8 @@ def _ops() -> list[Any]:
     return [op for op in found if callable(op) and not isinstance(op, type(torch))] + [F.gumbel_softmax]
 
 
-@builtin(*_ops())
-def random(*args: Any, **kwargs: Any):
-    raise ValueError(
-        "it draws at random, which cannot be checked against PyTorch. Pass the noise as an input of the model, or "
-        "register a converter of your own (tf.random)"
-    )
+impossible(
+    *_ops(),
+    because="it draws at random, which cannot be checked against PyTorch. Pass the noise as an input of the model, or "
+    "register a converter of your own (tf.random)",
+)

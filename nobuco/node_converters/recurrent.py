@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from nobuco.contract.channel_order import ChannelOrderingStrategy
 from nobuco.contract.context import is_constant
+from nobuco.contract.converter import Impossible
 from nobuco.contract.dtypes import to_numpy
 from nobuco.contract.registry import builtin
 from nobuco.contract.results import LayerChain
-from nobuco.node_converters.recurrent_layers import ProjectedLSTMCell, RecurrentStack
+from nobuco.layers.recurrent import ProjectedLSTMCell, RecurrentStack
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 
@@ -28,12 +29,6 @@ def _stack(
     weigh: Callable[..., Any],
 ) -> LayerChain:
     """`make(**options)` is one Keras layer, `weigh(...)` its weights from those of one PyTorch layer and direction."""
-    if not isinstance(input, Tensor):
-        raise ValueError(
-            "a packed sequence has no counterpart in Keras; pad the batch, or convert for one sequence"
-        )
-    if module.training and module.dropout > 0 and module.num_layers > 1:
-        raise ValueError("dropout is active: the module is in training mode. Call model.eval() first")
     directions = 2 if module.bidirectional else 1
     layers, features = [], module.input_size
     for level in range(module.num_layers):
@@ -56,16 +51,26 @@ def _stack(
     for state in states or (None,) * count:
         if state is None or (is_constant(state) and not state.any()):
             given.append(-1)
-        elif is_constant(state):
-            raise ValueError(
-                "a constant initial state other than zeros is not converted: pass it as an input"
-            )
         else:
             given.append(order.setdefault(id(state), len(order)))
     return LayerChain(RecurrentStack(layers, directions, count, given, module.batch_first, input.dim() == 3))
 
 
-@builtin(nn.LSTM, strategy=_PYTORCH)
+def _can_be_stacked(call: Any) -> str | None:
+    module: nn.RNNBase = call.self
+    if not isinstance(call.input, Tensor):
+        return Impossible(
+            "a packed sequence has no counterpart in Keras; pad the batch, or convert for one sequence"
+        )
+    if module.training and module.dropout > 0 and module.num_layers > 1:
+        return Impossible("dropout is active: the module is in training mode. Call model.eval() first")
+    states = call.hx if isinstance(call.hx, tuple) else (call.hx,)
+    if any(isinstance(each, Tensor) and is_constant(each) and each.any() for each in states):
+        return Impossible("a constant initial state other than zeros is not converted: pass it as an input")
+    return None
+
+
+@builtin(nn.LSTM, strategy=_PYTORCH, accepts=_can_be_stacked)
 def lstm(self: nn.LSTM, input: Tensor, hx: tuple[Tensor, Tensor] | None = None):
     """Keras has the gates in the same order, and one bias for both products."""
 
@@ -82,7 +87,7 @@ def lstm(self: nn.LSTM, input: Tensor, hx: tuple[Tensor, Tensor] | None = None):
     return _stack(self, input, tuple(hx or ()), make, weigh)
 
 
-@builtin(nn.GRU, strategy=_PYTORCH)
+@builtin(nn.GRU, strategy=_PYTORCH, accepts=_can_be_stacked)
 def gru(self: nn.GRU, input: Tensor, hx: Tensor | None = None):
     """Keras' `reset_after` is PyTorch's formula; its gates are in the order z, r, n instead of r, z, n."""
 
@@ -101,7 +106,7 @@ def _update_first(weight: Tensor) -> Tensor:
     return torch.cat([update, reset, new])
 
 
-@builtin(nn.RNN, strategy=_PYTORCH)
+@builtin(nn.RNN, strategy=_PYTORCH, accepts=_can_be_stacked)
 def rnn(self: nn.RNN, input: Tensor, hx: Tensor | None = None):
     def make(**options: Any) -> Any:
         return keras.layers.SimpleRNN(

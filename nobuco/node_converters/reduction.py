@@ -277,26 +277,33 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12):
     return func
 
 
+def _needs_no_svd(call: Any) -> str | None:
+    if (
+        call.ord in (None, "fro", 1, -1, math.inf, -math.inf)
+        or len(_arguments(call.A, call.dim, False)[0]) != 2
+    ):
+        return None
+    return (
+        f"the matrix norm of order {call.ord!r} needs a singular value decomposition, which is not converted"
+    )
+
+
 def _matrix_norm_layout(layout: Layout, A, ord="fro", dim=(-2, -1), keepdim=False, **kwargs):
     return reduced_layout(layout, A, dim, keepdim)
 
 
-@builtin(torch.linalg.matrix_norm, output_layout=_matrix_norm_layout)
+@builtin(torch.linalg.matrix_norm, output_layout=_matrix_norm_layout, accepts=_needs_no_svd)
 def matrix_norm(A: Tensor, ord="fro", dim=(-2, -1), keepdim: bool = False, *, dtype=None):
     function = norm(A, ord, dim, keepdim, dtype=dtype)
     return lambda A, *args, **kwargs: function(A, ord, dim, keepdim, dtype=dtype)
 
 
-@builtin(torch.linalg.norm, output_layout=_vector_norm_layout)
+@builtin(torch.linalg.norm, output_layout=_vector_norm_layout, accepts=_needs_no_svd)
 def norm(A: Tensor, ord=None, dim=None, keepdim: bool = False, *, dtype=None):
     """Of vectors; of matrices the Frobenius norm, which is the vector norm of their elements, and the row and column
     sums."""
     dims, _ = _arguments(A, dim, False)
     matrix = len(dims) == 2 and ord not in (None, "fro")
-    if matrix and ord not in (1, -1, math.inf, -math.inf):
-        raise ValueError(
-            f"the matrix norm of order {ord!r} needs a singular value decomposition, which is not converted"
-        )
     of_vector = 2 if ord in (None, "fro") else ord
 
     def func(A, ord=None, dim=None, keepdim=False, *, dtype=None):

@@ -16,7 +16,16 @@ from nobuco.node_converters._sizes import per_dim
 from nobuco.node_converters._types import cast
 
 
-@builtin(F.interpolate, F.upsample, strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER)
+def _no_antialias(call: Any) -> str | None:
+    return "interpolate with antialias=True is not converted" if call.antialias else None
+
+
+@builtin(
+    F.interpolate,
+    F.upsample,
+    strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER,
+    accepts=_no_antialias,
+)
 def interpolate(
     input: Tensor,
     size=None,
@@ -31,8 +40,6 @@ def interpolate(
     With a `scale_factor` PyTorch maps coordinates by the factor itself, TensorFlow by the ratio of the sizes; where
     they differ, and for bicubic and trilinear, each dim is a product with a constant matrix."""
     dims = input.dim() - 2
-    if antialias:
-        raise ValueError("interpolate with antialias=True is not converted")
     sizes = tuple(input.shape[2:])
     given = per_dim(size, dims) if size is not None and not _has_tensor(size) else None
     scales = None if scale_factor is None else tuple(float(f) for f in _each(scale_factor, dims))
@@ -164,8 +171,6 @@ def constant_pad(input: Tensor, pad_, value: float = 0.0):
 @builtin(F.pad, output_layout=same_layout)
 def pad(input: Tensor, pad, mode: str = "constant", value: float | None = None):
     """Pairs of (before, after) from the last dim on; negative ones crop."""
-    if mode not in ("constant", "reflect", "replicate", "circular"):
-        raise ValueError(f"padding mode {mode!r} is not known")
 
     def func(input, pad, mode="constant", value=None):
         layout = get_layout(input)

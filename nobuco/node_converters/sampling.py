@@ -15,7 +15,12 @@ from nobuco.contract.channel_order import ChannelOrderingStrategy, channel_last,
 from nobuco.contract.registry import builtin
 
 
-@builtin(F.grid_sample, strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER)
+def _not_bicubic(call: Any) -> str | None:
+    mode = getattr(call, "mode", None) or _MODES[call.interpolation_mode]
+    return "grid_sample with mode='bicubic' is not converted" if mode == "bicubic" else None
+
+
+@builtin(F.grid_sample, strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER, accepts=_not_bicubic)
 def grid_sample(
     input: Tensor,
     grid: Tensor,
@@ -31,8 +36,6 @@ def grid_sample(
 
 def _sampler(shape, mode, padding_mode, align_corners):
     dims, sizes = len(shape) - 2, shape[2:]
-    if mode == "bicubic":
-        raise ValueError("grid_sample with mode='bicubic' is not converted")
 
     def func(input, grid, *args, **kwargs):
         grid = tf.transpose(
@@ -93,7 +96,7 @@ _PADDINGS = ("zeros", "border", "reflection")
 
 @builtin(
     torch.grid_sampler, torch.grid_sampler_2d, torch.grid_sampler_3d,
-    strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER,
+    strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER, accepts=_not_bicubic,
 )  # fmt: skip
 def grid_sampler(
     input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool

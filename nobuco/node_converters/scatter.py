@@ -12,8 +12,9 @@ from torch import Tensor
 
 from nobuco.contract.channel_order import ChannelOrderingStrategy
 from nobuco.contract.context import is_constant
+from nobuco.contract.converter import Impossible
 from nobuco.contract.dtypes import to_numpy
-from nobuco.contract.registry import builtin, spellings
+from nobuco.contract.registry import builtin, impossible, spellings
 from nobuco.node_converters._types import cast
 from nobuco.node_converters.indexing import index_parts, places_of, setitem
 
@@ -102,10 +103,17 @@ _REDUCERS: dict[str, Callable[[Any, Any, Any], Any]] = {
 _REDUCERS["add"] = _REDUCERS["sum"]
 
 
-@builtin(*spellings("scatter"), strategy=_PYTORCH)
+def _scatters_by(*ways: str | None) -> Any:
+    def accepts(call: Any) -> str | None:
+        if call.reduce in ways:
+            return None
+        return f"a scatter with reduce={call.reduce!r} is not converted: TensorFlow has no such scatter"
+
+    return accepts
+
+
+@builtin(*spellings("scatter"), strategy=_PYTORCH, accepts=_scatters_by(None, "add"))
 def scatter(input: Tensor, dim: int, index: Tensor, src=None, *, value=None, reduce: str | None = None):
-    if reduce not in (None, "add"):
-        raise ValueError(f"scatter with reduce={reduce!r} is not converted: TensorFlow has no such scatter")
     shape = tuple(input.shape)
 
     def func(input, dim, index, src=None, *, value=None, reduce=None):
@@ -130,14 +138,10 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor):
     return func
 
 
-@builtin(*spellings("scatter_reduce"), strategy=_PYTORCH)
+@builtin(*spellings("scatter_reduce"), strategy=_PYTORCH, accepts=_scatters_by("sum", "mean", "amax", "amin"))
 def scatter_reduce(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ):
-    if reduce not in ("sum", "mean", "amax", "amin"):
-        raise ValueError(
-            f"scatter_reduce with reduce={reduce!r} is not converted: TensorFlow has no such scatter"
-        )
     shape = tuple(input.shape)
 
     def func(input, dim, index, src, reduce, *, include_self=True):
@@ -293,15 +297,17 @@ def _written(input: Tensor, src: Tensor, dim: int, part: Any):
 # -- repeats
 
 
-@builtin(torch.repeat_interleave, torch.Tensor.repeat_interleave, strategy=_PYTORCH)
+def _repeats_are_known(call: Any) -> str | None:
+    if call.repeats is not None and is_constant(call.repeats):
+        return None
+    return Impossible("repeat_interleave by computed repeats has an output whose shape depends on the values")
+
+
+@builtin(
+    torch.repeat_interleave, torch.Tensor.repeat_interleave, strategy=_PYTORCH, accepts=_repeats_are_known
+)
 def repeat_interleave(input: Tensor, repeats=None, dim: int | None = None, *, output_size: int | None = None):
     """Each element as often as `repeats` says, a number for all or a constant for each."""
-    if repeats is None:
-        raise ValueError("repeat_interleave(repeats) has an output whose shape depends on the values")
-    if not is_constant(repeats):
-        raise ValueError(
-            "repeat_interleave by computed repeats has an output whose shape depends on the values"
-        )
     size = input.numel() if dim is None else input.shape[dim] if input.dim() else 1
     counts = to_numpy(repeats) if isinstance(repeats, Tensor) else np.asarray(repeats)
     places = np.repeat(np.arange(size), np.broadcast_to(counts, [size]))
@@ -324,13 +330,10 @@ def repeat_interleave(input: Tensor, repeats=None, dim: int | None = None, *, ou
 # -- what depends on the values
 
 
-@builtin(
+impossible(
     torch.nonzero, torch.Tensor.nonzero, torch.masked_select, torch.Tensor.masked_select, torch.argwhere,
     torch.Tensor.argwhere, torch.unique, torch.Tensor.unique, torch.unique_consecutive, torch.Tensor.unique_consecutive,
     torch.functional.unique, torch.functional.unique_consecutive, torch.bincount, torch.Tensor.bincount,
+    because="its output has a shape that depends on the values, which a converted graph of fixed shapes cannot have. Use "
+    "a mask (torch.where, a product with it) or topk",
 )  # fmt: skip
-def value_dependent(*args: Any, **kwargs: Any):
-    raise ValueError(
-        "its output has a shape that depends on the values, which a converted graph of fixed shapes cannot have. Use a "
-        "mask (torch.where, a product with it) or topk"
-    )

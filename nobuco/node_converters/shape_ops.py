@@ -15,12 +15,13 @@ from nobuco.contract.channel_order import (
     get_layout,
     identity,
     rank_of,
+    relaid,
     set_layout,
     transposition,
 )
 from nobuco.contract.context import is_dynamic
+from nobuco.contract.converter import Impossible
 from nobuco.contract.registry import builtin
-from nobuco.keras_model.op_layer import relaid
 from nobuco.layout.shapes import dropped, inserted, permuted, regrouped
 
 
@@ -199,12 +200,16 @@ def _view_layout(layout: Layout, self, *shape, **kwargs):
     return regrouped(layout, tuple(self.shape), after)
 
 
-@builtin(torch.Tensor.view, output_layout=_view_layout)
-def view(self: Tensor, *shape, **kwargs):
-    if (shape and isinstance(shape[0], torch.dtype)) or "dtype" in kwargs:
-        raise ValueError(
+def _changes_no_dtype(call: Any) -> str | None:
+    if (call.shape and isinstance(call.shape[0], torch.dtype)) or "dtype" in call.kwargs:
+        return Impossible(
             "Tensor.view(dtype) reads the bytes of a tensor as another type, which no graph op does here"
         )
+    return None
+
+
+@builtin(torch.Tensor.view, output_layout=_view_layout, accepts=_changes_no_dtype)
+def view(self: Tensor, *shape, **kwargs):
     before = tuple(self.shape)
     after = _target_shape(_viewed([], *shape, **kwargs), self.numel())
     dynamic = is_dynamic()

@@ -213,13 +213,19 @@ def _places_among(boundaries: Any, x: Any, right: bool, target: Any) -> Any:
     return tf.reduce_sum(tf.cast(before, target), -1)
 
 
-@builtin(torch.searchsorted, strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER)
+def _is_sorted(call: Any) -> str | None:
+    return (
+        None
+        if call.sorter is None
+        else "searchsorted with a sorter is not converted: sort the sequence first"
+    )
+
+
+@builtin(torch.searchsorted, strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER, accepts=_is_sorted)
 def searchsorted(
     sorted_sequence: Tensor, input, *, out_int32: bool = False, right: bool = False, side=None, sorter=None
 ):
     """By comparing with every element of the sequence, which every runtime can do."""
-    if sorter is not None:
-        raise ValueError("searchsorted with a sorter is not converted: sort the sequence first")
     right = right or side == "right"
     target = tf.int32 if out_int32 else tf.int64
 

@@ -42,8 +42,8 @@ def _colourful(console: Console) -> bool:
     return console.is_terminal or console.is_jupyter
 
 
-def tree_of(root: Row, console: Console, keep: set[int] | None = None) -> Tree:
-    """`keep`: ids of the rows to show; the rest is left out, and its number told."""
+def tree_of(root: Row, console: Console, keep: set[Row] | None = None) -> Tree:
+    """`keep`: the rows to show; the rest is left out, and its number told."""
     plain = not (console.encoding or "").lower().startswith("utf")
     tree = Tree(_line(root, console, plain), guide_style=_QUIET)
     pending = [(tree, root)]
@@ -51,7 +51,7 @@ def tree_of(root: Row, console: Console, keep: set[int] | None = None) -> Tree:
         branch, row = pending.pop()
         left_out = 0
         for child in _shown(row):
-            if keep is None or id(child) in keep:
+            if keep is None or child in keep:
                 pending.append((branch.add(_line(child, console, plain)), child))
             else:
                 left_out += sum(1 for _ in _visible(child))
@@ -98,14 +98,14 @@ def _print_plain(root: Row, console: Console) -> None:
     if len(rows) <= PLAIN_LINES:
         _print_lines(tree_of(root, console), console)
         return
-    keep: set[int] = set()
-    above: dict[int, Row] = {id(child): row for row in rows for child in row.children}
+    keep: set[Row] = set()
+    above: dict[Row, Row] = {child: row for row in rows for child in row.children}
     for row in rows:
         if row.status in PROBLEMS and len(keep) < PLAIN_LINES:
             step: Row | None = row
             while step is not None:
-                keep.add(id(step))
-                step = above.get(id(step))
+                keep.add(step)
+                step = above.get(step)
     if keep:
         _print_lines(tree_of(root, console, keep), console)
 

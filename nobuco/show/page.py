@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 import torch
 
-from nobuco.contract.registry import Converter, source_of
+from nobuco.contract.converter import Converter
 from nobuco.contract.sites import Site
 from nobuco.contract.tree import tree_map
 from nobuco.show.console import check_said
@@ -39,7 +39,6 @@ def page_of(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters["shape"] = shape_of
-    environment.filters["id"] = id
     root = rows_of(report)
     rows = list(root.walk())
     sources: dict[str, str] = {}
@@ -48,7 +47,7 @@ def page_of(report: Report) -> str:
         css=(_HERE / "page.css").read_text(encoding="utf-8"),
         js=(_HERE / "page.js").read_text(encoding="utf-8"),
         root=root,
-        number={id(row): index for index, row in enumerate(rows)},
+        number={row: index for index, row in enumerate(rows)},
         details=details,
         sources=sources,
         looks={status.name.lower(): look for status, look in LOOKS.items()},
@@ -197,5 +196,5 @@ def _source(converter: Converter, sources: dict[str, str]) -> str:
     """The key of the converter's source in `sources`, where each stands once."""
     key = str(converter.location or repr(converter.function))
     if key not in sources:
-        sources[key] = inspect.cleandoc("\n" + source_of(converter))
+        sources[key] = inspect.cleandoc("\n" + converter.source)
     return key

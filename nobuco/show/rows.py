@@ -45,7 +45,7 @@ MARKS = {
 }
 
 
-@dataclass
+@dataclass(eq=False)
 class Row:
     call: Call
     found: CallReport

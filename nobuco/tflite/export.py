@@ -14,11 +14,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from nobuco.native_log import without_native_noise
 from nobuco.tflite import flatbuffer as fb
 from nobuco.tflite.compare import largest_error
 from nobuco.tflite.errors import TFLiteExportError, TFLiteFileError, TFLiteMismatchError
 from nobuco.tflite.inspection import TFLiteInfo, inspect_tflite
-from nobuco.tflite.native_log import without_native_noise
 from nobuco.tflite.signature import FrozenModel, freeze
 from nobuco.validate.report import Report
 

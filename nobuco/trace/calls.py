@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -46,9 +46,8 @@ class Kind(Enum):
     FUNCTION = "function"
     MODULE = "module"
     READ = "read"  # a tensor's value became a Python number or branch
-    ALIAS = (
-        "alias"  # written by the tracer: an in-place change carried over to the tensors that share its memory
-    )
+    # written by the tracer: an in-place change carried over to the tensors that share its memory
+    ALIAS = "alias"
 
 
 @dataclass(eq=False)
@@ -113,14 +112,6 @@ class Trace:
     @property
     def outputs(self) -> list[Value]:
         return self.root.outputs
-
-    def release(self, keep: Iterable[Value] = ()) -> None:
-        """Lets go of the data of all values but `keep`; shapes and dtypes stay."""
-        kept = {id(value) for value in keep}
-        for call in self.root.walk():
-            for value in (*call.inputs, *call.outputs):
-                if id(value) not in kept:
-                    value.release()
 
 
 def values_in(tree: Any) -> list[Value]:

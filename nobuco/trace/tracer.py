@@ -15,6 +15,8 @@ from torch import nn
 from torch.nn.modules import module as torch_module
 from torch.overrides import TorchFunctionMode
 
+from nobuco.contract.context import ConversionContext, converting
+from nobuco.contract.registry import find_converter, match
 from nobuco.contract.sites import invocation_site
 from nobuco.contract.traceable import BODY, shape
 from nobuco.contract.tree import tree_leaves, tree_map
@@ -27,20 +29,20 @@ from nobuco.trace.state import ModelState
 
 
 class Tracer(TorchFunctionMode):
-    """`is_leaf(op)` says which functions are not looked into: those that have a converter."""
+    """Looks into every function written in Python, but for those that a converter takes."""
 
     def __init__(
         self,
         root: Call,
-        is_leaf: Callable[[Any], bool],
         state: ModelState,
         trace_shape: bool = False,
+        dynamic: bool = False,
         on_call: Callable[[], None] | None = None,
     ) -> None:
         super().__init__()
-        self._is_leaf = is_leaf
         self._state = state
         self._trace_shape = trace_shape
+        self._dynamic = dynamic
         self._on_call = on_call
         self._aliases = Aliases(self._emit)
         self._stack: list[Call] = [root]
@@ -82,9 +84,20 @@ class Tracer(TorchFunctionMode):
         if self._on_call is not None:
             self._on_call()
         body = getattr(op, BODY, None)
-        if not self._is_leaf(op) and (body is not None or compose.has_body(op)):
+        if (body is not None or compose.has_body(op)) and not self._is_taken(op, args, kwargs):
             return self._inside(op, body or compose.body_of(op), args, kwargs)
         return self._leaf(op, func, args, kwargs)
+
+    def _is_taken(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether a converter takes the call as a whole, or refuses it in a way that its body does not mend."""
+        first = find_converter(op)
+        if first is None or first.accepts is None:
+            return first is not None
+        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        constants = frozenset(id(tensor) for tensor in tensors if self.value_of(tensor).constant)
+        with _muted(self), converting(ConversionContext(constants, dynamic=self._dynamic)):
+            found = match(op, args, kwargs)
+        return found.converter is not None or found.impossible
 
     def _leaf(self, op: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
@@ -122,9 +135,8 @@ class Tracer(TorchFunctionMode):
         return result
 
     def _output_values(self, call: Call, result: Any, targets: list[torch.Tensor], own: bool) -> Any:
-        if (
-            result is None and len(targets) == 1
-        ):  # __setitem__ returns nothing: its outcome is the changed tensor
+        # __setitem__ returns nothing: its outcome is the changed tensor
+        if result is None and len(targets) == 1:
             return Value(targets[0], call, call.folded)
         place = [0]
         sources = [known for value in call.inputs if (known := self._source(value)) is not None]
@@ -226,7 +238,7 @@ class Tracer(TorchFunctionMode):
         call = self._stack[-1]
         call.kwargs = self.values(kwargs)
         call.output = self.values(output)  # a view that is out of date is taken again inside the module
-        if self._is_leaf(module) and not all(value.constant for value in call.inputs):
+        if self._is_taken(module, args, kwargs) and not all(value.constant for value in call.inputs):
             call.output = tree_map(lambda leaf: self._made_by(call, leaf), call.output)
         self._stack.pop()
 
@@ -276,18 +288,26 @@ def trace(
     function: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    is_leaf: Callable[[Any], bool],
     names: list[str],
     trace_shape: bool = False,
+    dynamic: bool = False,
     on_call: Callable[[], None] | None = None,
 ) -> Trace:
     """Runs `function(*args, **kwargs)` once and records it.
+
+    Args:
+        function: the model.
+        args, kwargs: its example arguments.
+        names: one for each tensor among them.
+        trace_shape: record reads of `tensor.shape` as calls that yield tensors.
+        dynamic: the sizes of some input are examples only; converters that are asked what they take may ask for this.
+        on_call: called for every function that is met.
 
     The model's parameters, buffers and attributes, the arguments and the random state are afterwards as they were."""
     root = Call(function, Kind.MODULE if isinstance(function, nn.Module) else Kind.FUNCTION, (), {}, None, "")
     with ModelState.kept(function) as state, ExitStack() as hooks, torch.no_grad():
         args, kwargs = _copies((args, kwargs))
-        tracer = Tracer(root, is_leaf, state, trace_shape, on_call)
+        tracer = Tracer(root, state, trace_shape, dynamic, on_call)
         tensors = _distinct([leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)])
         inputs = [tracer.add_input(tensor, name) for tensor, name in zip(tensors, names, strict=True)]
         root.args, root.kwargs = tracer.values((args, kwargs))
@@ -308,9 +328,8 @@ def trace(
             with tracer:
                 output = function(*args, **kwargs)
             root.output = tracer.values(output)
-        for (
-            tensor
-        ) in state.kept_tensors:  # about to be put back as they were: the trace keeps what they became
+        # about to be put back as they were: the trace keeps what they became
+        for tensor in state.kept_tensors:
             tracer.keep_data(tensor)
     return Trace(root, inputs, state.changed_paths)
 

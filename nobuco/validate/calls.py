@@ -6,13 +6,13 @@ import tensorflow as tf
 
 from nobuco.contract.channel_order import inverse, set_layout
 from nobuco.contract.dtypes import to_numpy
-from nobuco.keras_model.nodes import Node
+from nobuco.keras_model.messages import said_by
+from nobuco.keras_model.nodes import ConvertedNode
 from nobuco.validate.compare import relative_error
-from nobuco.validate.messages import said_by
 from nobuco.validate.report import CallReport, Status
 
 
-def validate_call(node: Node, tolerance: float) -> CallReport:
+def validate_call(node: ConvertedNode, tolerance: float) -> CallReport:
     report = CallReport(node.call, Status.RIGHT, converter=node.converter)
     inputs = [
         set_layout(tf.constant(to_numpy(value.tensor).transpose(layout)), layout)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import reprlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from nobuco.contract.registry import find_converter
 from nobuco.contract.tree import tree_leaves
-from nobuco.errors import NobucoError
-from nobuco.graph.choose import Choice
-from nobuco.trace.calls import Call, Kind, Trace
+from nobuco.errors import ConversionError, NobucoError
+from nobuco.graph.graph import Graph
+from nobuco.trace.calls import Call, Kind
 from nobuco.validate.report import BakedValueWarning, CallReport, DiscrepancyWarning, Report, Status
 from nobuco.validate.stub import stubs_for
 
@@ -18,7 +18,7 @@ from nobuco.validate.stub import stubs_for
 class MissingConverterError(NobucoError):
     """Some calls have no converter. `calls` holds all of them."""
 
-    def __init__(self, calls: Sequence[Call]) -> None:
+    def __init__(self, calls: Sequence[Call], refused: Mapping[Call, Sequence[str]] | None = None) -> None:
         self.calls = list(calls)
         by_op: dict[str, list[Call]] = {}
         for call in calls:
@@ -30,9 +30,28 @@ class MissingConverterError(NobucoError):
                 f"    {call.user_line}" + (f", in {call.module_path}" if call.module_path else "")
                 for call in group[:5]
             ]
+        if refused:
+            lines += ["", refusals_said(refused)]
         lines.append("\nPaste and fill in, or register a converter for a module around them:\n")
         lines.append(stubs_for([group[0] for group in by_op.values()]))
         super().__init__("\n".join(lines))
+
+
+def refusals_said(refused: Mapping[Call, Sequence[str]]) -> str:
+    """Every call that its converters do not take, with its line and their reasons."""
+    lines = [f"{len(refused)} call(s) whose converters do not take them:"]
+    for call, reasons in refused.items():
+        where = f", in {call.module_path}" if call.module_path else ""
+        lines.append(f"  {call}{where}: {'; '.join(reasons)}")
+    return "\n".join(lines)
+
+
+def raise_unconverted(graph: Graph) -> None:
+    """Raises MissingConverterError or ConversionError, naming all calls that stand in the way of a conversion."""
+    if graph.missing:
+        raise MissingConverterError(graph.missing, graph.refused)
+    if graph.refused:
+        raise ConversionError(refusals_said(graph.refused))
 
 
 class DiscrepancyError(NobucoError):
@@ -43,40 +62,44 @@ class BakedValueError(NobucoError):
     """What `BakedValueWarning` says, raised under `strict=True`."""
 
 
-def report_calls(root: Call, choice: Choice, tolerance: float) -> Report:
+def report_calls(graph: Graph, tolerance: float) -> Report:
     """Every recorded call and what is known of it before any is converted."""
-    report = Report(root, tolerance)
-    nodes, unused, missing = (
-        {id(c) for c in calls} for calls in (choice.nodes, choice.unused, choice.missing)
-    )
-    for call in root.walk():
-        if id(call) in nodes:
-            status = Status.UNCHECKED
-        elif id(call) in unused:
-            status = Status.UNUSED
-        elif id(call) in missing:
-            status = Status.MISSING
-        elif call.kind is Kind.READ:
-            status = Status.READ
-        elif call.folded:
-            status = Status.FOLDED
-        else:
-            status = Status.CONTAINER
-        report.calls[id(call)] = CallReport(call, status, converter=find_converter(call.op))
+    report = Report(graph.root, tolerance)
+    known = {
+        node.call: CallReport(node.call, Status.UNCHECKED, converter=node.converter) for node in graph.nodes
+    }
+    known |= {
+        call: CallReport(call, Status.UNUSED, converter=find_converter(call.op)) for call in graph.unused
+    }
+    known |= {call: CallReport(call, Status.MISSING) for call in graph.missing}
+    known |= {
+        call: CallReport(call, Status.FAILED, message="; ".join(reasons), converter=find_converter(call.op))
+        for call, reasons in graph.refused.items()
+    }
+    for call in graph.root.walk():
+        report.calls[call] = known.get(call) or CallReport(
+            call, _other_status(call), converter=find_converter(call.op)
+        )
     return report
 
 
-def warn_of(report: Report, trace: Trace, choice: Choice, dynamic: bool, strict: bool) -> None:
+def _other_status(call: Call) -> Status:
+    if call.kind is Kind.READ:
+        return Status.READ
+    return Status.FOLDED if call.folded else Status.CONTAINER
+
+
+def warn_of(report: Report, graph: Graph, strict: bool) -> None:
     """Says aloud what a user must know; with `strict`, raises instead."""
-    baked = [_baked(call) for call in choice.reads]
-    if trace.mutated_state:
-        names = ", ".join(trace.mutated_state)
+    baked = [_baked(call) for call in graph.reads]
+    if graph.mutated_state:
+        names = ", ".join(graph.mutated_state)
         baked.append(
             f"the model changes {names} in place; the converted model starts from the same values at every call. "
             "Pass the state as an input and return it as an output to carry it over."
         )
-    numbers = [leaf for leaf in tree_leaves(trace.root.output) if isinstance(leaf, int | float)]
-    if dynamic and numbers:
+    numbers = [leaf for leaf in tree_leaves(graph.root.output) if isinstance(leaf, int | float)]
+    if graph.dynamic and numbers:
         baked.append(
             f"the model returns the Python value(s) {reprlib.repr(numbers)} beside its tensors; the converted model always "
             "returns these, whatever the sizes of its inputs. Return a tensor instead."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -13,15 +12,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 import torch
-from torch import nn
 
 from nobuco.contract.channel_order import Layout, inverse
 from nobuco.contract.dtypes import to_numpy
 from nobuco.contract.tree import tree_leaves
-from nobuco.inputs import InputSpec, is_dynamic_model
-from nobuco.trace.tracer import run_untraced
+from nobuco.inputs import InputSpec
+from nobuco.keras_model.messages import said_by
+from nobuco.layout.planning import Plan
+from nobuco.program import Program
 from nobuco.validate.compare import relative_error
-from nobuco.validate.messages import said_by
 from nobuco.validate.report import Check, Report
 
 
@@ -86,7 +85,7 @@ def fresh_inputs(inputs: Sequence[torch.Tensor], seed: int = 1) -> list[torch.Te
 def other_sizes(specs: Sequence[InputSpec]) -> list[list[torch.Tensor]]:
     """Inputs in which the dims of unknown size have other sizes than in the traced run; several to choose from, as a
     model may take only multiples of something. None where all sizes are known."""
-    if not is_dynamic_model(specs):
+    if not any(None in spec.shape for spec in specs):
         return []
     generator = torch.Generator().manual_seed(2)
     offers = []
@@ -104,23 +103,66 @@ def other_sizes(specs: Sequence[InputSpec]) -> list[list[torch.Tensor]]:
     return offers
 
 
-def with_rounding(
+def check_program(
+    program: Program,
+    keras_model: keras.Model,
+    plan: Plan,
+    expected: Sequence[torch.Tensor],
+    report: Report,
+) -> None:
+    """Compares the finished model with PyTorch's on the traced inputs, whose outputs are `expected`, on fresh ones, and
+    on other sizes where sizes are unknown; adds what it finds to `report`."""
+    tried = [("traced inputs", program.tensors, expected)]
+    for what, offers in [
+        ("fresh inputs", [fresh_inputs(program.tensors)]),
+        ("other sizes", other_sizes(program.inputs)),
+    ]:
+        try:
+            tried.append((what, *_first_that_runs(program, offers)))
+        except Exception as error:  # values that the model does not take are no finding about the conversion
+            why = f"not checked: PyTorch's own model raised {type(error).__name__}: {error}"
+            report.checks.append(Check(what, None, skipped=why))
+    graph = as_graph(keras_model)
+    for what, inputs, results in tried:
+        if inputs:
+            report.samples.append(
+                [
+                    to_numpy(each).transpose(layout)
+                    for each, layout in zip(inputs, plan.input_layouts, strict=True)
+                ]
+            )
+            check = check_model(graph, inputs, plan.input_layouts, results, plan.output_layouts, what)
+            report.checks.append(_with_rounding(check, report, program, inputs, results))
+
+
+def _first_that_runs(
+    program: Program, offers: list[list[torch.Tensor]]
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """The first of the offered inputs that PyTorch's model takes, and its outputs; nothing where nothing is offered."""
+    failure = None
+    for inputs in offers:
+        try:
+            return inputs, program.run(inputs)
+        except Exception as error:
+            failure = error
+    if failure is not None:
+        raise failure
+    return [], []
+
+
+def _with_rounding(
     check: Check,
     report: Report,
-    model: Any,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    given: Sequence[torch.Tensor],
+    program: Program,
     inputs: Sequence[torch.Tensor],
     expected: Sequence[torch.Tensor],
 ) -> Check:
     """Where the error is beyond the tolerance: how far PyTorch's own float32 result is from its float64 one."""
-    if not report.is_off(check) or not isinstance(model, nn.Module):
+    if not report.is_off(check):
         return check
     try:
-        double = copy.deepcopy(model).double()
         wide = [t.double() if t.is_floating_point() else t for t in inputs]
-        exact = run_untraced(double, args, kwargs, list(given), wide)
+        exact = program.in_float64().run(wide)
     except (
         Exception
     ):  # a model that cannot be copied or run in float64 has no such figure, and none is claimed

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from nobuco.contract.channel_order import ChannelOrder
+from nobuco.contract.converter import Converter
+from nobuco.keras_model.model import Transposition
+from nobuco.keras_model.origins import Origin
+from nobuco.layout.planner import Mode
 from nobuco.trace.calls import Call
-
-if TYPE_CHECKING:
-    from nobuco.contract.registry import Converter
-    from nobuco.keras_model.model import Transposition
-    from nobuco.layout.planner import Mode
 
 
 class DiscrepancyWarning(UserWarning):
@@ -27,6 +26,8 @@ class BakedValueWarning(UserWarning):
 
 
 class Status(Enum):
+    """What became of a recorded call."""
+
     RIGHT = "right"
     INEXACT = "inexact"  # beyond the tolerance
     FAILED = "failed"  # the converter, or what it returned, raised
@@ -40,14 +41,27 @@ class Status(Enum):
 
 @dataclass
 class CallReport:
+    """What is known of one recorded call.
+
+    Attributes:
+        error: ``max|diff| / max|ref|`` of the call alone, on PyTorch's own inputs; None where it was not checked.
+        message: why there is no figure, or what is wrong besides it.
+        converter: the converter that takes it.
+        mode: the layouts of its inputs and outputs.
+        transposed_inputs: how many of its inputs had to be transposed for it.
+        reused: another call's converted layers serve this one.
+        layers: the names of the Keras layers it became.
+    """
+
     call: Call
     status: Status
-    error: float | None = None  # max|diff| / max|ref|, the call alone on PyTorch's own inputs
+    error: float | None = None
     message: str = ""
     converter: Converter | None = None
-    mode: Mode | None = None  # the layouts of its inputs and outputs
+    mode: Mode | None = None
     transposed_inputs: int = 0
     reused: bool = False
+    layers: tuple[str, ...] = ()
 
 
 @dataclass
@@ -65,20 +79,30 @@ class Check:
 
 @dataclass
 class Report:
-    """The outcome of one conversion. `keras_model.report` holds it."""
+    """The outcome of one conversion. `keras_model.report` holds it.
+
+    Attributes:
+        root: the call of the whole model; the others hang below it.
+        tolerance: the largest relative error that counts as right.
+        calls: what became of each recorded call.
+        checks: the finished model against PyTorch, on several inputs.
+        transpositions: the transposes between channel orders in the Keras model.
+        origins: where each Keras layer comes from in the PyTorch program, by the layer's name.
+        outputs_channel_order: of each output; None where it is neither of the two orders.
+        samples: the inputs of `checks`, as the Keras model takes them.
+    """
 
     root: Call
     tolerance: float
-    calls: dict[int, CallReport] = field(default_factory=dict)  # by id of the call
+    calls: dict[Call, CallReport] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
     transpositions: list[Transposition] = field(default_factory=list)
+    origins: dict[str, Origin] = field(default_factory=dict)
     outputs_channel_order: list[ChannelOrder | None] = field(default_factory=list)
-    samples: list[list[np.ndarray]] = field(
-        default_factory=list
-    )  # the Keras model's inputs in `checks`, in its order
+    samples: list[list[np.ndarray]] = field(default_factory=list)
 
     def of(self, call: Call) -> CallReport | None:
-        return self.calls.get(id(call))
+        return self.calls.get(call)
 
     @property
     def transposes(self) -> int:
@@ -115,6 +139,27 @@ class Report:
             self.tolerance, 10 * (check.rounding or 0.0)
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain data, ready for `json.dumps`; calls in the order in which they were made."""
+        return {
+            "ok": self.ok,
+            "tolerance": self.tolerance,
+            "transposes": self.transposes,
+            "outputs_channel_order": [order and order.name for order in self.outputs_channel_order],
+            "checks": [
+                {
+                    "inputs": check.inputs,
+                    "error": check.error,
+                    "rounding": check.rounding,
+                    "message": check.message or check.skipped,
+                }
+                for check in self.checks
+            ],
+            "calls": [
+                _call_as_dict(call, self.calls[call]) for call in self.root.walk() if call in self.calls
+            ],
+        }
+
     def __str__(self) -> str:
         lines = [
             f"{self.count(Status.RIGHT)} calls right, {self.count(Status.INEXACT)} inexact, "
@@ -126,3 +171,19 @@ class Report:
                 found += f" (PyTorch's own rounding in float32: {check.rounding:.2g})"
             lines.append(f"whole model, {check.inputs}: {found}")
         return "\n".join(lines)
+
+
+def _call_as_dict(call: Call, found: CallReport) -> dict[str, Any]:
+    site = call.user_line
+    return {
+        "op": call.name,
+        "module": call.module_path,
+        "file": site and site.file,
+        "line": site and site.line,
+        "status": found.status.value,
+        "error": found.error,
+        "message": found.message,
+        "inputs": [list(value.shape) for value in call.inputs],
+        "outputs": [list(value.shape) for value in call.outputs],
+        "layers": list(found.layers),
+    }

@@ -13,16 +13,18 @@ import torch
 from torch.utils import _pytree as pytree
 
 from nobuco.contract.channel_order import Layout, channel_last, identity, inverse, set_layout
+from nobuco.contract.converter import Converter
 from nobuco.contract.dtypes import tf_dtype, to_numpy
-from nobuco.contract.registry import Converter, find_converter
 from nobuco.graph.choose import choose
-from nobuco.keras_model.nodes import Node, NodeFactory
+from nobuco.graph.graph import Node
+from nobuco.keras_model.nodes import ConvertedNode, NodeFactory
 from nobuco.keras_model.op_layer import TensorFlowOp
 from nobuco.layout.modes import modes_of
 from nobuco.layout.planner import Mode
+from nobuco.program import Program
 from nobuco.trace.calls import Call, Value
-from nobuco.trace.tracer import trace
 from nobuco.validate.compare import relative_error
+from nobuco.validate.findings import raise_unconverted
 
 MOST_MODES = 3
 _NOT_FILLED = {"torch.empty_like", "Tensor.new_empty"}  # hold what memory held
@@ -52,20 +54,16 @@ def problems(
         return function(*args, **kwargs)
 
     inputs = tuple(leaves[place] for place in places)
-    traced = trace(
-        program, inputs, {}, lambda op: find_converter(op) is not None, [f"x{i}" for i in range(len(inputs))]
-    )
-    choice = choose(traced, lambda op: find_converter(op) is not None)
-    if choice.missing:
-        yield f"no converter for {', '.join(sorted({call.name for call in choice.missing}))}"
+    graph = choose(Program.of(program, inputs).trace())
+    if graph.missing:
+        yield f"no converter for {', '.join(sorted({call.name for call in graph.missing}))}"
         return
-    for call in choice.nodes:
-        converter = find_converter(call.op)
-        assert converter is not None
+    raise_unconverted(graph)
+    for node in graph.nodes:
         if used is not None:
-            used.add(converter)
+            used.add(node.converter)
         if not only_trace:
-            yield from _call_problems(call, converter, tolerance)
+            yield from _node_problems(node, tolerance)
 
 
 def graph_tensors_of(args: Sequence[Any], kwargs: dict[str, Any]) -> list[int | None]:
@@ -74,17 +72,17 @@ def graph_tensors_of(args: Sequence[Any], kwargs: dict[str, Any]) -> list[int | 
     return [None, 1] if count > 1 else [None]
 
 
-def _call_problems(call: Call, converter: Converter, tolerance: float) -> Iterator[str]:
-    for number, mode in enumerate(_modes(call, converter)):
-        where = f"{call.name}{_shapes(call)} in {list(mode.inputs)}"
-        node = NodeFactory(dynamic=False, constants_to_variables=True).convert(call, converter, mode)
-        for found in _compared(node, node.apply, tolerance):
+def _node_problems(node: Node, tolerance: float) -> Iterator[str]:
+    for number, mode in enumerate(_modes(node.call, node.converter)):
+        where = f"{node.call.name}{_shapes(node.call)} in {list(mode.inputs)}"
+        converted = NodeFactory().convert(node, mode)
+        for found in _compared(converted, converted.apply, tolerance):
             yield f"{where}: {found}"
-        if number == 0 and len(node.layers) == 1 and isinstance(node.layers[0], TensorFlowOp):
-            again = TensorFlowOp.from_config(node.layers[0].get_config())
-            again.set_weights(node.layers[0].get_weights())
+        if number == 0 and len(converted.layers) == 1 and isinstance(converted.layers[0], TensorFlowOp):
+            again = TensorFlowOp.from_config(converted.layers[0].get_config())
+            again.set_weights(converted.layers[0].get_weights())
             for found in _compared(
-                node, lambda x, again=again: _flat(again(x[0] if len(x) == 1 else list(x))), tolerance
+                converted, lambda x, again=again: _flat(again(x[0] if len(x) == 1 else list(x))), tolerance
             ):
                 yield f"{where}, saved and loaded: {found}"
 
@@ -99,7 +97,9 @@ def _layouts(rank: int) -> list[Layout]:
     return [identity(rank), channel_last(rank), odd]
 
 
-def _compared(node: Node, apply: Callable[[Sequence[Any]], list[Any]], tolerance: float) -> Iterator[str]:
+def _compared(
+    node: ConvertedNode, apply: Callable[[Sequence[Any]], list[Any]], tolerance: float
+) -> Iterator[str]:
     inputs = [_laid_out(value, layout) for value, layout in node.graph_inputs]
     outputs = apply(inputs)
     if len(outputs) != len(node.call.outputs):

@@ -8,7 +8,6 @@ from torch import nn
 
 import nobuco
 from nobuco import ChannelOrderingStrategy
-from nobuco.contract import registry
 
 ANY = ChannelOrderingStrategy.MINIMUM_TRANSPOSITIONS
 
@@ -29,11 +28,8 @@ class Outer(nn.Module):
 
 @pytest.fixture(autouse=True)
 def registered():
-    before = dict(registry._converters), dict(registry._by_name)
-    yield
-    for now, then in zip((registry._converters, registry._by_name), before, strict=True):
-        now.clear()
-        now.update(then)
+    with nobuco.converters():
+        yield
 
 
 def softsign(*_, **__):

@@ -1,4 +1,4 @@
-"""The knowledge base as a page: what each PyTorch op is converted by. `python -m nobuco.show.knowledge` rewrites it."""
+"""The knowledge base as a page: what each PyTorch op is converted by. `python docs/knowledge.py` rewrites it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from typing import Any
 import torch
 
 import nobuco
+import nobuco.node_converters
 from nobuco.contract.channel_order import ChannelOrderingStrategy
 from nobuco.contract.registry import Converter, all_converters
 from nobuco.contract.sites import name_of
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[1]
 PAGE = _ROOT / "docs" / "knowledge.md"
 
 _HEAD = """\
 # Knowledge base
 
-<!-- Written by `python -m nobuco.show.knowledge`; the tests compare. -->
+<!-- Written by `python docs/knowledge.py`; the tests compare. -->
 
 {count} PyTorch functions, methods and modules have a converter. Each is a few lines of TensorFlow, also worth a look
 for anyone who only wants to know how an op is spelled there. From Python:
@@ -89,13 +90,13 @@ def _rows(entries: list[Converter]) -> Iterator[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m nobuco.show.knowledge", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python docs/knowledge.py", description=__doc__)
     parser.add_argument("--check", action="store_true", help="only say whether the page is up to date")
     asked = parser.parse_args()
     fresh = page()
     if asked.check:
         same = PAGE.is_file() and PAGE.read_text(encoding="utf-8") == fresh
-        print(f"{PAGE} is {'up to date' if same else 'out of date: python -m nobuco.show.knowledge'}")
+        print(f"{PAGE} is {'up to date' if same else 'out of date: python docs/knowledge.py'}")
         return 0 if same else 1
     PAGE.write_text(fresh, encoding="utf-8")
     print(PAGE)

@@ -12,8 +12,12 @@ from contextlib import contextmanager
 
 _NOISE = re.compile(
     r"^(?:[IW]\d{4} \d\d:\d\d"  # absl: severity and date
+    r"|[IW]0000 "  # the same before absl is initialised
+    r"|E0000 .*(?:cuda|cudnn|cublas|cufft|computation_placer)"  # at TensorFlow's start, where there is no GPU
     r"|WARNING: All log messages before absl::InitializeLog\(\)"
-    r"|INFO: Created TensorFlow Lite XNNPACK delegate)"
+    r"|To enable the following instructions:"
+    r"|INFO: Created TensorFlow Lite XNNPACK delegate)",
+    re.IGNORECASE,
 )
 
 

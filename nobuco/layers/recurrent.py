@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import ops
 
 PACKAGE = "nobuco"
+ops: Any = keras.ops  # whose stubs return the union of every backend's tensors
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -19,13 +19,18 @@ class ProjectedLSTMCell(keras.layers.Layer):
         self.units, self.projection, self.use_bias = units, projection, use_bias
         self.state_size = [projection, units]
         self.output_size = projection
+        self.kernel: Any = None
+        self.recurrent_kernel: Any = None
+        self.bias: Any = None
+        self.projection_kernel: Any = None
 
     def build(self, input_shape: Any) -> None:
         self.kernel = self.add_weight(shape=(input_shape[-1], 4 * self.units), name="kernel")
         self.recurrent_kernel = self.add_weight(
             shape=(self.projection, 4 * self.units), name="recurrent_kernel"
         )
-        self.bias = self.add_weight(shape=(4 * self.units,), name="bias") if self.use_bias else None
+        if self.use_bias:
+            self.bias = self.add_weight(shape=(4 * self.units,), name="bias")
         self.projection_kernel = self.add_weight(
             shape=(self.units, self.projection), name="projection_kernel"
         )
@@ -77,7 +82,8 @@ class RecurrentStack(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         tensors = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
-        x, initial = tensors[0], [None] * self.states
+        x = tensors[0]
+        initial: list[Any] = [None] * self.states
         for state, place in zip(range(self.states), self.given, strict=True):
             if place >= 0:
                 initial[state] = tensors[place] if self.batched else ops.expand_dims(tensors[place], 1)

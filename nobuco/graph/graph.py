@@ -1,0 +1,102 @@
+"""The calls to be converted, in order of execution, with the values that flow between them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field
+
+import torch
+
+from nobuco.contract.context import ConversionContext
+from nobuco.contract.converter import Converter
+from nobuco.contract.registry import is_nonnegative_op
+from nobuco.contract.tree import tree_leaves
+from nobuco.trace.calls import Call, Value
+
+
+@dataclass(eq=False, frozen=True)
+class Node:
+    """A call and the converter that takes it."""
+
+    call: Call
+    converter: Converter
+
+    @property
+    def inputs(self) -> list[Value]:
+        """One for each tensor among the arguments, in their order; a tensor given twice stands here twice."""
+        return self.call.inputs
+
+    @property
+    def outputs(self) -> list[Value]:
+        return self.call.outputs
+
+    @property
+    def distinct_inputs(self) -> list[Value]:
+        return list(dict.fromkeys(self.inputs))
+
+
+@dataclass
+class Graph:
+    """What becomes the Keras model.
+
+    `root` is the call of the whole model. Beside the nodes stand the calls that do not become any: those that no
+    output needs, those that nothing converts (`missing`), those whose converters all refuse them (`refused`, with the
+    reasons), and the places where Python read a value (`reads`)."""
+
+    root: Call
+    inputs: list[Value]
+    outputs: list[Value]
+    nodes: list[Node] = field(default_factory=list)
+    unused: list[Call] = field(default_factory=list)
+    missing: list[Call] = field(default_factory=list)
+    refused: dict[Call, tuple[str, ...]] = field(default_factory=dict)
+    reads: list[Call] = field(default_factory=list)
+    mutated_state: list[str] = field(default_factory=list)
+    dynamic: bool = False  # some size differs from call to call, so that traced sizes are examples only
+
+    def values(self) -> Iterator[Value]:
+        """Every value that is an input, an output, or goes in or out of a node, each once."""
+        through = (value for node in self.nodes for value in (*node.inputs, *node.outputs))
+        yield from dict.fromkeys((*self.inputs, *through, *self.outputs))
+
+    def reader_counts(self) -> Counter[Value]:
+        """How many nodes read each value; the model's own outputs count as one more reader."""
+        counts = Counter(value for node in self.nodes for value in node.distinct_inputs)
+        counts.update(self.outputs)
+        return counts
+
+    def release_unused(self) -> None:
+        """Lets go of the data of all values that neither go in or out of a node nor are outputs."""
+        kept = {value for node in self.nodes for value in (*node.inputs, *node.outputs)}
+        kept.update(self.outputs)
+        release(self.root, kept)
+
+
+def release(root: Call, kept: Container[Value] = ()) -> None:
+    """Lets go of the data of every value below `root` but those in `kept`; shapes and dtypes stay."""
+    for call in root.walk():
+        for value in (*call.inputs, *call.outputs):
+            if value not in kept:
+                value.release()
+
+
+def context_of(call: Call, dynamic: bool) -> ConversionContext:
+    """What the converter of `call` may ask about it."""
+    return ConversionContext(
+        constants=frozenset(id(value.tensor) for value in call.inputs if value.constant),
+        nonnegative=frozenset(id(value.tensor) for value in call.inputs if _is_nonnegative(value)),
+        dynamic=dynamic,
+    )
+
+
+def _is_nonnegative(value: Value) -> bool:
+    return value.producer is not None and is_nonnegative_op(value.producer.op)
+
+
+def takes_by_mask(call: Call) -> bool:
+    """Whether a computed mask chooses elements: how many it takes, only the values tell, so sizes are unknown."""
+    return call.op is torch.Tensor.__getitem__ and any(
+        isinstance(leaf, Value) and not leaf.constant and leaf.tensor.dtype is torch.bool
+        for leaf in tree_leaves(call.args[1:])
+    )

@@ -1,0 +1,89 @@
+"""The PyTorch program that is converted: the model with its example arguments, to be traced once and run again."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from nobuco.contract.channel_order import ChannelOrder, Layout
+from nobuco.inputs import InputSpec, input_specs, own_arguments
+from nobuco.trace.calls import Trace
+from nobuco.trace.tracer import run_untraced, trace
+
+
+@dataclass(frozen=True)
+class Program:
+    """A model and the arguments it is converted with. `inputs` are the tensors among them, in order."""
+
+    model: nn.Module | Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    inputs: list[InputSpec]
+
+    @classmethod
+    def of(
+        cls,
+        model: nn.Module | Callable[..., Any],
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        input_shapes: Mapping[torch.Tensor, Sequence[int | None]] | None = None,
+        inputs_channel_order: ChannelOrder | Mapping[torch.Tensor, ChannelOrder] = ChannelOrder.TENSORFLOW,
+        input_names: Sequence[str] | Mapping[torch.Tensor, str] | None = None,
+    ) -> Program:
+        """The arguments are those of `pytorch_to_keras`. Raises TypeError or ValueError for what is no model, or no
+        example of its inputs."""
+        _check_model(model)
+        own_args, own_kwargs, copies = own_arguments(args, kwargs)
+        specs = input_specs(
+            model, own_args, own_kwargs, input_shapes, inputs_channel_order, input_names, copies
+        )
+        return cls(model, own_args, own_kwargs, specs)
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether some input has dims of unknown size."""
+        return any(None in spec.shape for spec in self.inputs)
+
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        """The example inputs."""
+        return [spec.tensor for spec in self.inputs]
+
+    @property
+    def layouts(self) -> list[Layout]:
+        return [spec.layout for spec in self.inputs]
+
+    def trace(self, trace_shape: bool = False, on_call: Callable[[], None] | None = None) -> Trace:
+        """Runs the model once on the example arguments and records it."""
+        names = [spec.name for spec in self.inputs]
+        return trace(self.model, self.args, self.kwargs, names, trace_shape, self.dynamic, on_call)
+
+    def run(self, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """The tensors that PyTorch's model returns for other inputs; leaves the model as it was."""
+        return run_untraced(self.model, self.args, self.kwargs, self.tensors, list(inputs))
+
+    def in_float64(self) -> Program:
+        """The same program in double precision. Raises what copying or casting the model raises."""
+        if not isinstance(self.model, nn.Module):
+            raise TypeError("a function has no weights to cast")
+        return replace(self, model=copy.deepcopy(self.model).double())
+
+
+def _check_model(model: Any) -> None:
+    if isinstance(model, torch.jit.ScriptModule):
+        raise TypeError(
+            "the model is a ScriptModule, whose calls cannot be seen: give the module that was scripted"
+        )
+    if isinstance(model, type) and issubclass(model, nn.Module):
+        raise TypeError(
+            f"the model is the class {model.__name__}: give an instance of it, {model.__name__}(...)"
+        )
+    if not callable(model):
+        raise TypeError(
+            f"the model is a {type(model).__name__}: give a torch.nn.Module or a function of tensors"
+        )
