@@ -4,8 +4,8 @@ import click
 
 from bench.commands.options import json_option, print_json
 from bench.converters.registry import NAMES, get_converter
-from bench.environments import Environment
 from bench.errors import BenchError
+from bench.peers.environments import Environment
 from bench.progress import Reporter
 
 

@@ -8,10 +8,10 @@ import click
 
 import devices
 from bench.commands.options import json_option, print_json
-from bench.converters.base import versions_of
 from bench.converters.registry import NAMES, get_converter
-from bench.environments import find_python
 from bench.errors import BenchError
+from bench.fingerprints import versions_of
+from bench.peers.environments import find_python
 from devices.checkup import Check
 
 _PACKAGES = ("torch", "torchvision", "tensorflow", "onnx")

@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from bench.answer import RECORDS, read_groups, write_answer, write_into_readme
 from bench.commands.options import json_option, out_option, print_json
 from bench.errors import BenchError
+from bench.report_files import RECORDS, read_groups, write_answer, write_into_readme
 from reports import tables
 from reports.store import RecordStore
 

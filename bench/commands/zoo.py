@@ -11,19 +11,20 @@ import filelock
 from rich.console import Console
 
 import models_zoo
-from bench.answer import RECORDS, read_groups, write_answer
+from bench.artifacts import Artifact, ArtifactCache, ModelVariant
 from bench.commands.options import CommaList, json_option, out_option, positive, print_json, writable_folder
 from bench.converters.base import Converter
 from bench.converters.registry import NAMES, get_converter
-from bench.delegates import check_delegates
 from bench.errors import BenchError
-from bench.host_facts import environment
-from bench.measuring import TOLERANCES, Bench, Effort, Launchable, identity_of
-from bench.preparation import Candidate, Wanted, Workshop
+from bench.measure.delegates import check_delegates
+from bench.measure.host_facts import environment
+from bench.measure.launching import Launcher
+from bench.measure.schedule import History, Rounds, Schedule
+from bench.measure.targets import EMULATED_ARM, open_target
+from bench.measure.workers import Worker, work_on_all
+from bench.measure.workload import TOLERANCES, Effort, Workload, identity_of
 from bench.progress import Reporter, duration
-from bench.schedule import Done, Rounds, Schedule
-from bench.targets import EMULATED_ARM, open_target
-from bench.workers import Worker, work_on_all
+from bench.report_files import RECORDS, read_groups, write_answer
 from devices import Device, affinity_prefix
 from devices.launches import DELEGATES
 from reports import tables
@@ -38,7 +39,7 @@ DEVICE_LOST = 4
 class Choice:
     """What the user wants measured."""
 
-    wanted: list[Wanted]
+    wanted: list[ModelVariant]
     converters: list[Converter]
     delegates: tuple[str, ...]
     threads: tuple[int, ...]
@@ -187,7 +188,7 @@ def command(
     """
     say = Reporter()
     choice = Choice(
-        [Wanted(spec, weights, seed) for spec in models_zoo.resolve(models)],
+        [ModelVariant(spec, weights, seed) for spec in models_zoo.resolve(models)],
         [get_converter(name) for name in converter_names],
         delegates,
         threads,
@@ -197,9 +198,9 @@ def command(
     how_many = Rounds(rounds) if rounds is not None else Rounds(DEFAULT_ROUNDS, minutes * 60)
     with ExitStack() as open_things:
         devices = [open_things.enter_context(closing(open_target(name, say))) for name in device_names]
-        workshop = Workshop(out, timeout, say, retry_failed)
+        cache = ArtifactCache(out, timeout, say, retry_failed)
         if dry_run:
-            _print_plan(choice, devices, workshop, how_many, as_json)
+            _print_plan(choice, devices, cache, how_many, as_json)
             return
         for device in devices:
             check_delegates(device, delegates, benchmark_binary)
@@ -210,21 +211,23 @@ def command(
         for complaint in contents.complaints:
             say.line(f"warning: {complaint}")
         for made in choice.converters:
-            if made.environment is not None and not all(workshop.is_made(w, made) for w in choice.wanted):
+            if made.environment is not None and not all(cache.is_made(w, made) for w in choice.wanted):
                 made.environment.ensure(
                     say
                 )  # before minutes of conversions, so that no network is known at once
-        references = workshop.references(choice.wanted)
-        candidates = workshop.candidates(choice.wanted, references, choice.converters)
+        references = cache.references(choice.wanted)
+        candidates = cache.artifacts(choice.wanted, references, choice.converters)
         facts = environment()
         cells, workers = [], []
         for device in devices:
             launchables = _launchables(choice, candidates, device)
             cells += [what.cell for what in launchables]
             effort = Effort(timeout=timeout, settle_seconds=settle).on(device.emulated)
-            bench = Bench(device, effort, tolerance, facts, out, benchmark_binary)
-            done = Done(contents.records, retry_failed)
-            workers.append(Worker(bench, Schedule(launchables, how_many.on(device.emulated), done, seed)))
+            launcher = Launcher(device, effort, tolerance, facts, out, benchmark_binary)
+            history = History(contents.records, retry_failed)
+            workers.append(
+                Worker(launcher, Schedule(launchables, how_many.on(device.emulated), history, seed))
+            )
         work_on_all(workers, store.append, say)
     troubles = [worker.trouble for worker in workers if worker.trouble]
     if len(troubles) == len(workers) and not any(worker.kept for worker in workers):
@@ -245,11 +248,11 @@ def command(
         ctx.exit(DEVICE_LOST)
 
 
-def _launchables(choice: Choice, candidates: Sequence[Candidate], device: Device) -> list[Launchable]:
+def _launchables(choice: Choice, candidates: Sequence[Artifact], device: Device) -> list[Workload]:
     identity = identity_of(device)
     binary = _digest(choice.benchmark_binary) if choice.benchmark_binary else None
     return [
-        Launchable(candidate, device.name, identity, delegate, threads, choice.cores, binary)
+        Workload(candidate, device.name, identity, delegate, threads, choice.cores, binary)
         for delegate in choice.delegates
         for threads in choice.threads
         for candidate in candidates
@@ -276,10 +279,10 @@ def _alone_in(out: Path) -> filelock.BaseFileLock:
 
 
 def _print_plan(
-    choice: Choice, devices: Sequence[Device], workshop: Workshop, rounds: Rounds, as_json: bool
+    choice: Choice, devices: Sequence[Device], cache: ArtifactCache, rounds: Rounds, as_json: bool
 ) -> None:
     conversions = [
-        {"model": w.spec.name, "converter": c.name, "made": workshop.is_made(w, c)}
+        {"model": w.spec.name, "converter": c.name, "made": cache.is_made(w, c)}
         for w in choice.wanted
         for c in choice.converters
     ]

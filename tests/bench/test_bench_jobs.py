@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import BenchError
-from bench.jobs import finished, run_job
+from bench.jobs.process import finished, run_job
 
 BEFORE = """
 import json, os, pathlib, subprocess, sys, time
@@ -30,17 +30,17 @@ time.sleep(60)
 """
 SLOW = """
 import os, pathlib, time
-from bench.converters import job_side
+from bench.jobs import entry
 
 def work(job):
     pathlib.Path(job["pid"]).write_text(str(os.getpid()))
     time.sleep(60)
 
-job_side.main(work)
+entry.main(work)
 """
 SUPERVISOR = """
 import pathlib, sys
-from bench.jobs import run_job
+from bench.jobs.process import run_job
 
 module, pid, folder = sys.argv[1:]
 run_job([sys.executable, module], {"pid": pid}, pathlib.Path(folder), 60)
@@ -85,9 +85,9 @@ def test_a_job_is_ended_at_its_limit_with_its_children(tmp_path: Path) -> None:
 def test_a_job_that_raises_says_what(tmp_path: Path) -> None:
     module = tmp_path / "raising.py"
     module.write_text(
-        "from bench.converters import job_side\n"
+        "from bench.jobs import entry\n"
         "def work(job):\n    raise ValueError('two\\n  lines')\n"
-        "job_side.main(work)\n"
+        "entry.main(work)\n"
     )
     outcome = run_job([sys.executable, str(module)], {}, tmp_path / "a", timeout=30)
     assert outcome.error == "ValueError: two lines"

@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner, Result
 from make_records import a_record
 
-from bench.answer import RECORDS, TABLES_BEGIN, TABLES_END
 from bench.cli import main
+from bench.report_files import RECORDS, TABLES_BEGIN, TABLES_END
 from reports.store import RecordStore
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 import models_zoo
-from bench.converters.job_side import JobFailed
+from bench.jobs.entry import JobFailed
 from models_zoo import LoadedModel, ModelError, ModelSpec
 
 STATE = "state.pt"

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from bench.converters import job_side
-from bench.converters.mapping import MappingError, Tensor, match
+from bench.jobs import entry
+from bench.jobs.mapping import MappingError, Tensor, match
 from nobuco.tflite import inspect_tflite
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:
+    """Inspect the files; see `entry.main`."""
     for item in job["files"]:
         folder = Path(item["out"])
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,4 +61,4 @@ def _file(tensors: Any) -> list[Tensor]:
 
 
 if __name__ == "__main__":
-    job_side.main(work)
+    entry.main(work)

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import filelock
@@ -28,10 +27,14 @@ _LOG = "install.log"
 
 @dataclass(frozen=True)
 class Environment:
-    """`lock` names a file of pinned packages, known to work on Python `python` (as "3.11").
+    """The virtual environment of one converter.
 
-    Nothing that is not in the lock is installed, unless `with_dependencies`: for locks in which a package needs
-    others on some machines only.
+    Attributes:
+        name: The converter.
+        lock: A file of pinned packages in `bench/peers/locks`.
+        python: The version of Python that the pins are known to work on, as "3.11".
+        with_dependencies: Whether packages that the lock does not name are installed where one of its own
+            needs them: for locks in which a package needs others on some machines only.
     """
 
     name: str
@@ -41,41 +44,49 @@ class Environment:
 
     @property
     def pins(self) -> str:
-        return files("bench.converters").joinpath("locks", self.lock).read_text(encoding="utf-8")
+        """The text of the lock file."""
+        return Path(__file__).parent.joinpath("locks", self.lock).read_text(encoding="utf-8")
 
     @property
     def digest(self) -> str:
+        """Changes with the pins and the version of Python."""
         return hashlib.sha256(f"{self.python}\n{self.pins}".encode()).hexdigest()[:12]
 
     @property
     def folder(self) -> Path:
+        """Where it is, or will be."""
         return cache_root() / "baselines" / f"{self.name}-{self.digest}"
 
     @property
     def interpreter(self) -> Path:
+        """Its Python."""
         return self.folder / "bin" / "python"
 
     @property
     def installed(self) -> bool:
+        """Whether it is there, and complete."""
         return (self.folder / _MARKER).is_file()
 
     def size_bytes(self) -> int:
+        """What it takes on disk."""
         return sum(p.lstat().st_size for p in self.folder.rglob("*")) if self.folder.is_dir() else 0
 
     def ensure(self, say: Reporter) -> Path:
-        """Its interpreter; the environment is made when it is not there. Raises BenchError."""
+        """Make the environment if it is not there, and return its interpreter. Raises BenchError."""
         if not self.installed:
             with self._alone(say):
-                if not self.installed:  # another process may have made it while this one waited
+                # Another process may have made it while this one waited.
+                if not self.installed:
                     self._install(say)
         return self.interpreter
 
     def remove(self, say: Reporter) -> bool:
-        """Whether there was something to remove."""
+        """Remove the environment; returns whether there was one."""
         with self._alone(say):
             if not self.folder.exists():
                 return False
-            (self.folder / _MARKER).unlink(missing_ok=True)  # first: half removed is not installed
+            # First: an environment that is half removed is not installed.
+            (self.folder / _MARKER).unlink(missing_ok=True)
             shutil.rmtree(self.folder)
             return True
 
@@ -136,8 +147,8 @@ class Environment:
                         track.step(pins[int(match[1]) - 1])
                     elif line.startswith("Installing collected"):
                         track.now("unpacking")
-            except BaseException:  # Ctrl-C above all: pip must not go on in the background
-                process.kill()
+            except BaseException:
+                process.kill()  # after Ctrl-C above all, pip must not go on in the background
                 raise
         if process.returncode != 0:
             raise BenchError(self._pip_failure(lines))

@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 
 from bench.errors import BenchError
+from bench.fingerprints import files_digest
 
 RESULT = "result.json"
 LOG = "log.txt"
@@ -28,22 +29,24 @@ _POLL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """A finished job: its folder and the result it left. `error` is None when it did what it should."""
+    """A finished job: its folder and the result it left there."""
 
     folder: Path
     result: dict[str, Any]
 
     @property
     def error(self) -> str | None:
+        """Why the job failed; None when it did what it should."""
         return self.result.get("error")
 
     @property
     def log(self) -> Path:
+        """What the job printed."""
         return self.folder / LOG
 
 
 def finished(folder: Path) -> JobOutcome | None:
-    """The outcome that an earlier run left in `folder`, or None."""
+    """The outcome that an earlier run left in `folder`, or None. Raises BenchError when it cannot be read."""
     try:
         return JobOutcome(folder, json.loads((folder / RESULT).read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -55,7 +58,7 @@ def finished(folder: Path) -> JobOutcome | None:
 
 
 def amend(outcome: JobOutcome, folder: Path, **changes: Any) -> JobOutcome:
-    """Write the outcome of several jobs in a row: the last one's, moved to `folder` if need be, with `changes`."""
+    """Write the outcome of several jobs in a row: the last one's, moved to `folder` if it lies elsewhere, with `changes`."""
     if outcome.folder != folder:
         shutil.rmtree(folder, ignore_errors=True)
         outcome.folder.rename(folder)
@@ -71,17 +74,32 @@ def our_python(module: str) -> list[str]:
     return [sys.executable, "-m", module]
 
 
-def run_job(command: Sequence[str], job: Mapping[str, Any], folder: Path, timeout: float) -> JobOutcome:
-    """Run `command JOB.json` and return its outcome; `job` is extended by `out`, the folder to write into.
+def job_digest(*modules: str) -> str:
+    """Changes with these modules of this folder, named without `.py`."""
+    return files_digest(*(Path(__file__).with_name(f"{module}.py") for module in modules))
 
-    A job that raises, dies or takes longer than `timeout` seconds is an outcome with an `error`.
+
+def run_job(command: Sequence[str], job: Mapping[str, Any], folder: Path, timeout: float) -> JobOutcome:
+    """Run `command JOB.json` and return its outcome.
+
+    Args:
+        command: The program and its arguments, without the job file.
+        job: What the program is told, with paths as `Path`; `out`, the folder to write into, is added.
+        folder: Where the outcome is kept. What an earlier job left there is removed.
+        timeout: Seconds after which the job is ended.
+
+    Returns:
+        The outcome; that of a job that raises, dies or takes too long has an `error`.
+
+    Raises:
+        BenchError: The folder cannot be written.
     """
     scratch = folder.with_name(f".{folder.name}.partial")
     try:
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
         job_file = scratch / "job.json"
-        job_file.write_text(json.dumps({**job, "out": str(scratch)}, indent=1), encoding="utf-8")
+        job_file.write_text(json.dumps({**job, "out": scratch}, indent=1, default=str), encoding="utf-8")
         result = _supervise([*command, str(job_file)], scratch, timeout)
         (scratch / RESULT).write_text(json.dumps(result, indent=1), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
@@ -146,8 +164,8 @@ def _last_line(log: Path) -> str:
 def _resident_bytes(pid: int) -> int:
     try:
         return psutil.Process(pid).memory_info().rss
-    except psutil.Error:  # it has just ended
-        return 0
+    except psutil.Error:
+        return 0  # it has just ended
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

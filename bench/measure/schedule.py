@@ -1,4 +1,4 @@
-"""In what order cells are launched, how often, and what need not be launched again."""
+"""In what order workloads are launched, how often, and what need not be launched again."""
 
 import random
 from collections import defaultdict
@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from bench.measuring import Bench, Launchable
+from bench.measure.launching import Launcher
+from bench.measure.workload import Workload
 from bench.progress import Reporter, Track
 from devices import DeviceError
 from reports.record import LaunchRecord, measurement_key
@@ -18,13 +19,12 @@ EMULATED_ROUNDS = 3
 LAUNCH_ATTEMPTS = 3
 """A launch during which the device slowed down is done again, up to this often in all."""
 FAILURES_BELIEVED = 2
-"""So many failing launches, and none that did not fail, end the attempts at a cell."""
+"""After so many failed launches, and not one that worked, a cell is given up."""
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """How many rounds: exactly `most`, or, with `budget_seconds`, as many of them as fit, `fewest`
-    at least.
+    """How many rounds: exactly `most`, or, with `budget_seconds`, as many of them as fit, but at least `fewest`.
 
     What fits is judged by how long launches take, never by the figures they give: stopping when a result
     looks good would make intervals lie.
@@ -41,8 +41,13 @@ class Rounds:
         return Rounds(min(self.most, EMULATED_ROUNDS), self.budget_seconds, fewest=1)
 
 
-class Done:
-    """What has been measured already, by earlier runs and by this one."""
+class History:
+    """What has been measured already, by earlier runs and by this one.
+
+    Args:
+        records: Those of earlier runs, in order of writing.
+        retry_failed: Whether launches that failed are done again.
+    """
 
     def __init__(self, records: Iterable[LaunchRecord], retry_failed: bool = False) -> None:
         self._keys: set[str] = set()
@@ -53,11 +58,12 @@ class Done:
         self._wrong: set[str] = set()
         self._throttled: dict[str, int] = defaultdict(int)
         for record in records:
-            # A launch that the device spoilt is done again in any case.
+            # A launch that failed through the device is done again in any case.
             if (record.ok and record.throttled is None) or not (retry_failed or record.stage == "device"):
                 self.add(record)
 
     def add(self, record: LaunchRecord) -> None:
+        """Take note of one more launch."""
         cell = measurement_key(record.cell, record.subject)
         if record.ok and record.throttled is not None:
             self._throttled[record.key] += 1
@@ -77,20 +83,22 @@ class Done:
             if not record.accuracy.right:
                 self._wrong.add(cell)
 
-    def has(self, what: Launchable, round_number: int) -> bool:
-        return what.key(round_number) in self._keys
+    def has(self, workload: Workload, round_number: int) -> bool:
+        """Whether the launch of this round need not be done."""
+        return workload.key(round_number) in self._keys
 
-    def given_up(self, what: Launchable) -> bool:
-        """A wrong output gets no speed, so there is nothing more to measure; nor where every launch fails."""
-        cell = measurement_key(what.cell, what.subject)
+    def given_up(self, workload: Workload) -> bool:
+        """Whether to stop launching it: its output is wrong, and gets no speed, or every launch fails."""
+        cell = measurement_key(workload.cell, workload.subject)
         return cell in self._wrong or (cell not in self._good and self._failures[cell] >= FAILURES_BELIEVED)
 
-    def checked(self, what: Launchable) -> bool:
-        return measurement_key(what.cell, what.subject) in self._checked
+    def checked(self, workload: Workload) -> bool:
+        """Whether its output has been compared with PyTorch's."""
+        return measurement_key(workload.cell, workload.subject) in self._checked
 
-    def expected_seconds(self, what: Launchable) -> float | None:
-        """Wall time of one more launch, judged by those of the cell, else by those of all cells."""
-        own = self._walls.get(measurement_key(what.cell, what.subject))
+    def expected_seconds(self, workload: Workload) -> float | None:
+        """Wall time of one more launch, judged by its own earlier ones, or else by those of all cells."""
+        own = self._walls.get(measurement_key(workload.cell, workload.subject))
         if own:
             return fmean(own)
         every = [fmean(walls) for walls in self._walls.values()]
@@ -98,80 +106,95 @@ class Done:
 
 
 class Schedule:
-    """The launches of one device: rounds over all cells, each round in a random order of its own.
+    """The launches of one device: rounds over all workloads, each round in a random order of its own.
 
-    The order depends on `seed` and the round alone, so that an interrupted run goes on in the same order.
+    The order depends on the seed and the round alone, so that an interrupted run goes on in the same order.
+
+    Args:
+        workloads: Those of the device; of one whose conversion failed, the failure is recorded once.
+        rounds: How many rounds.
+        history: What need not be done again; every launch is added to it.
+        seed: For the order.
     """
 
-    def __init__(self, cells: Sequence[Launchable], rounds: Rounds, done: Done, seed: int) -> None:
-        self.cells = [c for c in cells if c.candidate.file is not None]
-        self.without_file = [c for c in cells if c.candidate.file is None]
+    def __init__(self, workloads: Sequence[Workload], rounds: Rounds, history: History, seed: int) -> None:
+        self.workloads = [w for w in workloads if w.artifact.file is not None]
+        self.without_file = [w for w in workloads if w.artifact.file is None]
         self.rounds = rounds
-        self.done = done
+        self.history = history
         self.seed = seed
 
-    def missing(self, rounds: int) -> list[tuple[int, Launchable]]:
-        """Launches to do, in order."""
+    def missing(self, rounds: int) -> list[tuple[int, Workload]]:
+        """The launches to do in so many rounds, in order: (round, workload)."""
         launches = []
         for number in range(rounds):
-            order = sorted(self.cells, key=lambda c: c.key(0))
+            order = sorted(self.workloads, key=lambda w: w.key(0))
             random.Random(f"{self.seed}/{number}").shuffle(order)
             launches += [
-                (number, c) for c in order if not self.done.has(c, number) and not self.done.given_up(c)
+                (number, w) for w in order if not self.history.has(w, number) and not self.history.given_up(w)
             ]
         return launches
 
     def affordable_rounds(self) -> int:
-        """Rounds that fit the budget, as far as is known by now."""
+        """How many rounds fit the budget, judged by the launches so far."""
         if self.rounds.budget_seconds is None:
             return self.rounds.most
-        seconds = [self.done.expected_seconds(c) for c in self.cells if not self.done.given_up(c)]
+        seconds = [self.history.expected_seconds(w) for w in self.workloads if not self.history.given_up(w)]
         a_round = sum(s for s in seconds if s is not None)
         fitting = self.rounds.most if a_round == 0 else int(self.rounds.budget_seconds / a_round)
         return min(self.rounds.most, max(self.rounds.fewest, fitting))
 
-    def seconds_left(self, launches: Sequence[tuple[int, Launchable]]) -> float | None:
-        seconds = [self.done.expected_seconds(c) for _, c in launches]
+    def seconds_left(self, launches: Sequence[tuple[int, Workload]]) -> float | None:
+        """How long these launches will take; None while that cannot be told."""
+        seconds = [self.history.expected_seconds(w) for _, w in launches]
         return None if any(s is None for s in seconds) else sum(s for s in seconds if s is not None)
 
-    def run(self, bench: Bench, keep: Callable[[LaunchRecord], None], say: Reporter) -> None:
-        """Do what is missing; every record is given to `keep` as soon as it is there.
+    def run(self, launcher: Launcher, keep: Callable[[LaunchRecord], None], say: Reporter) -> None:
+        """Do the launches that are missing.
 
-        Raises DeviceError when the device no longer answers.
+        Args:
+            launcher: Launches on the device.
+            keep: Called with every record as soon as there is one.
+            say: Where progress is reported.
+
+        Raises:
+            DeviceError: The device no longer responds.
         """
 
         def add(record: LaunchRecord) -> None:
             keep(record)
-            self.done.add(record)
+            self.history.add(record)
 
-        for what in self.without_file:
-            if not self.done.has(what, 0):
-                add(bench.failed_conversion(what))
+        for workload in self.without_file:
+            if not self.history.has(workload, 0):
+                add(launcher.failed_conversion(workload))
         # The first round tells how long launches take, and with that how many rounds fit.
         if self.rounds.budget_seconds is not None:
-            self._launch(self.missing(1), bench, add, say, "first round")
+            self._launch(self.missing(1), launcher, add, say, "first round")
         rounds = self.affordable_rounds()
-        self._launch(self.missing(rounds), bench, add, say, f"{rounds} rounds")
+        self._launch(self.missing(rounds), launcher, add, say, f"{rounds} rounds")
 
     def _launch(
         self,
-        launches: list[tuple[int, Launchable]],
-        bench: Bench,
+        launches: list[tuple[int, Workload]],
+        launcher: Launcher,
         add: Callable[[LaunchRecord], None],
         say: Reporter,
         title: str,
     ) -> None:
         if not launches:
             return
-        with say.track(f"{bench.device.name}, {title}", len(launches)) as track:
-            for position, (number, what) in enumerate(launches):
-                if self.done.given_up(what):
-                    track.step(f"{what}: skipped")
+        with say.track(f"{launcher.device.name}, {title}", len(launches)) as track:
+            for position, (number, workload) in enumerate(launches):
+                if self.history.given_up(workload):
+                    track.step(f"{workload}: skipped")
                     continue
-                track.now(f"{what}, round {number + 1}")
+                track.now(f"{workload}, round {number + 1}")
                 while True:
                     # Once a cell is enough: the same file with the same input gives the same output.
-                    record = bench.launch(what, number, check_output=not self.done.checked(what))
+                    record = launcher.launch(
+                        workload, number, check_output=not self.history.checked(workload)
+                    )
                     add(record)
                     if (
                         record.settling
@@ -179,23 +202,25 @@ class Schedule:
                         and record.settling.waited_seconds >= 1
                     ):
                         waited = f"{record.settling.waited_seconds:.0f} s"
-                        say.line(f"{bench.device.name}: not steady after {waited}: {record.settling.reason}")
-                    if self.done.has(what, number):
+                        say.line(
+                            f"{launcher.device.name}: not steady after {waited}: {record.settling.reason}"
+                        )
+                    if self.history.has(workload, number):
                         break
-                    say.line(f"{what}, round {number + 1}: done again, for {record.throttled}")
-                self._tell(track, what, number, record, launches[position + 1 :])
-                if record.stage == "device" and not bench.answers():
+                    say.line(f"{workload}, round {number + 1}: done again, for {record.throttled}")
+                self._tell(track, workload, number, record, launches[position + 1 :])
+                if record.stage == "device" and not launcher.responds():
                     raise DeviceError(f"{record.error}; the same command goes on from here once it is back")
 
     def _tell(
         self,
         track: Track,
-        what: Launchable,
+        workload: Workload,
         number: int,
         record: LaunchRecord,
-        left: Sequence[tuple[int, Launchable]],
+        left: Sequence[tuple[int, Workload]],
     ) -> None:
-        place = f"{what}, round {number + 1}"
+        place = f"{workload}, round {number + 1}"
         if not record.ok or record.timing is None:
             track.step(f"{place}: FAILED: {record.error}", self.seconds_left(left), line=True)
             return
