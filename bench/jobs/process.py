@@ -99,8 +99,10 @@ def run_job(command: Sequence[str], job: Mapping[str, Any], folder: Path, timeou
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
         job_file = scratch / "job.json"
-        job_file.write_text(json.dumps({**job, "out": scratch}, indent=1, default=str), encoding="utf-8")
-        result = _supervise([*command, str(job_file)], scratch, timeout)
+        job_file.write_text(
+            json.dumps({**job, "out": scratch}, indent=1, default=_absolute), encoding="utf-8"
+        )
+        result = _supervise([*command, _absolute(job_file)], scratch, timeout)
         (scratch / RESULT).write_text(json.dumps(result, indent=1), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         scratch.rename(folder)
@@ -109,6 +111,11 @@ def run_job(command: Sequence[str], job: Mapping[str, Any], folder: Path, timeou
             f"{folder}: cannot be written: {error.strerror or error}; give another --out"
         ) from error
     return JobOutcome(folder, result)
+
+
+def _absolute(path: Path) -> str:
+    """Paths in a job hold wherever the job works: converters and users' models change the folder."""
+    return str(path.absolute())
 
 
 def _supervise(command: list[str], scratch: Path, timeout: float) -> dict[str, Any]:

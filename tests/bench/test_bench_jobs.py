@@ -23,6 +23,10 @@ GOOD = """
 (out / "made").write_text(job["word"])
 (out / "result.json").write_text('{"error": null}')
 """
+ELSEWHERE = """
+os.chdir("/")
+(out / "result.json").write_text(json.dumps({"error": None, "read": pathlib.Path(job["given"]).read_text()}))
+"""
 WITH_A_CHILD = """
 child = subprocess.Popen(["sleep", "60"])
 (out / "pid").write_text(str(child.pid))
@@ -57,6 +61,15 @@ def test_a_job_leaves_its_files_under_its_name(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "made").read_text() == "hello"
     assert finished(tmp_path / "a") == outcome
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_relative_paths_hold_in_a_job_that_changes_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("given").write_text("hello")
+    outcome = run_job(job(ELSEWHERE), {"given": Path("given")}, Path("a"), timeout=30)
+    assert outcome.error is None and outcome.result["read"] == "hello"
 
 
 @pytest.mark.parametrize(
