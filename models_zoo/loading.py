@@ -1,7 +1,7 @@
 """From a resolved model to a module in evaluation mode and the arguments it is measured with."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from torch import Tensor, nn
 
@@ -9,11 +9,9 @@ from models_zoo.catalogue import ENTRIES, Entry
 from models_zoo.errors import ModelError
 from models_zoo.random_weights import calibrate_batch_norm, reproducible, seeded_images
 from models_zoo.readme_models import MODULES
-from models_zoo.spec import ModelSpec
+from models_zoo.spec import ModelSpec, Weights
 from models_zoo.torchvision_mend import import_torchvision
 from models_zoo.user_file import default_shape, load_user_model, run_once
-
-Weights = Literal["random", "default"]
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from models_zoo.catalogue import ENTRIES, GROUPS
 from models_zoo.errors import ModelError, UnknownModelError
+
+Weights = Literal["random", "default"]
+"""Random ones from a seed, or torchvision's trained ones."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from bench.errors import BenchError
 _ALL: tuple[Converter, ...] = (Nobuco(), OnnxTf(), Onnx2Tf(), LitertTorch())
 _BY_NAME = {converter.name: converter for converter in _ALL}
 NAMES = tuple(_BY_NAME)
+BASELINE = "onnx-tf"
+"""The converter that others are compared with, unless another is chosen."""
 
 
 def get_converter(name: str) -> Converter:

@@ -64,7 +64,7 @@ class History:
 
     def add(self, record: LaunchRecord) -> None:
         """Take note of one more launch."""
-        cell = measurement_key(record.cell, record.subject)
+        cell = measurement_key(record.cell, record.provenance)
         if record.ok and record.throttled is not None:
             self._throttled[record.key] += 1
             if self._throttled[record.key] == LAUNCH_ATTEMPTS:
@@ -89,16 +89,16 @@ class History:
 
     def given_up(self, workload: Workload) -> bool:
         """Whether to stop launching it: its output is wrong, and gets no speed, or every launch fails."""
-        cell = measurement_key(workload.cell, workload.subject)
+        cell = measurement_key(workload.cell, workload.provenance)
         return cell in self._wrong or (cell not in self._good and self._failures[cell] >= FAILURES_BELIEVED)
 
     def checked(self, workload: Workload) -> bool:
         """Whether its output has been compared with PyTorch's."""
-        return measurement_key(workload.cell, workload.subject) in self._checked
+        return measurement_key(workload.cell, workload.provenance) in self._checked
 
     def expected_seconds(self, workload: Workload) -> float | None:
         """Wall time of one more launch, judged by its own earlier ones, or else by those of all cells."""
-        own = self._walls.get(measurement_key(workload.cell, workload.subject))
+        own = self._walls.get(measurement_key(workload.cell, workload.provenance))
         if own:
             return fmean(own)
         every = [fmean(walls) for walls in self._walls.values()]

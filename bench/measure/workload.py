@@ -8,7 +8,7 @@ from functools import cached_property
 from bench.artifacts import Artifact
 from bench.measure.delegates import precision_of
 from devices import Device
-from reports.record import Cell, Subject, launch_key
+from reports.record import Cell, Provenance, launch_key
 
 TOLERANCES = {"fp32": 1e-3, "fp16": 2e-2}
 """Largest error for a file to get a speed. Half precision rounds at 5e-4, and networks add that up."""
@@ -71,9 +71,9 @@ class Workload:
         )
 
     @cached_property
-    def subject(self) -> Subject:
+    def provenance(self) -> Provenance:
         """What tells this workload from one of the same cell that is not to be pooled with it."""
-        return Subject(
+        return Provenance(
             weights=self.artifact.reference.weights,
             seed=self.artifact.reference.seed,
             converter_version=self.artifact.version,
@@ -83,7 +83,7 @@ class Workload:
 
     def key(self, round_number: int) -> str:
         """The key of the launch in this round, as `LaunchRecord.key`."""
-        return launch_key(self.cell, self.subject, round_number)
+        return launch_key(self.cell, self.provenance, round_number)
 
     def __str__(self) -> str:
         return f"{self.cell.model} {self.cell.converter}"

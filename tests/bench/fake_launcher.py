@@ -47,7 +47,7 @@ class FakeLauncher:
             round_number=round_number,
             failure="crashed" if workload.cell.model == self.failing else None,
             cell=workload.cell,
-            subject=workload.subject,
+            provenance=workload.provenance,
             wall_seconds=self.seconds,
         )
         if record.ok and check_output:
@@ -57,5 +57,8 @@ class FakeLauncher:
 
     def failed_conversion(self, workload: Workload) -> LaunchRecord:
         return a_record(
-            cell=workload.cell, subject=workload.subject, failure=workload.artifact.error, stage="conversion"
+            cell=workload.cell,
+            provenance=workload.provenance,
+            failure=workload.artifact.error,
+            stage="conversion",
         )

@@ -42,7 +42,7 @@ class DeviceLauncher(FakeLauncher):
         if workload.cell.model == self.spoilt:
             return a_record(
                 cell=workload.cell,
-                subject=workload.subject,
+                provenance=workload.provenance,
                 round_number=round_number,
                 failure=f"{self.device.name} is gone",
                 stage="device",
