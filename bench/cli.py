@@ -19,12 +19,12 @@ COMMANDS = {
     "models": ("bench.commands.models", "List the models and groups of models."),
     "devices": ("bench.commands.devices", "List devices; build, start and stop emulated machines."),
     "doctor": ("bench.commands.doctor", "Say what works here, and how to fix what does not."),
-    "baselines": ("bench.commands.baselines", "Manage the environments of competing converters."),
+    "baselines": ("bench.commands.baselines", "Manage the environments of other converters."),
 }
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal that tells the command to end; it ends in the same way as after Ctrl-C."""
+    """A signal asked the command to end; it ends in the same way as after Ctrl-C."""
 
     def __init__(self, number: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Versions and digests: what tells whether a file made earlier would be made the same way today."""
+"""Versions and digests: they show whether a file made earlier would be made in the same way today."""
 
 import hashlib
 from collections.abc import Iterable

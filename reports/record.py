@@ -1,4 +1,4 @@
-"""The record of one launch: the only thing written down; tables, charts and resume are derived from it.
+"""The record of one launch: the only thing that is stored; tables, charts and resuming are derived from it.
 
 A *cell* is (model, converter, device, delegate, threads, precision). A *launch* is one process that loads one
 file and times it. A failure, of a conversion or of a launch, is a record too.

@@ -15,8 +15,7 @@ from reports.summary import Group, Row
 
 
 def terminal(groups: Sequence[Group]) -> RenderableType:
-    """All groups for a terminal of 80 columns: models are headings, and the reasons for missing figures follow the
-    table."""
+    """All groups, 80 characters wide: models are headings, and reasons for missing figures follow the table."""
     parts: list[RenderableType] = []
     for group in groups:
         emulated = " — emulated: instructions, not time" if group.emulated else ""

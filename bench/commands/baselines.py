@@ -1,4 +1,4 @@
-"""`bench baselines`: environments of competing converters."""
+"""`bench baselines`: the environments of other converters."""
 
 import click
 
@@ -24,7 +24,7 @@ def _chosen(names: tuple[str, ...]) -> list[Environment]:
 
 @click.group("baselines")
 def command() -> None:
-    """Manage the environments of competing converters.
+    """Manage the environments of other converters.
 
     Each is a virtual environment in the cache folder (NOBUCO_CACHE_DIR moves it), made on first use.
     """

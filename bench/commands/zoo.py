@@ -52,7 +52,7 @@ def _option(flag: str, field: str, type: Any, help: str, show_default: bool = Tr
     "devices",
     CommaList(),
     "Devices to run on; `bench devices list` names them. arm: the phone or board attached through adb, "
-    f"else the emulated machine; {EMULATED_ARM}: that machine in any case.",
+    f"else the emulated machine; {EMULATED_ARM}: always that machine.",
 )
 @_option(
     "--delegate",

@@ -47,7 +47,7 @@ class Reference:
         return self.result["outputs"]
 
     def job(self) -> dict[str, Any]:
-        """What a conversion job is told about the model."""
+        """What the file of a conversion job says about the model."""
         return {"model": self.model, "reference": self.folder, "n_outputs": len(self.outputs)}
 
 

@@ -13,13 +13,20 @@ from bench.progress import Reporter
 
 
 class OnnxRoute:
-    """A converter that starts from an ONNX file. Those below it say which: name, layout, environment, script."""
+    """A converter that starts from an ONNX file; a subclass fills in the attributes.
+
+    Attributes:
+        name: See `Converter`.
+        layout: See `Converter`.
+        environment: See `Converter`.
+        script: The file in `bench/peers` that converts the ONNX file.
+        release: The converter's release.
+    """
 
     name: str
     layout: Layout
     environment: Environment
     script: str
-    """The file in `bench/peers` that makes the rest of the way."""
     release: str
 
     def version(self) -> str:
@@ -42,7 +49,7 @@ def export_and_convert(reference: Reference, folder: Path, command: list[str], t
     if export.error:
         return amend(export, folder, error=f"ONNX export: {export.error}")
     job = {"onnx": onnx_folder / export.result["file"]}
-    # Into a folder of its own first: a kill before the figures are added up must not pass for a finished conversion.
+    # Into another folder first: if this process is killed before the figures are added up, nothing is finished.
     converted = run_job(command, job, folder.with_name(f"{folder.name}.converted"), timeout)
     shutil.rmtree(onnx_folder)  # as large as the model, and made in seconds
     if converted.error:

@@ -1,8 +1,7 @@
-"""Job: what is in the converted files, and their inputs in the form that a device is given. All files in one
-process, because importing nobuco takes seconds.
+"""Job: what is in the converted files, and their inputs in the form that devices take. All files in one process,
+because importing nobuco takes seconds.
 
-For each file it leaves `<number>.json`, and `<number>/input_<i>.bin` in the order and layout of the file's
-inputs.
+For each file it leaves `facts.json` and `input_<i>.bin`, in the order and layout of the file's inputs.
 """
 
 import json

@@ -24,9 +24,9 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
                 outputs_channel_order=ChannelOrder.TENSORFLOW,
             )
         except nobuco.MissingConverterError as error:
-            print(error)  # with the converters to fill in, for the log
-            lacking = {call.name: call.user_line for call in reversed(error.calls)}
-            named = ", ".join(f"{name} ({line})" for name, line in reversed(lacking.items()))
+            print(error)  # for the log: it holds the converters to fill in
+            missing = {call.name: call.user_line for call in reversed(error.calls)}
+            named = ", ".join(f"{name} ({line})" for name, line in reversed(missing.items()))
             raise entry.JobFailed(f"nobuco has no converter for {named}") from error
         export_tflite(keras_model, Path(job["out"]) / "model.tflite")
     return {"file": "model.tflite", **watch.figures()}

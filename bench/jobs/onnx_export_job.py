@@ -1,6 +1,6 @@
-"""Job: the ONNX file that the converters by way of ONNX start from: `model.onnx`, legacy exporter.
+"""Job: the ONNX file that some converters start from, `model.onnx`, written by PyTorch's older exporter.
 
-Opset 12 is the one that onnx-tf's own documentation and the README's comparison use.
+Opset 12 is the one used by onnx-tf's own documentation and by the README's comparison.
 """
 
 import warnings

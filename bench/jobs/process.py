@@ -1,8 +1,8 @@
 """Work done in a process of its own: a JSON file in, a JSON file out, with a time limit.
 
-The folder of a job appears under its name only when the job has ended and left its result in it: a job that
-was killed half-way leaves a folder that nobody looks at, and is done again. The process ends by itself when
-its standard input closes, that is, when this program is killed.
+The folder of a job gets its name only when the job has ended and its result is in it: a job that was killed
+half-way leaves a folder that is ignored, and is done again. The process ends by itself when its standard input
+closes, that is, when this program is killed.
 """
 
 import json
@@ -84,7 +84,7 @@ def run_job(command: Sequence[str], job: Mapping[str, Any], folder: Path, timeou
 
     Args:
         command: The program and its arguments, without the job file.
-        job: What the program is told, with paths as `Path`; `out`, the folder to write into, is added.
+        job: The content of the job file, with paths as `Path`; `out`, the folder to write into, is added.
         folder: Where the outcome is kept. What an earlier job left there is removed.
         timeout: Seconds after which the job is ended.
 
@@ -128,7 +128,8 @@ def _supervise(command: list[str], scratch: Path, timeout: float) -> dict[str, A
     with (scratch / LOG).open("wb") as log:
         process = subprocess.Popen(
             command,
-            stdin=subprocess.PIPE,  # held open by us alone: its end of file tells the job that we are gone
+            # Held open by this process alone: when it closes, the job knows that this process has ended.
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
             env=environment,
@@ -156,7 +157,7 @@ def _result(
         error = f"took longer than {limit:.0f} s"
     elif process.returncode < 0:
         name = signal.Signals(-process.returncode).name
-        hint = ", probably for want of memory" if name == "SIGKILL" else ""
+        hint = ", probably for lack of memory" if name == "SIGKILL" else ""
         error = f"the process was ended by {name}{hint} (peak {peak_mb:.0f} MB)"
     else:
         error = f"exit code {process.returncode}: {_last_line(scratch / LOG)}"

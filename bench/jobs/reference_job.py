@@ -1,5 +1,4 @@
-"""Job: a model's inputs, PyTorch's outputs for them, and its weights, for all converters and for the
-comparison.
+"""Job: a model's inputs, PyTorch's outputs for them, and its weights: for all converters, and to compare with.
 
 Leaves `input_<i>.npy`, `output_<i>.npy` and `state.pt`.
 """

@@ -43,7 +43,7 @@ class Launcher:
         device: The device, opened.
         effort: How long each launch runs.
         tolerance: Largest error against PyTorch for a file to get a speed; None: that of the precision.
-        environment: What each record says of this machine.
+        environment: What each record says about this machine.
         out: The output folder; raw logs go into `logs/` there.
         benchmark_binary: A `benchmark_model` of the user's own to launch with.
     """

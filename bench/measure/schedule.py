@@ -13,9 +13,9 @@ from devices import DeviceError
 from reports.record import LaunchRecord, measurement_key
 
 FEWEST_ROUNDS = 5
-"""Below this a bootstrap interval says little, whatever the time allowed."""
+"""With fewer, a bootstrap interval says little, so these are done however little time is allowed."""
 EMULATED_ROUNDS = 3
-"""Counted instructions repeat to a thousandth: enough for an interval that shows it."""
+"""Instruction counts vary by a thousandth: three are enough for an interval that shows it."""
 LAUNCH_ATTEMPTS = 3
 """A launch during which the device slowed down is done again, up to this often in all."""
 FAILURES_BELIEVED = 2
@@ -58,7 +58,7 @@ class History:
         self._wrong: set[str] = set()
         self._throttled: dict[str, int] = defaultdict(int)
         for record in records:
-            # A launch that failed through the device is done again in any case.
+            # A launch that failed because of the device is always done again.
             if (record.ok and record.throttled is None) or not (retry_failed or record.stage == "device"):
                 self.add(record)
 
@@ -145,7 +145,7 @@ class Schedule:
         return min(self.rounds.most, max(self.rounds.fewest, fitting))
 
     def seconds_left(self, launches: Sequence[tuple[int, Workload]]) -> float | None:
-        """How long these launches will take; None while that cannot be told."""
+        """How long these launches will take; None while that is unknown."""
         seconds = [self.history.expected_seconds(w) for _, w in launches]
         return None if any(s is None for s in seconds) else sum(s for s in seconds if s is not None)
 
@@ -168,7 +168,7 @@ class Schedule:
         for workload in self.without_file:
             if not self.history.has(workload, 0):
                 add(launcher.failed_conversion(workload))
-        # The first round tells how long launches take, and with that how many rounds fit.
+        # The first round shows how long launches take, and so how many rounds fit.
         if self.rounds.budget_seconds is not None:
             self._launch(self.missing(1), launcher, add, say, "first round")
         rounds = self.affordable_rounds()

@@ -14,7 +14,7 @@ def open_target(name: str, say: Reporter) -> Device:
 
     Args:
         name: `arm` is the only Arm device behind adb, or the emulated machine where there is none;
-            `arm-emulated` is that machine in any case. All other names are those of `devices`.
+            `arm-emulated` is always that machine. All other names are those of `devices`.
         say: Where it is said what `arm` stands for.
 
     Raises:

@@ -72,7 +72,7 @@ class Workload:
 
     @cached_property
     def provenance(self) -> Provenance:
-        """What tells this workload from one of the same cell that is not to be pooled with it."""
+        """What distinguishes this workload from others of the same cell, which must not be pooled with it."""
         return Provenance(
             weights=self.artifact.reference.weights,
             seed=self.artifact.reference.seed,

@@ -1,7 +1,7 @@
-"""Python environments of competing converters: made on first use from a lock file, kept, removable.
+"""Python environments of other converters: made on first use from a lock file, kept, removable.
 
-An environment lies in the user's cache folder under the hash of its lock file, and counts only once its
-marker file is there: one that was interrupted is made anew.
+An environment is kept in the user's cache folder, named after the digest of its lock file. It counts as installed
+once its marker file is there: one whose installation was interrupted is made anew.
 """
 
 import hashlib
@@ -96,7 +96,9 @@ class Environment:
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
-            say.line(f"{self.name}: another process is at work on its environment; waiting for it")
+            say.line(
+                f"{self.name}: another process is installing or removing its environment; waiting for it"
+            )
             lock.acquire()
         try:
             yield
@@ -112,7 +114,7 @@ class Environment:
         requirements.write_text(self.pins, encoding="utf-8")
         command = [str(self.interpreter), "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
         if not self.with_dependencies:
-            # Some pins that work together contradict what the packages say of each other.
+            # Some pins work together although the packages' own requirements contradict each other.
             command.append("--no-deps")
         self._pip([*command, "--progress-bar", "off", "-r", str(requirements)], say)
         (self.folder / _MARKER).write_text(self.digest, encoding="utf-8")
@@ -134,7 +136,8 @@ class Environment:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-                env={**os.environ, "PIP_USER": "0"},  # a user's setting that venvs refuse
+                # A user's setting that virtual environments refuse.
+                env={**os.environ, "PIP_USER": "0"},
             ) as process,
         ):
             assert process.stdout is not None
@@ -167,24 +170,30 @@ class Environment:
                 "ConnectTimeout",
             )
         )
-        guess = " Is the network there, and pip's package index within reach?" if no_network else ""
+        guess = " Is there a network, and can pip's package index be reached?" if no_network else ""
         return (
             f"{self.name}: its environment could not be installed: {said.removeprefix('ERROR: ')}.{guess} "
-            f"All that pip said is in {self.folder / _LOG}. Try again with "
+            f"pip's whole output is in {self.folder / _LOG}. Try again with "
             f"`bench baselines install {self.name}`, or choose other converters with --converter"
         )
 
 
 def find_python(version: str, purpose: str) -> str:
-    """An interpreter of this version: our own, or one on the PATH. Raises BenchError that says what was
-    found.
+    """An interpreter of this version: this program's own, or one on the PATH.
+
+    Args:
+        version: As "3.11".
+        purpose: What needs it, for the error.
+
+    Raises:
+        BenchError: There is none; says what was found.
     """
     ours = f"{sys.version_info.major}.{sys.version_info.minor}"
     if ours == version:
         return sys.executable
     command = f"python{version}"
     if found := shutil.which(command):
-        # A launcher of that name may be there without an interpreter behind it.
+        # It may be a mere launcher, without an interpreter of this version behind it.
         probe = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
         if probe.returncode == 0 and f" {version}." in probe.stdout:
             return found

@@ -76,7 +76,7 @@ def test_relative_paths_hold_in_a_job_that_changes_the_folder(
     ("code", "words"),
     [
         ("print('a')\nraise SystemExit('the last words')", "exit code 1: the last words"),
-        ("os.kill(os.getpid(), 9)", "ended by SIGKILL, probably for want of memory"),
+        ("os.kill(os.getpid(), 9)", "ended by SIGKILL, probably for lack of memory"),
         ("pass", "exit code 0: nothing was printed"),
     ],
 )
