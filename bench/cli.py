@@ -9,22 +9,22 @@ from importlib import import_module
 
 import click
 
-from bench.errors import SHOWN_AS_THEY_ARE, BenchError
+from bench.errors import SHOWN_AS_THEY_ARE
 
-# name -> (module with a click command called `command`, help line). The help lines stand here because asking
-# the modules for them would import them.
+# name -> (module with a click command called `command`, help line). The help lines are here because reading
+# them from the modules would import those.
 COMMANDS = {
     "zoo": ("bench.commands.zoo", "Convert models, run the files on devices, compare."),
     "report": ("bench.commands.report", "Make tables and charts again from records."),
     "models": ("bench.commands.models", "List the models and groups of models."),
     "devices": ("bench.commands.devices", "List devices; build, start and stop emulated machines."),
-    "doctor": ("bench.commands.doctor", "Say what works here, and how to mend what does not."),
-    "baselines": ("bench.commands.baselines", "Manage the environments of competing converters."),
+    "doctor": ("bench.commands.doctor", "Say what works here, and how to fix what does not."),
+    "baselines": ("bench.commands.baselines", "Manage the environments of other converters."),
 }
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal that asks the command to end: everything is left as after Ctrl-C."""
+    """A signal asked the command to end; it ends in the same way as after Ctrl-C."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -33,12 +33,12 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def ending_in_order() -> Iterator[None]:
-    """Clean up also when the terminal is closed or the command is told to end, not only after Ctrl-C."""
+    """Clean up after SIGTERM and SIGHUP as after Ctrl-C."""
 
     def stop(number: int, _: object) -> None:
         raise Stopped(number)
 
-    # One that is ignored, as SIGHUP under nohup, stays so.
+    # A signal that is ignored, as SIGHUP is under nohup, stays ignored.
     heard = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) == signal.SIG_DFL]
     for number in heard:
         signal.signal(number, stop)
@@ -50,30 +50,35 @@ def ending_in_order() -> Iterator[None]:
 
 
 def load_command(name: str) -> click.Command:
+    """Import a command."""
     return import_module(COMMANDS[name][0]).command
 
 
 class LazyGroup(click.Group):
-    """A group whose members are imported on use; known errors end as one message."""
+    """A group whose commands are imported on use. Known errors are shown as one message, with exit code 1."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of `COMMANDS`."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, imported."""
         if cmd_name not in COMMANDS:
             return None
         return load_command(cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> object:
+        """Run the command; errors and signals end it with one message."""
         try:
             with ending_in_order():
                 return super().invoke(ctx)
         except SHOWN_AS_THEY_ARE as error:
-            raise BenchError(str(error)) from error
+            raise click.ClickException(str(error)) from error
         except KeyboardInterrupt as end:
             click.echo("Stopped. What was measured is kept; the same command goes on from here.", err=True)
             sys.exit(end.exit_code if isinstance(end, Stopped) else 128 + signal.SIGINT)

@@ -1,16 +1,13 @@
-"""The one error that ends a command, and the errors of the other packages that are shown in its form."""
-
-import click
+"""The error of a run that cannot go on, and those of the other packages that are shown like it."""
 
 from devices.errors import DeviceError
 from models_zoo.errors import ModelError
 from reports.errors import ReportError
 
-SHOWN_AS_THEY_ARE = (DeviceError, ModelError, ReportError)
-"""Their messages are written for users: name of the thing, place, way out."""
+
+class BenchError(Exception):
+    """A run cannot go on; the message names the thing, the place and the way out."""
 
 
-class BenchError(click.ClickException):
-    """A command cannot go on; the message names the thing, the place and the way out. Exit code 1."""
-
-    exit_code = 1
+SHOWN_AS_THEY_ARE = (BenchError, DeviceError, ModelError, ReportError)
+"""Their messages are written for users: the command line shows them without a traceback."""

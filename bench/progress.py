@@ -1,6 +1,4 @@
-"""How a long run tells where it is: a live line with the time left on a terminal, plain lines elsewhere. On
-stderr.
-"""
+"""The progress of a long run, on stderr: a live line with the time left on a terminal, plain lines elsewhere."""
 
 import threading
 from collections.abc import Iterator
@@ -29,7 +27,7 @@ def duration(seconds: float) -> str:
 
 
 class Track:
-    """One phase of the work: `total` steps, of which `done` are done."""
+    """One phase of the work, of a known number of steps. `Reporter.track` makes it."""
 
     def __init__(self, say: "Reporter", title: str, total: int, live: Progress | None) -> None:
         self._say, self._title, self._total, self._live = say, title, total, live
@@ -37,16 +35,23 @@ class Track:
         self._task = live.add_task(title, total=total, now="", left="") if live else None
 
     def end(self) -> None:
+        """Take the phase off the display."""
         if self._live is not None and self._task is not None:
             self._live.remove_task(self._task)
 
     def now(self, words: str) -> None:
-        """What is being done. On a plain log nothing is written until it is done."""
+        """Show what is being done; in plain lines nothing is written until it is done."""
         if self._live is not None and self._task is not None:
             self._live.update(self._task, now=escape(words))
 
     def step(self, words: str, seconds_left: float | None = None, line: bool = False) -> None:
-        """One step is done. `line`: worth a line of its own on a terminal, too."""
+        """One step is done.
+
+        Args:
+            words: What was done.
+            seconds_left: Until the end of the phase, if it is known.
+            line: Whether a terminal gets a line of its own for it, too.
+        """
         self._done += 1
         left = (
             f"about {duration(seconds_left)} left" if seconds_left is not None and seconds_left >= 1 else ""
@@ -61,7 +66,11 @@ class Track:
 
 
 class Reporter:
-    """Where progress, notes and warnings of a command go."""
+    """Where progress, notes and warnings go.
+
+    Args:
+        console: None: stderr.
+    """
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
@@ -70,11 +79,12 @@ class Reporter:
         self._tracks = 0
 
     def line(self, words: str) -> None:
+        """Write a line."""
         self.console.print(words, highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
     def track(self, title: str, total: int) -> Iterator[Track]:
-        """A phase of the work. Those of several threads share one display."""
+        """A phase of the work, of `total` steps. Those of several threads share one display."""
         if not self.console.is_terminal:
             yield Track(self, title, total, None)
             return
@@ -105,5 +115,5 @@ def _live_display(console: Console) -> Progress:
         TextColumn("{task.fields[left]}", style="cyan"),
         TextColumn("{task.fields[now]}", style="dim"),
     )
-    # Two refreshes a second: the live line must not take part in what is being measured.
+    # Only two refreshes a second: the live line must not disturb what is being measured.
     return Progress(*columns, console=console, refresh_per_second=2, transient=True)

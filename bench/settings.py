@@ -1,8 +1,8 @@
 """Options from a file: `[tool.bench]` of pyproject.toml, or bench.toml, in this folder or the nearest one
 above.
 
-A key is an option's long name (`rounds = 5`); in a table named after a command (`[tool.bench.zoo]`) it holds
-for that command alone, else for every command that has the option. Lists stand for comma-separated values.
+A key is an option's long name (`rounds = 5`). In a table named after a command (`[tool.bench.zoo]`) it applies to
+that command alone, else to every command that has the option. Lists stand for comma-separated values.
 """
 
 import difflib
@@ -17,9 +17,17 @@ from bench.errors import BenchError
 
 
 def settings_for(name: str, commands: Mapping[str, Callable[[], click.Command]]) -> dict[str, Any]:
-    """Click's default map for the command `name`: {parameter: value}. Raises BenchError for unknown keys.
+    """The settings for one command.
 
-    `commands` are all there are, as functions, because making one imports it.
+    Args:
+        name: The command.
+        commands: All commands by name, as functions, because making one imports it.
+
+    Returns:
+        Click's default map: {parameter: value}.
+
+    Raises:
+        BenchError: The file cannot be read, or has an unknown key.
     """
     found = find_settings(Path.cwd())
     if found is None:
@@ -53,7 +61,7 @@ def _check(path: Path, place: str, given: Iterable[str], known: Iterable[str]) -
 
 
 def find_settings(start: Path) -> tuple[Path, dict[str, Any]] | None:
-    """The file that holds settings and its table, or None."""
+    """The nearest file with settings, from `start` upwards, and its table; None without one. Raises BenchError."""
     for folder in (start, *start.parents):
         own = folder / "bench.toml"
         if own.is_file():

@@ -6,10 +6,10 @@ Listing and resolving names does not import torch; the first use of `load` does.
 from typing import TYPE_CHECKING
 
 from models_zoo.errors import ModelError, UnknownModelError
-from models_zoo.spec import ModelSpec, groups, names, resolve
+from models_zoo.spec import ModelSpec, Weights, groups, names, resolve
 
 if TYPE_CHECKING:
-    from models_zoo.loading import LoadedModel, Weights, load
+    from models_zoo.loading import LoadedModel, load
     from models_zoo.torchvision_mend import import_torchvision
 
 __all__ = [
@@ -27,7 +27,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name in ("load", "LoadedModel", "Weights"):
+    if name in ("load", "LoadedModel"):
         from models_zoo import loading as home
     elif name == "import_torchvision":
         from models_zoo import torchvision_mend as home

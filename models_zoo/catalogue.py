@@ -1,4 +1,4 @@
-"""The models that have names; listing or checking a name takes no torch."""
+"""The models that have names, in a form that can be listed without importing torch."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Entry:
-    """One named model: where it comes from, the input it is measured at, the groups it is in."""
+    """One named model: where it comes from, the shape of the input it is measured with, the groups it is in."""
 
     name: str
     source: Literal["torchvision", "readme"]
@@ -30,8 +30,8 @@ ENTRIES: dict[str, Entry] = {
         Entry("regnet_y_400mf", "torchvision", _IMAGENET, ("classification",)),
         Entry("deeplabv3_resnet50", "torchvision", _SQUARE_256, ("readme", "segmentation")),
         Entry("lraspp_mobilenet_v3_large", "torchvision", _SQUARE_256, ("segmentation",)),
-        # 0.8 MB of image: the slice touches 1,116 elements, the rest is what a converter may copy needlessly,
-        # and on a much smaller input only the interpreter's own overhead would be timed.
+        # 0.8 MB of image: the slice is 1,116 elements, the rest is what a converter may copy needlessly. On a much
+        # smaller input only the interpreter's own overhead would be timed.
         Entry("slice_relu", "readme", _SQUARE_256, ("readme",)),
     )
 }

@@ -1,8 +1,8 @@
-"""What can go wrong between a model's name and the model, each said so that the reader can act on it."""
+"""The errors between a model's name and the model."""
 
 
 class ModelError(Exception):
-    """A model cannot be had; the message names the model, the place and the way out."""
+    """A model cannot be loaded; the message names the model, the place and the way out."""
 
 
 class UnknownModelError(ModelError):

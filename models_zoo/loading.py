@@ -1,7 +1,7 @@
 """From a resolved model to a module in evaluation mode and the arguments it is measured with."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from torch import Tensor, nn
 
@@ -9,21 +9,23 @@ from models_zoo.catalogue import ENTRIES, Entry
 from models_zoo.errors import ModelError
 from models_zoo.random_weights import calibrate_batch_norm, reproducible, seeded_images
 from models_zoo.readme_models import MODULES
-from models_zoo.spec import ModelSpec
+from models_zoo.spec import ModelSpec, Weights
 from models_zoo.torchvision_mend import import_torchvision
 from models_zoo.user_file import default_shape, load_user_model, run_once
-
-Weights = Literal["random", "default"]
 
 
 @dataclass(frozen=True)
 class LoadedModel:
     """A model ready to be converted and run.
 
-    `weights` tells what it holds: "random" (from `seed`), "default" (torchvision's trained weights), "own"
-    (whatever the user's file made), "none" (the model has no parameters). `args` always come from `seed`,
-    except for those that the user's file gives. A model may change its arguments in place: clone them
-    before each run.
+    Attributes:
+        name: As `ModelSpec.name`.
+        module: In evaluation mode.
+        args: Its inputs, from the seed, unless the user's file gives them. A model may change them in place:
+            clone them before each run.
+        weights: "random" (from the seed), "default" (torchvision's trained weights), "own" (whatever the user's
+            file made) or "none" (the model has no parameters).
+        seed: Of weights and arguments.
     """
 
     name: str
@@ -34,10 +36,18 @@ class LoadedModel:
 
 
 def load(spec: ModelSpec, weights: Weights = "random", seed: int = 0) -> LoadedModel:
-    """Make the model. The same seed gives the same weights and arguments, bit for bit, in every process of
-    a machine.
+    """Make a model.
 
-    torch's global generator is left as it was. Raises ModelError.
+    The same seed gives the same weights and arguments, bit for bit, in every process of a machine. torch's global
+    generator is left as it was.
+
+    Args:
+        spec: The model, from `resolve`.
+        weights: Random from the seed, or trained (downloaded); a user's own model keeps its own.
+        seed: Of weights and arguments.
+
+    Raises:
+        ModelError: The weights are unknown or cannot be downloaded, or the user's file does not make a model.
     """
     if weights not in get_args(Weights):
         raise ModelError(f"weights {weights!r} are unknown; choose one of {', '.join(get_args(Weights))}")
@@ -67,8 +77,7 @@ def _random(entry: Entry, seed: int) -> nn.Module:
     # Without weights_backbone=None, a segmentation model fetches its backbone's trained weights.
     options = {"weights_backbone": None} if "segmentation" in entry.groups else {}
     module = import_torchvision().models.get_model(entry.name, weights=None, **options).eval()
-    # Not the seed of the example arguments: else a model would be normalised for the one image it is
-    # measured on.
+    # Not the seed of the example arguments: the model would be normalised for the one image it is measured on.
     calibrate_batch_norm(module, entry.input_shape, seed + 1)
     return module
 
@@ -78,7 +87,8 @@ def _trained(entry: Entry) -> nn.Module:
     url = models.get_model_weights(entry.name).DEFAULT.url
     try:
         module = models.get_model(entry.name, weights="DEFAULT")
-    except (OSError, RuntimeError) as error:  # urllib's errors are OSErrors; a wrong hash is a RuntimeError
+    # urllib's errors are OSErrors, a wrong hash is a RuntimeError.
+    except (OSError, RuntimeError) as error:
         raise ModelError(
             f"{entry.name}: its trained weights could not be downloaded from {url}: {error}. "
             "Use weights 'random', or put the file into torch's hub folder (TORCH_HOME) under hub/checkpoints"

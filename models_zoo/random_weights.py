@@ -1,7 +1,7 @@
-"""Inputs from a seed, and batch-norm statistics that let a randomly initialised network say something.
+"""Inputs from a seed, and batch-norm statistics with which a randomly initialised network has useful outputs.
 
-With the statistics a fresh network starts with (mean 0, variance 1) activations shrink or explode layer by
-layer, and outputs end as zeros or infinities: every comparison with a converted model would then pass, or
+With the statistics that a fresh network starts with (mean 0, variance 1) activations shrink or explode layer by
+layer, and outputs end up as zeros or infinities: every comparison with a converted model would then pass, or
 fail, for the wrong reason. Measuring the statistics on seeded images keeps each layer at unit scale.
 """
 
@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-_CALIBRATION_BATCH = 4  # deeplabv3 normalises over 1x1 maps, which takes more than one image
+# deeplabv3 normalises over 1x1 maps, for which it needs more than one image.
+_CALIBRATION_BATCH = 4
 
 
 def seeded_images(shape: tuple[int, ...], seed: int) -> Tensor:
-    """Image-like noise (B, C, H, W) with mean 0 and standard deviation 1, as ImageNet-normalised
-    photographs have.
+    """Image-like noise (B, C, H, W) with mean 0 and standard deviation 1, like ImageNet-normalised photographs.
 
     Noise at several scales is added up: under white noise alone all images look the same to a network, and
     its outputs hardly depend on the input.
@@ -43,9 +43,8 @@ def calibrate_batch_norm(module: nn.Module, input_shape: tuple[int, ...], seed: 
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = (
-            None  # a cumulative average: the first batch alone, not mixed with the initial 0 and 1
-        )
+        # A cumulative average: of the first batch alone, not mixed with the initial 0 and 1.
+        norm.momentum = None
         norm.train()
     try:
         with torch.no_grad():
@@ -58,10 +57,10 @@ def calibrate_batch_norm(module: nn.Module, input_shape: tuple[int, ...], seed: 
 
 @contextmanager
 def reproducible(seed: int) -> Iterator[None]:
-    """Seed torch's generator and run on one thread, and leave both as they were.
+    """Seed torch's generator and run on one thread, and restore both afterwards.
 
-    One thread, because sums are taken in another order when there are more, and the weights would then
-    depend on the number of cores.
+    One thread, because with more of them sums are taken in another order, and the weights would depend on the
+    number of cores.
     """
     threads = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):

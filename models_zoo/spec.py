@@ -1,20 +1,27 @@
-"""From what a user types (a name, a group, a file and a factory in it) to models; takes no torch."""
+"""From what a user types (a name, a group, a file and a factory in it) to models, without importing torch."""
 
 import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from models_zoo.catalogue import ENTRIES, GROUPS
 from models_zoo.errors import ModelError, UnknownModelError
 
+Weights = Literal["random", "default"]
+"""Random ones from a seed, or torchvision's trained ones."""
+
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model that can be loaded: one of the catalogue, or `factory` in the user's own `file`.
+    """A model that can be loaded.
 
-    `name` identifies it in tables and records; `slug` is a form of it that is safe as a file name.
+    Attributes:
+        name: Identifies it in tables and records.
+        file: The user's own file; None: the model is in the catalogue.
+        factory: The function in that file which makes the model.
     """
 
     name: str
@@ -23,11 +30,12 @@ class ModelSpec:
 
     @property
     def slug(self) -> str:
+        """The name in a form that is safe as a file name."""
         return re.sub(r"[^A-Za-z0-9_.-]+", "_", self.name)
 
 
 def names() -> list[str]:
-    """Names of all models of the catalogue, in its order."""
+    """Names of all models in the catalogue, in its order."""
     return list(ENTRIES)
 
 
@@ -37,10 +45,17 @@ def groups() -> dict[str, list[str]]:
 
 
 def resolve(specs: Iterable[str]) -> list[ModelSpec]:
-    """Turn names, group names and `path/to/file.py:factory` into models, in order, each once.
+    """Find models by name.
 
-    Raises UnknownModelError for a name that is neither model nor group, ModelError for a file that is not
-    there.
+    Args:
+        specs: Names of models, names of groups, or `path/to/file.py:factory`.
+
+    Returns:
+        The models, in order, each once.
+
+    Raises:
+        UnknownModelError: A name is neither a model nor a group.
+        ModelError: A file does not exist, or no factory is named.
     """
     if isinstance(specs, str):
         raise TypeError(f"resolve() takes a list of names, not one string; write resolve([{specs!r}])")

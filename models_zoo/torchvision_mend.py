@@ -1,10 +1,10 @@
 """Import torchvision also where its compiled operators do not load.
 
 The wheel on PyPI is built for CUDA; beside a CPU-only torch its library cannot be loaded, and then
-`import torchvision` stops with "operator torchvision::nms does not exist", although no classification or
-segmentation model uses that operator. Where a plain import works, nothing here is done. Where it does not,
-the two operators whose schemas torchvision assumes are declared, and `nms` gets an implementation in plain
-PyTorch, so that detection models run too (the other operators have fallbacks within torchvision).
+`import torchvision` fails with "operator torchvision::nms does not exist", although no classification or
+segmentation model uses that operator. Where a plain import works, that is all. Where it does not, the two
+operators whose schemas torchvision assumes are declared, and `nms` gets an implementation in plain PyTorch, so
+that detection models run too (the other operators have fallbacks within torchvision).
 """
 
 import importlib
@@ -39,9 +39,8 @@ def import_torchvision() -> ModuleType:
     _forget_partial_import()
     _declare_operators()
     torchvision = importlib.import_module("torchvision")
-    # torchvision.ops.nms refuses to run when the compiled library is absent. Only this one check is lifted:
-    # the library's own `_has_ops` goes on saying no, so that roi_align and the like choose their PyTorch
-    # fallbacks.
+    # torchvision.ops.nms refuses to run without the compiled library. Only this check is removed: the library's
+    # own `_has_ops` still says no, so that roi_align and others choose their PyTorch fallbacks.
     importlib.import_module("torchvision.ops.boxes").__dict__["_assert_has_ops"] = lambda: None
     return torchvision
 
@@ -51,7 +50,8 @@ def _forget_partial_import() -> None:
         del sys.modules[name]
 
 
-@cache  # the library object must outlive its declarations
+# Cached because the library object must outlive its declarations.
+@cache
 def _declare_operators() -> torch.library.Library:
     library = torch.library.Library("torchvision", "FRAGMENT")
     library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
@@ -63,8 +63,14 @@ def _declare_operators() -> torch.library.Library:
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """Greedy non-maximum suppression.
 
-    boxes (N, 4) as x1, y1, x2, y2; scores (N,). Returns the indices kept, int64, by falling score: a box is
-    dropped when its intersection over union with a kept box of higher score exceeds `iou_threshold`.
+    Args:
+        boxes: (N, 4) as x1, y1, x2, y2.
+        scores: (N,).
+        iou_threshold: A box is dropped when its intersection over union with a kept box of higher score exceeds
+            this.
+
+    Returns:
+        The indices of the boxes kept, int64, by falling score.
     """
     order = torch.argsort(scores, descending=True, stable=True)
     boxes = boxes[order]

@@ -1,4 +1,4 @@
-"""A user's own model: `factory()` in a Python file, its mistakes reported as the user's, at their line."""
+"""A user's own model: `factory()` in a Python file. Its mistakes are reported with the line in that file."""
 
 import hashlib
 import importlib.util
@@ -18,11 +18,18 @@ _DEFAULT_SHAPE = (1, 3, 224, 224)
 
 
 def load_user_model(file: Path, factory: str) -> tuple[nn.Module, tuple[Tensor, ...] | None]:
-    """Import `file`, call `factory()`, and return its module in evaluation mode with its example arguments
-    if any.
+    """Import a file and make the model in it.
 
-    Raises ModelError, naming file, line and exception, when that does not give a module or (module,
-    arguments).
+    Args:
+        file: The file.
+        factory: The function to call; it returns a module or (module, arguments).
+
+    Returns:
+        The module in evaluation mode, and its example arguments if there are any.
+
+    Raises:
+        ModelError: There is no such file or function, or it fails, or it returns something else; names the file,
+            the line and the exception.
     """
     place = f"{file}:{factory}"
     with _on_path(file.resolve().parent):
@@ -41,9 +48,16 @@ def load_user_model(file: Path, factory: str) -> tuple[nn.Module, tuple[Tensor, 
 
 
 def run_once(module: nn.Module, args: tuple[Tensor, ...], file: Path, factory: str) -> None:
-    """Run the model on copies of its arguments, so that a mistake in it is shown as its own.
+    """Run the model on copies of its arguments, so that a mistake in it is not blamed on a converter.
 
-    Raises ModelError, naming file, line and exception.
+    Args:
+        module: The model.
+        args: Its example arguments.
+        file: Where it comes from, for the error.
+        factory: The function that made it, for the error.
+
+    Raises:
+        ModelError: The model fails; names the file, the line and the exception.
     """
     try:
         with torch.no_grad():
@@ -70,7 +84,8 @@ def _execute(file: Path) -> dict[str, Any]:
     if spec is None or spec.loader is None:
         raise ModelError(f"{file}: not a Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses and inspect look a class's module up here
+    # dataclasses and inspect look up a class's module here.
+    sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
@@ -107,7 +122,7 @@ def _blame(error: BaseException, file: Path) -> str:
 
 @contextmanager
 def _on_path(folder: Path) -> Iterator[None]:
-    """Let the file import its neighbours, as it could when run as a script."""
+    """Let the file import its neighbours, as when it is run as a script."""
     sys.path.insert(0, str(folder))
     try:
         yield

@@ -1,4 +1,4 @@
-"""The answer as a picture: latency of each model on a scale of its own, speed-up of all on one.
+"""The chart: the latency of each model on a scale of its own, the speed-up of all on one.
 
 Bars are medians of launches, whiskers 95 % intervals, faint dots the launches themselves. A cell without a
 figure is a hatched box with the reason in it: never a gap.
@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -15,10 +16,10 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from reports import figures
-from reports.summary import BASELINE, Group, Row
-from reports.tables import caption
+from reports.captions import caption
+from reports.summary import Group, Row
 
-# Okabe and Ito's colours, which remain apart for all common kinds of colour blindness. Fixed for each
+# Okabe and Ito's colours, which can be told apart with all common kinds of colour blindness. Fixed for each
 # converter, so that a converter looks the same in every chart.
 COLOURS = {
     "nobuco": "#0072B2",
@@ -38,22 +39,32 @@ _AXIS = 0.35  # the numbers below the last panel
 _CAPTION_LINE = 0.165
 
 
-def save_chart(group: Group, stem: Path, baseline: str = BASELINE) -> list[Path]:
-    """Write `stem`.png and `stem`.svg; returns their paths."""
-    figure = draw(group, baseline)
+def save_chart(group: Group, stem: Path) -> list[Path]:
+    """Write a group's chart.
+
+    Args:
+        group: The group.
+        stem: The path without its suffix.
+
+    Returns:
+        The paths of the PNG and the SVG file.
+    """
+    figure = draw(group)
     paths = [stem.with_name(stem.name + suffix) for suffix in (".png", ".svg")]
-    for path in paths:
-        # Without a date in it, the same records make the same file.
-        metadata = {"Date": None} if path.suffix == ".svg" else {}
-        figure.savefig(path, dpi=150, metadata=metadata)
+    # Without a date, and with the names of its parts from a fixed salt, the same records make the same file.
+    with rc_context({"svg.hashsalt": "chart"}):
+        for path in paths:
+            metadata = {"Date": None} if path.suffix == ".svg" else {}
+            figure.savefig(path, dpi=150, metadata=metadata)
     return paths
 
 
-def draw(group: Group, baseline: str = BASELINE) -> Figure:
+def draw(group: Group) -> Figure:
+    """The chart as a matplotlib figure, its height following the number of bars."""
     models = {m: [r for r in group.rows if r.cell.model == m] for m in group.models}
     heights = [len(rows) * _ROW for rows in models.values()]
     body = sum(heights) + _GAP * len(heights)
-    words = _caption(group, baseline)
+    words = _caption(group)
     bottom = _AXIS + _CAPTION_LINE * (len(words) + 2)
     total = body + _TOP + bottom
     figure = Figure(figsize=(_WIDTH, total))
@@ -79,14 +90,14 @@ def draw(group: Group, baseline: str = BASELINE) -> Figure:
         _latency_panel(figure.add_subplot(grid[i, 0]), model, rows)
         if has_speedup:
             axes = figure.add_subplot(grid[i, 1])
-            _speedup_panel(axes, rows, limits, baseline, last=i == len(models) - 1)
+            _speedup_panel(axes, rows, limits, group.baseline, last=i == len(models) - 1)
             speedup_axes.append(axes)
-    _texts(figure, group, total, has_speedup, baseline, grid)
+    _texts(figure, group, total, has_speedup, grid)
     figure.text(0.015, 0.1 / total, "\n".join(words), fontsize=8, va="bottom", color=_FAINT, linespacing=1.35)
     return figure
 
 
-def _texts(figure: Figure, group: Group, total: float, has_speedup: bool, baseline: str, grid) -> None:
+def _texts(figure: Figure, group: Group, total: float, has_speedup: bool, grid) -> None:
     figure.text(0.015, 1 - 0.16 / total, group.title, fontsize=13, weight="bold", va="top", color=_INK)
     converters = list(dict.fromkeys(row.cell.converter for row in group.rows))
     handles = [Patch(color=colour_of(name), label=name) for name in converters]
@@ -104,16 +115,17 @@ def _texts(figure: Figure, group: Group, total: float, has_speedup: bool, baseli
         grid[0, 0].get_position(figure).x0, y, f"{group.quantity}, {group.unit}: less is better", **heading
     )
     if has_speedup:
-        label = f"Speed-up over {baseline} (log scale)"
+        label = f"Speed-up over {group.baseline} (log scale)"
         figure.text(grid[0, 1].get_position(figure).x0, y, label, **heading)
 
 
-def _caption(group: Group, baseline: str) -> list[str]:
-    text = caption(group, baseline, interval="dots are launches, whiskers")
+def _caption(group: Group) -> list[str]:
+    text = caption(group, interval="dots are launches, whiskers")
     return [part for line in text.splitlines() for part in textwrap.wrap(line, 165)]
 
 
 def colour_of(converter: str) -> str:
+    """The converter's colour; grey for one that has none of its own."""
     return COLOURS.get(converter, _OTHER)
 
 
@@ -174,7 +186,7 @@ def _speedup_panel(
     for y, row in enumerate(rows):
         estimate = row.speedup
         if estimate is None:
-            if row.cell.converter == baseline and row.latency:
+            if row.is_baseline and row.latency:
                 axes.plot(
                     [1], [y], "|", color=colour_of(baseline), markersize=13, markeredgewidth=3, zorder=3
                 )
@@ -250,7 +262,7 @@ def _note(axes: Axes, y: int, words: str) -> None:
 
 
 def _short(model: str) -> str:
-    """A user's own model is named by a path, of which the end tells most; long names go on two lines."""
+    """A user's own model is named by a path, whose end says most; long names go on two lines."""
     name = model.rsplit("/", 1)[-1]
     return (
         "\n".join(textwrap.wrap(name.replace("_", "_\u200b"), 19, break_on_hyphens=False))

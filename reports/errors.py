@@ -1,4 +1,4 @@
-"""What can go wrong with a store of records, said so that the reader can act on it."""
+"""The error of a store of records."""
 
 
 class ReportError(Exception):

@@ -1,12 +1,14 @@
-"""Numbers as people read them; every table and chart writes them the same way."""
+"""Figures as readers see them, the same in every table and chart. None is a dash."""
 
 from reports.stats import Estimate
 
 NONE = "—"
 
 
-def number(value: float) -> str:
+def number(value: float | None) -> str:
     """Three significant digits, two below a hundredth: 0.0012, 0.0123, 1.23, 12.3, 1234."""
+    if value is None:
+        return NONE
     if value == 0:
         return "0"
     magnitude = abs(value)
@@ -20,7 +22,7 @@ def number(value: float) -> str:
 
 
 def interval(estimate: Estimate | None) -> str:
-    """`12.1–12.6`."""
+    """`12.1–12.6`; a dash where there are too few launches for one."""
     if estimate is None or estimate.low is None or estimate.high is None:
         return NONE
     return f"{number(estimate.low)}–{number(estimate.high)}"
@@ -37,7 +39,7 @@ def with_interval(estimate: Estimate | None, suffix: str = "") -> str:
 
 
 def verdict(speedup: Estimate | None) -> str:
-    """In one word what the interval of a speed-up allows to say."""
+    """What the interval of a speed-up supports: "faster", "slower", "no difference", or nothing without one."""
     if speedup is None or speedup.low is None or speedup.high is None:
         return ""
     if speedup.low > 1:
@@ -45,23 +47,32 @@ def verdict(speedup: Estimate | None) -> str:
     return "slower" if speedup.high < 1 else "no difference"
 
 
+def text(value: str | None) -> str:
+    """The words themselves."""
+    return NONE if value is None else value
+
+
 def count(value: int | None) -> str:
+    """All digits."""
     return NONE if value is None else str(value)
 
 
 def megabytes(size: int | None) -> str:
+    """A size in bytes in megabytes, `<0.01` below ten thousand bytes."""
     if size is None:
         return NONE
     return number(round(size / 1e6, 2)) if size >= 10_000 else "<0.01"
 
 
 def error(value: float | None) -> str:
+    """An error against PyTorch: `1.2e-06`, or `exact`."""
     if value is None:
         return NONE
     return "exact" if value == 0 else f"{value:.1e}"
 
 
 def plural(n: int, word: str, several: str | None = None) -> str:
+    """`1 thread`, `2 threads`; `several` is the plural where it does not end in a mere s."""
     return f"{n} {word if n == 1 else several or word + 's'}"
 
 

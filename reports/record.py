@@ -1,4 +1,4 @@
-"""The record of one launch: the only thing written down; tables, charts and resume are derived from it.
+"""The record of one launch: the only thing that is stored; tables, charts and resuming are derived from it.
 
 A *cell* is (model, converter, device, delegate, threads, precision). A *launch* is one process that loads one
 file and times it. A failure, of a conversion or of a launch, is a record too.
@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 1, which is still read, called the provenance `subject`."""
 
 Unit = Literal["us", "kinstr"]
 Stage = Literal["conversion", "launch", "device"]
-"""What a failure is one of; one of the device says nothing of the file that it was to run."""
+"""Where a failure happened; one of the device says nothing about the file that it was to run."""
 
 
 class _Part(BaseModel):
@@ -29,8 +30,15 @@ class _Part(BaseModel):
 class Cell(_Part):
     """What was measured, by name: everything that a table or a chart groups by.
 
-    `cores` is what was asked for ("big", "4-7"), None when the device chose. `benchmark_binary` begins the
-    SHA-256 of a `benchmark_model` of the user's own, None when it was not given.
+    Attributes:
+        model: A name of the zoo, or a user's `path/to/file.py:factory`.
+        converter: The converter's name.
+        device: The device's name.
+        delegate: The delegate asked for.
+        threads: How many.
+        precision: In which numbers the delegate computes.
+        cores: What was asked for ("big", "4-7"); None when the device chose.
+        benchmark_binary: Begins the SHA-256 of a `benchmark_model` of the user's own; None when none was given.
     """
 
     model: str
@@ -43,12 +51,15 @@ class Cell(_Part):
     benchmark_binary: str | None = None
 
 
-class Subject(_Part):
-    """What was measured, exactly: two launches are comparable when cell and subject are equal.
+class Provenance(_Part):
+    """What was measured, exactly: launches may be pooled when their cell and their provenance are equal.
 
-    `weights` says where the numbers in the model come from ("random", "default", "own", "none"), `seed` seeds
-    the random weights and the inputs. `file_sha256` is None when there is no file, because the conversion
-    failed.
+    Attributes:
+        weights: Where the numbers in the model come from: "random", "default", "own" or "none".
+        seed: Of the random weights and of the inputs.
+        converter_version: Changes with anything that made the file.
+        device_identity: Changes with the kind of machine.
+        file_sha256: None when there is no file, because the conversion failed.
     """
 
     weights: str
@@ -59,7 +70,7 @@ class Subject(_Part):
 
 
 class Conversion(_Part):
-    """How the file came to be, and what is in it. Seconds do not count the import of the frameworks."""
+    """How the file came to be, and what is in it. The seconds leave out the import of the frameworks."""
 
     seconds: float | None = None
     cpu_seconds: float | None = None
@@ -73,8 +84,8 @@ class Conversion(_Part):
 class Accuracy(_Part):
     """The device's own outputs against PyTorch's: max|difference| / max|reference|, one for each output.
 
-    `max_error` is infinite where an output is missing, has another shape, or holds NaN or infinity that
-    PyTorch's has not.
+    `max_error` is infinite where an output is missing, has another shape, or holds NaN or infinity where
+    PyTorch's does not.
     """
 
     max_error: float
@@ -83,11 +94,12 @@ class Accuracy(_Part):
 
     @property
     def right(self) -> bool:
+        """Whether the error is within the tolerance."""
         return self.max_error <= self.tolerance
 
 
 class Delegation(_Part):
-    """The delegate asked for and what became of it. `left` are the kinds of nodes that it did not take."""
+    """The delegate asked for, and what it took. `left` names the kinds of nodes that it did not take."""
 
     asked: str
     applied: str | None = None
@@ -120,6 +132,7 @@ class Timing(_Part):
 
     @classmethod
     def of_runs(cls, unit: Unit, times: Sequence[float], **more: Any) -> "Timing":
+        """The figures of these runs, at least one, with `more` fields as they are."""
         step = max(1, math.ceil(len(times) / SAMPLES_KEPT))
         return cls(
             unit=unit,
@@ -133,7 +146,7 @@ class Timing(_Part):
 
 
 class Settling(_Part):
-    """How waiting for a steady device before the launch ended, and why it did."""
+    """How the wait for a steady device before the launch ended, and why."""
 
     settled: bool
     waited_seconds: float
@@ -141,7 +154,7 @@ class Settling(_Part):
 
 
 class Environment(_Part):
-    """Where the measuring program ran: not the device, unless that is this host."""
+    """The machine that the measuring program ran on: not the device, unless that is this host."""
 
     python: str
     platform: str
@@ -158,11 +171,11 @@ class LaunchRecord(_Part):
     `fixed_performance`: whether Android's mode of that name was held; None where there is no such mode.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1, 2] = SCHEMA_VERSION
     started: str
     wall_seconds: float
     cell: Cell
-    subject: Subject
+    provenance: Provenance = Field(validation_alias=AliasChoices("provenance", "subject"))
     round: int
     ok: bool
     stage: Stage = "launch"
@@ -185,20 +198,21 @@ class LaunchRecord(_Part):
 
     @property
     def counts(self) -> bool:
-        """Whether there is a figure, and it is one of the device at its full speed."""
+        """Whether there is a figure, and the device was at its full speed."""
         return self.ok and self.timing is not None and self.throttled is None
 
     @property
     def key(self) -> str:
-        return launch_key(self.cell, self.subject, self.round)
+        """See `launch_key`."""
+        return launch_key(self.cell, self.provenance, self.round)
 
 
-def measurement_key(cell: Cell, subject: Subject) -> str:
+def measurement_key(cell: Cell, provenance: Provenance) -> str:
     """Equal for all launches that may be pooled into one figure."""
-    text = json.dumps([cell.model_dump(), subject.model_dump()], sort_keys=True)
+    text = json.dumps([cell.model_dump(), provenance.model_dump()], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def launch_key(cell: Cell, subject: Subject, round_number: int) -> str:
-    """What resume goes by: a launch with this key has been measured, or it has not."""
-    return f"{measurement_key(cell, subject)}/{round_number}"
+def launch_key(cell: Cell, provenance: Provenance, round_number: int) -> str:
+    """The key by which a run that is resumed knows which launches have been done."""
+    return f"{measurement_key(cell, provenance)}/{round_number}"

@@ -16,20 +16,12 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its 95 % interval; `low` and `high` are None with too few launches to tell."""
+    """A value with its 95 % interval; `low` and `high` are None where there are too few launches for one."""
 
     value: float
     low: float | None
     high: float | None
     n: int
-
-    def scaled(self, factor: float) -> "Estimate":
-        return Estimate(
-            self.value * factor,
-            None if self.low is None else self.low * factor,
-            None if self.high is None else self.high * factor,
-            self.n,
-        )
 
 
 def median_of_launches(medians: Sequence[float]) -> Estimate:
@@ -39,10 +31,17 @@ def median_of_launches(medians: Sequence[float]) -> Estimate:
 
 
 def paired_ratio(numerator: Mapping[int, float], denominator: Mapping[int, float]) -> Estimate | None:
-    """Ratio of medians over the rounds that both have; None when they have none in common.
+    """Ratio of medians over the rounds that both have.
 
-    Both are {round: median of the launch}. Rounds are resampled as pairs, so that a drift that hits both
-    alike (heat, another program) does not widen the interval, nor hide in it.
+    Rounds are resampled as pairs, so that a drift that affects both alike (heat, another program) does not widen
+    the interval.
+
+    Args:
+        numerator: The median of each launch, by round.
+        denominator: The same.
+
+    Returns:
+        None when they have no round in common.
     """
     common = sorted(numerator.keys() & denominator.keys())
     if not common:

@@ -14,24 +14,26 @@ from reports.record import LaunchRecord
 
 @dataclass(frozen=True)
 class Contents:
-    """What a store held: its records, and in words what was wrong with lines that are not among them."""
+    """What a store holds: its records, and complaints about what could not be read."""
 
     records: list[LaunchRecord] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
 
 class RecordStore:
-    """Reads and appends records. Whoever appends must be alone: lock the folder first."""
+    """Reads and appends records. Only one process may append: lock the folder first."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def read(self) -> Contents:
-        """All records in order of writing.
+        """All records, in order of writing.
 
-        A last line without its newline is what a kill or a full disk leaves: it is reported and left out. Any
-        other line that cannot be read means that the file was changed by something else, and raises
-        ReportError.
+        A last line without its newline is what a killed process or a full disk leaves: there is a complaint about
+        it, and it is left out.
+
+        Raises:
+            ReportError: Another line cannot be read: something else has changed the file.
         """
         whole, torn = self._split()
         contents = Contents()
@@ -44,8 +46,10 @@ class RecordStore:
         return contents
 
     def append(self, record: LaunchRecord) -> None:
-        """Write one record and wait until the disk has it. Raises ReportError; then nothing of it is in the
-        file.
+        """Write one record and wait until it is on the disk.
+
+        Raises:
+            ReportError: It cannot be written; then no part of it is in the file.
         """
         line = record.model_dump_json().encode() + b"\n"
         try:
@@ -103,7 +107,7 @@ def _parse(path: Path, number: int, line: bytes) -> LaunchRecord:
         where = ".".join(str(part) for part in first["loc"]) or "line"
         raise ReportError(
             f"{path}, line {number}: not a launch record of this version ({where}: {first['msg']}); "
-            "mend or remove the line, or give another --out"
+            "fix or remove the line, or give another --out"
         ) from error
 
 

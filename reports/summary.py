@@ -4,10 +4,19 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from reports.record import Cell, LaunchRecord, Stage, measurement_key
+from reports import figures
+from reports.record import (
+    Cell,
+    Conversion,
+    Delegation,
+    LaunchRecord,
+    Provenance,
+    Stage,
+    Timing,
+    measurement_key,
+)
 from reports.stats import Estimate, median_of_launches, paired_ratio
 
-BASELINE = "onnx-tf"
 _FAILED: dict[Stage, str] = {
     "conversion": "conversion failed",
     "launch": "launch failed",
@@ -17,43 +26,65 @@ _FAILED: dict[Stage, str] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One cell. `latency` is in milliseconds, or in Minstr when `emulated`; None, with a `reason`, when there
-    is none. Of a `software_gpu` it says nothing and is compared with nothing.
+    """One cell: a figure, or the reason why there is none.
 
-    `launches` are the medians of the launches. `speedup` is over the baseline's file of the same model in the
-    same rounds.
+    Attributes:
+        cell: What was measured, by name.
+        provenance: What it was made from.
+        is_baseline: Whether its converter is the one that others are compared with.
+        emulated: Whether instructions were counted instead of time.
+        software_gpu: Whether the processor imitated a GPU; then `latency` says nothing about one.
+        latency: In milliseconds, or in millions of instructions when `emulated`; None, with a `reason`, when
+            there is none.
+        timings: Of the launches that count, in order of rounds; empty without a `latency`.
+        speedup: Over the baseline's file of the same model, paired within the rounds; None for the baseline.
+        conversion: What the conversion took, and what is in the file.
+        delegation: What became of the delegate in the last launch that says so.
+        max_error: Largest error against PyTorch in any launch; None when none was checked.
+        reason: Why there is no figure; None when there is one.
     """
 
     cell: Cell
+    provenance: Provenance
+    is_baseline: bool
     emulated: bool
     software_gpu: bool
     latency: Estimate | None
-    launches: tuple[float, ...]
+    timings: tuple[Timing, ...]
     speedup: Estimate | None
-    transposes: int | None
-    n_ops: int | None
-    size_bytes: int | None
-    conversion_seconds: float | None
-    conversion_cpu_seconds: float | None
-    conversion_peak_mb: float | None
+    conversion: Conversion
+    delegation: Delegation | None
     max_error: float | None
     reason: str | None
-    fully_delegated: bool | None
-    delegation: str | None
-    left: tuple[str, ...]
-    converter_version: str
-    weights: str
-    seed: int
 
     @property
     def unit(self) -> str:
-        return "Minstr (emulated)" if self.emulated else "ms"
+        """The unit of `latency`."""
+        return _unit(self.emulated)
+
+    @property
+    def launches(self) -> tuple[float, ...]:
+        """The medians of the launches that count, in `unit`."""
+        return tuple(_shown(timing) for timing in self.timings)
 
 
 @dataclass(frozen=True)
 class Group:
-    """Rows that share device, delegate, threads, precision, cores, runner and unit: the only ones that are
-    compared."""
+    """Rows that may be compared: they share device, delegate, threads, precision, cores, runner and unit.
+
+    Attributes:
+        device: The device's name.
+        delegate: The delegate asked for.
+        threads: How many.
+        precision: In which numbers the delegate computes.
+        cores: The cores asked for; None when the device chose.
+        benchmark_binary: Begins the SHA-256 of a `benchmark_model` of the user's own.
+        emulated: Whether instructions were counted instead of time.
+        software_gpu: Whether the processor imitated a GPU.
+        device_title: The device's name with its chip or model.
+        baseline: The converter that others are compared with.
+        rows: The cells, model by model.
+    """
 
     device: str
     delegate: str
@@ -64,11 +95,18 @@ class Group:
     emulated: bool
     software_gpu: bool
     device_title: str
+    baseline: str
     rows: list[Row] = field(default_factory=list)
 
     @property
     def unit(self) -> str:
-        return "Minstr (emulated)" if self.emulated else "ms"
+        """The unit of the rows' `latency`."""
+        return _unit(self.emulated)
+
+    @property
+    def short_unit(self) -> str:
+        """The same in few characters, where it is said elsewhere that the device is emulated."""
+        return "Minstr" if self.emulated else "ms"
 
     @property
     def quantity(self) -> str:
@@ -77,7 +115,8 @@ class Group:
 
     @property
     def title(self) -> str:
-        threads = f"{self.threads} thread" + ("" if self.threads == 1 else "s")
+        """What the rows share, for people."""
+        threads = figures.plural(self.threads, "thread")
         parts = [self.device_title, self.delegate, threads, self.precision]
         parts += [f"cores {self.cores}"] if self.cores else []
         parts += [f"benchmark_model {self.benchmark_binary}"] if self.benchmark_binary else []
@@ -85,6 +124,7 @@ class Group:
 
     @property
     def slug(self) -> str:
+        """What the rows share, as a part of a file name."""
         parts = [self.device, self.delegate, f"{self.threads}t", self.precision]
         parts += [f"cores-{self.cores}"] if self.cores else []
         parts += [self.benchmark_binary] if self.benchmark_binary else []
@@ -92,6 +132,7 @@ class Group:
 
     @property
     def models(self) -> list[str]:
+        """The models of the rows, each once, in their order."""
         return list(dict.fromkeys(row.cell.model for row in self.rows))
 
 
@@ -106,11 +147,16 @@ class _Measured:
         return self.records[-1]
 
     @property
-    def by_round(self) -> dict[int, float]:
-        """Median of each good launch; empty when the output is wrong: accuracy gates speed."""
+    def timings(self) -> dict[int, Timing]:
+        """By round, of the launches that count; empty when the output is wrong: accuracy gates speed."""
         if self.reason is not None:
             return {}
-        return {r.round: _shown(r) for r in self.records if r.counts}
+        return {r.round: r.timing for r in self.records if r.counts and r.timing}
+
+    @property
+    def by_round(self) -> dict[int, float]:
+        """The medians of the launches that count."""
+        return {number: _shown(timing) for number, timing in self.timings.items()}
 
     @property
     def software_gpu(self) -> bool:
@@ -135,32 +181,37 @@ class _Measured:
         return f"{_FAILED[self.last.stage]}: {self.last.error or 'no reason given'}"
 
 
-def _shown(record: LaunchRecord) -> float:
+def _unit(emulated: bool) -> str:
+    return "Minstr (emulated)" if emulated else "ms"
+
+
+def _shown(timing: Timing) -> float:
     """us -> ms, thousands of instructions -> millions."""
-    assert record.timing is not None
-    return record.timing.median / 1000
+    return timing.median / 1000
 
 
 def summarise(
-    records: Iterable[LaunchRecord], cells: Sequence[Cell] | None = None, baseline: str = BASELINE
+    records: Iterable[LaunchRecord], cells: Sequence[Cell] | None = None, *, baseline: str
 ) -> list[Group]:
-    """Group and condense the records; with `cells`, only those, in their order. Records alone come in the random order
-    of their rounds: then by model, the baseline last.
+    """Condense records to groups of rows.
 
-    Of a cell that was measured more than once (another version of a converter, other weights), the newest set
-    counts.
+    Args:
+        records: In order of writing. Of a cell that was measured more than once (with another version of a
+            converter, with other weights), the newest set counts.
+        cells: Those to show, in order; None: all, sorted by model, the baseline last.
+        baseline: The converter that others are compared with.
     """
     newest = _newest_sets(records)
     by_name = sorted(newest, key=lambda c: (c.model, c.converter == baseline, c.converter))
-    wanted = [c for c in cells if c in newest] if cells is not None else by_name
-    baselines = {_place(c): m.by_round for c, m in newest.items() if c.converter == baseline and c in wanted}
+    chosen = [c for c in cells if c in newest] if cells is not None else by_name
+    baselines = {_place(c): m.by_round for c, m in newest.items() if c.converter == baseline and c in chosen}
     groups: dict[tuple[object, ...], Group] = {}
-    for cell in wanted:
+    for cell in chosen:
         row = _row(cell, newest[cell], baselines.get(_place(cell)), baseline)
         shared = (cell.device, cell.delegate, cell.threads, cell.precision, cell.cores, cell.benchmark_binary)
         key = (*shared, row.emulated, row.software_gpu)
         title = device_title(newest[cell].last)
-        groups.setdefault(key, Group(*key, title)).rows.append(row)
+        groups.setdefault(key, Group(*key, title, baseline)).rows.append(row)
     for group in groups.values():
         order = {model: i for i, model in enumerate(group.models)}
         group.rows.sort(key=lambda row: order[row.cell.model])
@@ -168,7 +219,7 @@ def summarise(
 
 
 def device_title(record: LaunchRecord) -> str:
-    """A name for people: with the chip, or else the model, where the device tells one."""
+    """The device's name with its chip, or else its model, where that is known."""
     info = record.device_info
     known_as = info.get("soc") or info.get("model")
     return f"{record.cell.device} ({known_as})" if known_as else record.cell.device
@@ -178,8 +229,8 @@ def _newest_sets(records: Iterable[LaunchRecord]) -> dict[Cell, _Measured]:
     sets: dict[Cell, dict[str, list[LaunchRecord]]] = {}
     for record in records:
         by_key = sets.setdefault(record.cell, {})
-        key = measurement_key(record.cell, record.subject)
-        launches = by_key.pop(key, [])  # popped and put back: the set written to last comes last
+        key = measurement_key(record.cell, record.provenance)
+        launches = by_key.pop(key, [])  # popped and put back: the set written last comes last
         by_key[key] = [r for r in launches if r.round != record.round] + [record]
     return {cell: _Measured(list(by_key.values())[-1]) for cell, by_key in sets.items()}
 
@@ -190,35 +241,19 @@ def _place(cell: Cell) -> Cell:
 
 def _row(cell: Cell, measured: _Measured, base: dict[int, float] | None, baseline: str) -> Row:
     last, rounds = measured.last, measured.by_round
-    conversion = next((r.conversion for r in reversed(measured.records) if r.conversion), None)
-    delegation = next((r.delegation for r in reversed(measured.records) if r.delegation), None)
-    has_speedup = bool(base and rounds and cell.converter != baseline and not measured.software_gpu)
+    is_baseline = cell.converter == baseline
+    has_speedup = bool(base and rounds and not is_baseline and not measured.software_gpu)
     return Row(
         cell=cell,
+        provenance=last.provenance,
+        is_baseline=is_baseline,
         emulated=last.emulated,
         software_gpu=measured.software_gpu,
         latency=median_of_launches(list(rounds.values())) if rounds else None,
-        launches=tuple(rounds.values()),
+        timings=tuple(measured.timings.values()),
         speedup=paired_ratio(base, rounds) if has_speedup and base else None,
-        transposes=conversion.transposes if conversion else None,
-        n_ops=conversion.n_ops if conversion else None,
-        size_bytes=conversion.size_bytes if conversion else None,
-        conversion_seconds=conversion.seconds if conversion else None,
-        conversion_cpu_seconds=conversion.cpu_seconds if conversion else None,
-        conversion_peak_mb=conversion.peak_rss_mb if conversion else None,
+        conversion=next((r.conversion for r in reversed(measured.records) if r.conversion), Conversion()),
+        delegation=next((r.delegation for r in reversed(measured.records) if r.delegation), None),
         max_error=measured.max_error,
         reason=measured.reason,
-        fully_delegated=delegation.fully if delegation else None,
-        delegation=_delegation_words(delegation),
-        left=delegation.left if delegation else (),
-        converter_version=last.subject.converter_version,
-        weights=last.subject.weights,
-        seed=last.subject.seed,
     )
-
-
-def _delegation_words(delegation) -> str | None:
-    if delegation is None or delegation.total_nodes is None:
-        return None
-    partitions = f" in {delegation.partitions}" if delegation.partitions else ""
-    return f"{delegation.delegated_nodes}/{delegation.total_nodes} nodes{partitions}"

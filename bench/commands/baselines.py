@@ -1,11 +1,11 @@
-"""`bench baselines`: environments of competing converters."""
+"""`bench baselines`: the environments of other converters."""
 
 import click
 
 from bench.commands.options import json_option, print_json
 from bench.converters.registry import NAMES, get_converter
-from bench.environments import Environment
 from bench.errors import BenchError
+from bench.peers.environments import Environment
 from bench.progress import Reporter
 
 
@@ -24,7 +24,7 @@ def _chosen(names: tuple[str, ...]) -> list[Environment]:
 
 @click.group("baselines")
 def command() -> None:
-    """Manage the environments of competing converters.
+    """Manage the environments of other converters.
 
     Each is a virtual environment in the cache folder (NOBUCO_CACHE_DIR moves it), made on first use.
     """

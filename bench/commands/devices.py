@@ -1,4 +1,4 @@
-"""`bench devices`: what can be measured on, and the emulated machines."""
+"""`bench devices`: the devices to measure on, and the emulated machines."""
 
 from contextlib import closing
 from dataclasses import asdict
@@ -30,7 +30,7 @@ def list_(as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def info(name: str, as_json: bool) -> None:
-    """Tell what a device is and how it is now."""
+    """Show what a device is and what state it is in."""
     with closing(devices.open_device(name)) as device:
         found = {"info": asdict(device.info()), "state": asdict(device.state())}
     if as_json:
@@ -50,19 +50,19 @@ def _plain(value: object) -> str:
     return str(value)
 
 
-@command.command("create", short_help="Build an emulated machine, arm or x86; no root is needed.")
+@command.command("create", short_help="Build an emulated machine, arm or x86; root is not needed.")
 @click.argument("kind")
 @json_option
 def create(kind: str, as_json: bool) -> None:
-    """Build the emulated machine KIND (arm or x86) from Debian's packages; no root is needed."""
+    """Build the emulated machine KIND (arm or x86) from Debian's packages; root is not needed."""
     _show(devices.create_machine(kind), as_json)
 
 
-@command.command("start", short_help="Start an emulated machine that stays until it is stopped.")
+@command.command("start", short_help="Start an emulated machine that runs until it is stopped.")
 @click.argument("name")
 @json_option
 def start(name: str, as_json: bool) -> None:
-    """Start an emulated machine (arm, x86, arm:cortex-a53, arm#2) that stays until it is stopped."""
+    """Start an emulated machine (arm, x86, arm:cortex-a53, arm#2) that runs until it is stopped."""
     _show(devices.start_machine(name), as_json)
 
 
@@ -77,7 +77,7 @@ def _show(entry: devices.DeviceEntry, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def stop(name: str, as_json: bool) -> None:
-    """Stop an emulated machine that was started to stay."""
+    """Stop an emulated machine that `bench devices start` started."""
     stopped = devices.stop_machine(name)
     if as_json:
         print_json({"name": name, "stopped": stopped})
@@ -89,7 +89,7 @@ def stop(name: str, as_json: bool) -> None:
 @click.argument("names", nargs=-1, required=True)
 @json_option
 def clean(names: tuple[str, ...], as_json: bool) -> None:
-    """Remove from devices what was pushed to them; of emulated machines that do not run, the image."""
+    """Remove from devices what was pushed to them; of an emulated machine that is not running, its image."""
     freed = {name: devices.clean(name) for name in names}
     if as_json:
         print_json([{"name": name, "freed_bytes": size} for name, size in freed.items()])

@@ -1,4 +1,4 @@
-"""`bench doctor`: what works on this machine, what is missing, and the command that mends it."""
+"""`bench doctor`: what works on this machine, what is missing, and the command that fixes it."""
 
 import platform
 import sys
@@ -8,10 +8,10 @@ import click
 
 import devices
 from bench.commands.options import json_option, print_json
-from bench.converters.base import versions_of
 from bench.converters.registry import NAMES, get_converter
-from bench.environments import find_python
 from bench.errors import BenchError
+from bench.fingerprints import versions_of
+from bench.peers.environments import find_python
 from devices.checkup import Check
 
 _PACKAGES = ("torch", "torchvision", "tensorflow", "onnx")
@@ -21,7 +21,7 @@ _PACKAGES = ("torch", "torchvision", "tensorflow", "onnx")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """Say what works here, what does not, and how to mend it.
+    """Say what works here, what does not, and how to fix it.
 
     Nothing is changed. Exit code 1 when what `bench zoo` needs with its defaults does not work.
     """
@@ -33,7 +33,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
         for check in checks:
             click.echo(f"{'ok' if check.ok else '--':3} {check.what:34} {check.detail}")
             if check.fix and not check.ok:
-                click.echo(f"{'':38} to mend it: {check.fix}")
+                click.echo(f"{'':38} to fix it: {check.fix}")
     ctx.exit(0 if all(check.ok for check in needed) else 1)
 
 
@@ -42,7 +42,7 @@ def _python() -> Check:
 
 
 def _packages() -> list[Check]:
-    """Found without an import: that would take seconds, and tell nothing that a run does not."""
+    """Found without importing them: that would take seconds, and show nothing that a run does not."""
     versions = versions_of(_PACKAGES)
     return [
         Check(package, True, versions.get(package, "version unknown"))
@@ -53,7 +53,7 @@ def _packages() -> list[Check]:
 
 
 def _converters() -> list[Check]:
-    """An environment that is not there yet is no fault: it is made when first used."""
+    """An environment that is not installed yet is no fault: that is done on first use."""
     checks = []
     for name in NAMES:
         environment = get_converter(name).environment

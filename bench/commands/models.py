@@ -1,4 +1,4 @@
-"""`bench models`: what can be given to --models."""
+"""`bench models`: what --models takes."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""Option types and checks that several commands share."""
+"""Options, and types of options, that several commands share."""
 
 import json
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bench.errors import BenchError
+from bench.converters.registry import BASELINE
 
 
 class CommaList(click.ParamType):
@@ -19,6 +19,7 @@ class CommaList(click.ParamType):
         self.item = item
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The items, each once; an empty list, or an item that `item` refuses, is a usage error."""
         if isinstance(value, tuple):
             return value
         words = [word.strip() for word in str(value).split(",") if word.strip()]
@@ -31,28 +32,15 @@ class CommaList(click.ParamType):
 
 
 def positive(text: str) -> int:
+    """A whole number from 1. Raises ValueError."""
     value = int(text)
     if value < 1:
         raise ValueError("must be 1 or more")
     return value
 
 
-def writable_folder(path: Path) -> Path:
-    """Make the folder; raises BenchError when it cannot be made or written into."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / ".writable"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise BenchError(
-            f"--out {path}: cannot be written: {reason}; give another folder with --out"
-        ) from error
-    return path
-
-
 def print_json(value: object) -> None:
+    """Print on stdout; values that JSON does not know, such as paths, as text."""
     click.echo(json.dumps(value, indent=2, allow_nan=False, default=str))
 
 
@@ -64,4 +52,10 @@ out_option = click.option(
     envvar="BENCH_OUT",
     show_default=True,
     help="Folder for records, artifacts, tables and charts.",
+)
+baseline_option = click.option(
+    "--baseline",
+    default=None,
+    envvar="BENCH_BASELINE",
+    help=f"The converter that others are compared with. [default: {BASELINE}, if it was measured]",
 )

@@ -1,15 +1,19 @@
 """`bench report`: tables and charts again, from records alone."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 from rich.console import Console
 
-from bench.answer import RECORDS, read_groups, write_answer, write_into_readme
-from bench.commands.options import json_option, out_option, print_json
+from bench.commands.options import baseline_option, json_option, out_option, print_json
+from bench.converters.registry import BASELINE
 from bench.errors import BenchError
+from bench.report_files import RECORDS, write_into_readme, write_report
 from reports import tables
+from reports.record import LaunchRecord
 from reports.store import RecordStore
+from reports.summary import summarise
 
 
 @click.command("report")
@@ -20,16 +24,18 @@ from reports.store import RecordStore
     default=None,
     help="Also write the tables into this Markdown file, between its bench:tables markers.",
 )
+@baseline_option
 @json_option
-def command(out: Path, readme: Path | None, as_json: bool) -> None:
+def command(out: Path, readme: Path | None, baseline: str | None, as_json: bool) -> None:
     """Make the tables and charts again from the records in the output folder."""
     store = RecordStore(out / RECORDS)
-    groups, complaints = read_groups(store)
-    for complaint in complaints:
+    contents = store.read()
+    for complaint in contents.complaints:
         click.echo(f"warning: {complaint}", err=True)
-    if not groups:
+    if not contents.records:
         raise BenchError(f"{store.path}: no records; `bench zoo --out {out}` makes them")
-    written = write_answer(groups, out)
+    groups = summarise(contents.records, baseline=_baseline(baseline, contents.records))
+    written = write_report(groups, out)
     if readme is not None:
         write_into_readme(groups, readme)
         written.append(readme)
@@ -38,3 +44,13 @@ def command(out: Path, readme: Path | None, as_json: bool) -> None:
     else:
         Console().print(tables.terminal(groups))
     click.echo(f"Written: {', '.join(map(str, written))}", err=True)
+
+
+def _baseline(name: str | None, records: Iterable[LaunchRecord]) -> str:
+    """The converter of this name, which must be in the records, or the usual one, which need not."""
+    if name is None:
+        return BASELINE
+    measured = sorted({record.cell.converter for record in records})
+    if name not in measured:
+        raise BenchError(f"--baseline {name}: the records are of {', '.join(measured)}; name one of these")
+    return name

@@ -1,25 +1,24 @@
 """What a converter is to the benchmark, and the model that all of them are given."""
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-from bench.environments import Environment
-from bench.jobs import JobOutcome
+from bench.jobs.mapping import Layout
+from bench.jobs.process import JobOutcome
+from bench.peers.environments import Environment
 from bench.progress import Reporter
-
-Layout = Literal["channels first", "channels last"]
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A model with its inputs, weights and PyTorch's outputs on disk (see `reference_job`).
+    """A model with its inputs, weights and PyTorch's outputs on disk, as `jobs.reference_job` left them.
 
-    `model` is the part of every job file that says which model is meant.
+    Attributes:
+        name: The model's name in tables and records.
+        model: The part of every job file that says which model is meant.
+        folder: Where the arrays and the weights are.
+        result: The result of the job.
     """
 
     name: str
@@ -29,32 +28,46 @@ class Reference:
 
     @property
     def weights(self) -> str:
+        """Where the weights come from: "random", "default", "own" or "none"."""
         return self.result["weights"]
 
     @property
     def seed(self) -> int:
+        """Of the random weights and of the inputs."""
         return self.result["seed"]
 
     @property
     def inputs(self) -> list[dict[str, Any]]:
+        """Each input's `file` in the folder, its `shape` and its `dtype`."""
         return self.result["inputs"]
 
     @property
     def outputs(self) -> list[dict[str, Any]]:
+        """The same of each output, with its `name` where the model returns a mapping, else None."""
         return self.result["outputs"]
 
     def job(self) -> dict[str, Any]:
-        return {"model": self.model, "reference": str(self.folder), "n_outputs": len(self.outputs)}
+        """What the file of a conversion job says about the model."""
+        return {"model": self.model, "reference": self.folder, "n_outputs": len(self.outputs)}
 
 
 class Converter(Protocol):
     """Turns a reference into a `.tflite` file, in a process of its own."""
 
-    name: str
-    layout: Layout
-    """Order of the axes of the file's inputs and outputs of rank 3 and more."""
-    environment: Environment | None
-    """What it runs in; None: this program's own."""
+    @property
+    def name(self) -> str:
+        """The name on the command line, in tables and in records."""
+        ...
+
+    @property
+    def layout(self) -> Layout:
+        """Order of the axes of the file's inputs and outputs of rank 3 and more."""
+        ...
+
+    @property
+    def environment(self) -> Environment | None:
+        """The Python environment that it runs in; None: this program's own."""
+        ...
 
     def version(self) -> str:
         """Equal for two conversions only if nothing that makes the file has changed."""
@@ -63,37 +76,14 @@ class Converter(Protocol):
     def convert(self, reference: Reference, folder: Path, timeout: float, say: Reporter) -> JobOutcome:
         """Leave `model.tflite` in `folder`.
 
-        The outcome's `seconds`, `cpu_seconds` and `peak_rss_mb` are those of the whole way from the PyTorch
-        model in memory to the file on disk.
+        Args:
+            reference: The model.
+            folder: Where the outcome is kept; it appears when the conversion has ended.
+            timeout: Seconds after which the conversion is ended and counts as failed.
+            say: Where it is said that an environment is being installed.
+
+        Returns:
+            The outcome. Its `seconds`, `cpu_seconds` and `peak_rss_mb` cover everything from the PyTorch
+            model in memory to the file on disk. A failed conversion is an outcome with an `error`.
         """
         ...
-
-
-def versions_of(packages: Iterable[str]) -> dict[str, str]:
-    """Installed versions; packages that are not installed are left out."""
-    found = {}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-@cache
-def source_digest(folder: Path) -> str:
-    """Hash of all Python files below a folder."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(f"{path.relative_to(folder)}\n".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def files_digest(*paths: Path) -> str:
-    """Hash of the content of these files."""
-    return digest_of(*(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths))
-
-
-def digest_of(*parts: object) -> str:
-    return hashlib.sha256("\n".join(str(part) for part in parts).encode()).hexdigest()[:12]

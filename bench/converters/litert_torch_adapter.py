@@ -2,20 +2,24 @@
 
 from pathlib import Path
 
-from bench.converters.base import Layout, Reference, digest_of, files_digest
-from bench.environments import Environment
-from bench.jobs import JobOutcome, run_job
+from bench.converters.base import Reference
+from bench.fingerprints import digest_of
+from bench.jobs.mapping import Layout
+from bench.jobs.process import JobOutcome, job_digest, run_job
+from bench.peers.environments import Environment
+from bench.peers.scripts import script_command, script_digest
 from bench.progress import Reporter
 
-_HERE = Path(__file__).parent
-_SCRIPT = _HERE / "litert_torch_script.py"
+_SCRIPT = "litert_torch_script.py"
 _RELEASE = "0.10.0"
 
 
 class LitertTorch:
+    """Google's converter."""
+
     name = "litert-torch"
     layout: Layout = "channels first"
-    environment: Environment | None = Environment(
+    environment = Environment(
         "litert-torch",
         lock="litert-torch.txt",
         python="3.11",
@@ -24,13 +28,11 @@ class LitertTorch:
     )
 
     def version(self) -> str:
-        assert self.environment is not None
-        return (
-            f"{_RELEASE}+{digest_of(self.environment.digest, files_digest(_SCRIPT, _HERE / 'torch_side.py'))}"
-        )
+        """The release, with a digest of the environment and of the script."""
+        parts = (self.environment.digest, script_digest(_SCRIPT), job_digest("models"))
+        return f"{_RELEASE}+{digest_of(*parts)}"
 
     def convert(self, reference: Reference, folder: Path, timeout: float, say: Reporter) -> JobOutcome:
-        assert self.environment is not None
-        # -P: the script's own folder is no place to import from.
-        command = [str(self.environment.ensure(say)), "-P", str(_SCRIPT)]
+        """See `Converter.convert`."""
+        command = script_command(self.environment.ensure(say), _SCRIPT)
         return run_job(command, reference.job(), folder, timeout)

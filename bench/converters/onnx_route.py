@@ -1,32 +1,56 @@
-"""The way by ONNX, which more than one converter takes: export here, the rest in the converter's environment."""
+"""The route through ONNX, which several converters take: exported here, the rest in the converter's environment."""
 
 import shutil
 from pathlib import Path
 
-from bench.converters.base import Reference, files_digest
-from bench.jobs import JobOutcome, amend, our_python, run_job
-
-_HERE = Path(__file__).parent
-
-
-def exporter_digest() -> str:
-    """Changes with what makes the ONNX file."""
-    return files_digest(_HERE / "onnx_export_job.py", _HERE / "torch_side.py")
+from bench.converters.base import Reference
+from bench.fingerprints import digest_of, versions_of
+from bench.jobs.mapping import Layout
+from bench.jobs.process import JobOutcome, amend, job_digest, our_python, run_job
+from bench.peers.environments import Environment
+from bench.peers.scripts import script_command, script_digest
+from bench.progress import Reporter
 
 
-def convert_by_onnx(
-    reference: Reference, folder: Path, python: Path, script: Path, timeout: float
-) -> JobOutcome:
-    """Export, then run `script` with `python`; the outcome's figures are those of both together."""
+class OnnxRoute:
+    """A converter that starts from an ONNX file; a subclass fills in the attributes.
+
+    Attributes:
+        name: See `Converter`.
+        layout: See `Converter`.
+        environment: See `Converter`.
+        script: The file in `bench/peers` that converts the ONNX file.
+        release: The converter's release.
+    """
+
+    name: str
+    layout: Layout
+    environment: Environment
+    script: str
+    release: str
+
+    def version(self) -> str:
+        """The release, with a digest of the environment, the exporter and the script."""
+        made_with = versions_of(["torch", "onnx"])
+        exporter = job_digest("onnx_export_job", "models")
+        parts = (self.environment.digest, made_with, exporter, script_digest(self.script))
+        return f"{self.release}+{digest_of(*parts)}"
+
+    def convert(self, reference: Reference, folder: Path, timeout: float, say: Reporter) -> JobOutcome:
+        """See `Converter.convert`; the figures are those of both steps together."""
+        command = script_command(self.environment.ensure(say), self.script)
+        return export_and_convert(reference, folder, command, timeout)
+
+
+def export_and_convert(reference: Reference, folder: Path, command: list[str], timeout: float) -> JobOutcome:
+    """Export to ONNX, then run `command` on the file; `timeout` holds for each of the two."""
     onnx_folder = folder.with_name(f"{folder.name}.onnx")
-    export = run_job(our_python("bench.converters.onnx_export_job"), reference.job(), onnx_folder, timeout)
+    export = run_job(our_python("bench.jobs.onnx_export_job"), reference.job(), onnx_folder, timeout)
     if export.error:
         return amend(export, folder, error=f"ONNX export: {export.error}")
-    job = {"onnx": str(onnx_folder / export.result["file"])}
-    # Into a folder of its own first: a kill before the figures are added up must not pass for a finished conversion.
-    converted = run_job(
-        [str(python), str(script)], job, folder.with_name(f"{folder.name}.converted"), timeout
-    )
+    job = {"onnx": onnx_folder / export.result["file"]}
+    # Into another folder first: if this process is killed before the figures are added up, nothing is finished.
+    converted = run_job(command, job, folder.with_name(f"{folder.name}.converted"), timeout)
     shutil.rmtree(onnx_folder)  # as large as the model, and made in seconds
     if converted.error:
         return amend(converted, folder)

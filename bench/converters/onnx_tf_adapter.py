@@ -1,28 +1,15 @@
 """onnx-tf 1.10.0: PyTorch -> ONNX here, ONNX -> SavedModel -> TFLite in onnx-tf's own environment."""
 
-from pathlib import Path
-
-from bench.converters.base import Layout, Reference, digest_of, files_digest, versions_of
-from bench.converters.onnx_route import convert_by_onnx, exporter_digest
-from bench.environments import Environment
-from bench.jobs import JobOutcome
-from bench.progress import Reporter
-
-_SCRIPT = Path(__file__).parent / "onnx_tf_script.py"
-_RELEASE = "1.10.0"
+from bench.converters.onnx_route import OnnxRoute
+from bench.jobs.mapping import Layout
+from bench.peers.environments import Environment
 
 
-class OnnxTf:
+class OnnxTf(OnnxRoute):
+    """ONNX's own converter to TensorFlow, no longer developed."""
+
     name = "onnx-tf"
     layout: Layout = "channels first"
-    environment: Environment | None = Environment("onnx-tf", lock="onnx-tf.txt", python="3.11")
-
-    def version(self) -> str:
-        assert self.environment is not None
-        made_with = versions_of(["torch", "onnx"])
-        parts = (self.environment.digest, made_with, exporter_digest(), files_digest(_SCRIPT))
-        return f"{_RELEASE}+{digest_of(*parts)}"
-
-    def convert(self, reference: Reference, folder: Path, timeout: float, say: Reporter) -> JobOutcome:
-        assert self.environment is not None
-        return convert_by_onnx(reference, folder, self.environment.ensure(say), _SCRIPT, timeout)
+    environment = Environment("onnx-tf", lock="onnx-tf.txt", python="3.11")
+    script = "onnx_tf_script.py"
+    release = "1.10.0"

@@ -1,30 +1,25 @@
 """The converters that can be compared, by name."""
 
 import difflib
-from importlib import import_module
 
 from bench.converters.base import Converter
+from bench.converters.litert_torch_adapter import LitertTorch
+from bench.converters.nobuco_adapter import Nobuco
+from bench.converters.onnx2tf_adapter import Onnx2Tf
+from bench.converters.onnx_tf_adapter import OnnxTf
 from bench.errors import BenchError
 
-
-def _make(name: str) -> Converter:
-    module, class_name = _HOMES[name]
-    return getattr(import_module(module), class_name)()
-
-
-_HOMES = {
-    "nobuco": ("bench.converters.nobuco_adapter", "Nobuco"),
-    "onnx-tf": ("bench.converters.onnx_tf_adapter", "OnnxTf"),
-    "onnx2tf": ("bench.converters.onnx2tf_adapter", "Onnx2Tf"),
-    "litert-torch": ("bench.converters.litert_torch_adapter", "LitertTorch"),
-}
-NAMES = tuple(_HOMES)
+_ALL: tuple[Converter, ...] = (Nobuco(), OnnxTf(), Onnx2Tf(), LitertTorch())
+_BY_NAME = {converter.name: converter for converter in _ALL}
+NAMES = tuple(_BY_NAME)
+BASELINE = "onnx-tf"
+"""The converter that others are compared with, unless another is chosen."""
 
 
 def get_converter(name: str) -> Converter:
-    """Raises BenchError, with the nearest names, when there is none of this name."""
-    if name in NAMES:
-        return _make(name)
+    """The converter of this name. Raises BenchError, with the nearest names, when there is none."""
+    if name in _BY_NAME:
+        return _BY_NAME[name]
     near = difflib.get_close_matches(name.lower(), NAMES, n=2, cutoff=0.6)
     hint = f"did you mean {' or '.join(near)}?" if near else f"converters: {', '.join(NAMES)}"
     raise BenchError(f"unknown converter {name!r}; {hint}")

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from bench.cli import main
-from bench.environments import Environment, find_python
 from bench.errors import BenchError
+from bench.peers.environments import Environment, find_python
 from bench.progress import Reporter
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from stand_in_device import StandInDevice
 
-from bench import measuring
+from bench.artifacts import Artifact
 from bench.converters.base import Reference
-from bench.measuring import Bench, Effort, Launchable
-from bench.preparation import Candidate
+from bench.measure import launching
+from bench.measure.launching import Launcher
+from bench.measure.workload import Effort, Workload
 from bench.progress import Reporter
 from devices import DeviceState, LaunchRequest, LaunchResult
 from reports.record import Conversion, Environment, LaunchRecord
@@ -18,19 +19,19 @@ HOT = DeviceState(taken_at=0.0, temperatures_c={"cpu": 80.0}, thermal_status="se
 SOFTWARE = "Selected adapter: SwiftShader Device, backend=Vulkan, adapterType=CPU / Software"
 
 
-def what(tmp_path: Path, delegate: str = "xnnpack", cores: str | None = None) -> Launchable:
+def a_workload(tmp_path: Path, delegate: str = "xnnpack", cores: str | None = None) -> Workload:
     reference = Reference("net", {}, tmp_path, {"weights": "own", "seed": 0, "inputs": [], "outputs": []})
     file = tmp_path / "model.tflite"
     file.write_bytes(b"")
-    candidate = Candidate(
+    artifact = Artifact(
         reference, "nobuco", "1", None, file, "sha", (), (), Conversion(), tmp_path / "log.txt"
     )
-    return Launchable(candidate, "adb:PHONE", "id", delegate, 1, cores)
+    return Workload(artifact, "adb:PHONE", "id", delegate, 1, cores)
 
 
-def a_bench(device: StandInDevice, out: Path, binary: Path | None = None) -> Bench:
+def a_launcher(device: StandInDevice, out: Path, binary: Path | None = None) -> Launcher:
     facts = Environment(python="3", platform="p", cpu="c", versions={})
-    return Bench(device, Effort(settle_seconds=0.0), None, facts, out, binary)
+    return Launcher(device, Effort(settle_seconds=0.0), None, facts, out, binary)
 
 
 @pytest.fixture
@@ -46,19 +47,19 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[LaunchRequest]:
             SOFTWARE if request.delegate == "gpu-webgpu" else "", "stand-in",
         )  # fmt: skip
 
-    monkeypatch.setattr(measuring, "launch", launch)
+    monkeypatch.setattr(launching, "launch", launch)
     return requests
 
 
 def launched(device: StandInDevice, tmp_path: Path, **choice: str) -> LaunchRecord:
-    return a_bench(device, tmp_path).launch(what(tmp_path, **choice), 0, check_output=False)
+    return a_launcher(device, tmp_path).launch(a_workload(tmp_path, **choice), 0, check_output=False)
 
 
 def test_fixed_performance_ends_with_ctrl_c(tmp_path: Path) -> None:
     device = StandInDevice()
-    bench = a_bench(device, tmp_path)
-    with pytest.raises(KeyboardInterrupt), bench.steady(Reporter()):
-        assert bench.fixed_performance is True
+    launcher = a_launcher(device, tmp_path)
+    with pytest.raises(KeyboardInterrupt), launcher.steady(Reporter()):
+        assert launcher.fixed_performance is True
         assert device.commands[-1][-1] == "true"
         raise KeyboardInterrupt
     assert device.commands[-1][-2:] == ["set-fixed-performance-mode-enabled", "false"]
@@ -78,7 +79,7 @@ def test_a_steady_launch_counts(tmp_path: Path, asked: list) -> None:
 
 def test_cores_and_binary_reach_the_device_and_the_record(tmp_path: Path, asked: list[LaunchRequest]) -> None:
     binary = tmp_path / "benchmark_model"
-    record = a_bench(StandInDevice(), tmp_path, binary).launch(what(tmp_path, cores="big"), 0, False)
+    record = a_launcher(StandInDevice(), tmp_path, binary).launch(a_workload(tmp_path, cores="big"), 0, False)
     assert (asked[0].cores, asked[0].benchmark_binary) == ("big", binary)
     assert record.cell.cores == "big" and record.key != launched(StandInDevice(), tmp_path).key
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import BenchError
-from bench.jobs import finished, run_job
+from bench.jobs.process import finished, run_job
 
 BEFORE = """
 import json, os, pathlib, subprocess, sys, time
@@ -23,6 +23,10 @@ GOOD = """
 (out / "made").write_text(job["word"])
 (out / "result.json").write_text('{"error": null}')
 """
+ELSEWHERE = """
+os.chdir("/")
+(out / "result.json").write_text(json.dumps({"error": None, "read": pathlib.Path(job["given"]).read_text()}))
+"""
 WITH_A_CHILD = """
 child = subprocess.Popen(["sleep", "60"])
 (out / "pid").write_text(str(child.pid))
@@ -30,17 +34,17 @@ time.sleep(60)
 """
 SLOW = """
 import os, pathlib, time
-from bench.converters import job_side
+from bench.jobs import entry
 
 def work(job):
     pathlib.Path(job["pid"]).write_text(str(os.getpid()))
     time.sleep(60)
 
-job_side.main(work)
+entry.main(work)
 """
 SUPERVISOR = """
 import pathlib, sys
-from bench.jobs import run_job
+from bench.jobs.process import run_job
 
 module, pid, folder = sys.argv[1:]
 run_job([sys.executable, module], {"pid": pid}, pathlib.Path(folder), 60)
@@ -59,11 +63,20 @@ def test_a_job_leaves_its_files_under_its_name(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
+def test_relative_paths_hold_in_a_job_that_changes_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("given").write_text("hello")
+    outcome = run_job(job(ELSEWHERE), {"given": Path("given")}, Path("a"), timeout=30)
+    assert outcome.error is None and outcome.result["read"] == "hello"
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [
         ("print('a')\nraise SystemExit('the last words')", "exit code 1: the last words"),
-        ("os.kill(os.getpid(), 9)", "ended by SIGKILL, probably for want of memory"),
+        ("os.kill(os.getpid(), 9)", "ended by SIGKILL, probably for lack of memory"),
         ("pass", "exit code 0: nothing was printed"),
     ],
 )
@@ -85,9 +98,9 @@ def test_a_job_is_ended_at_its_limit_with_its_children(tmp_path: Path) -> None:
 def test_a_job_that_raises_says_what(tmp_path: Path) -> None:
     module = tmp_path / "raising.py"
     module.write_text(
-        "from bench.converters import job_side\n"
+        "from bench.jobs import entry\n"
         "def work(job):\n    raise ValueError('two\\n  lines')\n"
-        "job_side.main(work)\n"
+        "entry.main(work)\n"
     )
     outcome = run_job([sys.executable, str(module)], {}, tmp_path / "a", timeout=30)
     assert outcome.error == "ValueError: two lines"

@@ -9,7 +9,7 @@ import pytest
 
 from bench.converters import onnx_route
 from bench.converters.base import Reference
-from bench.jobs import JobOutcome, finished
+from bench.jobs.process import JobOutcome, finished
 
 REFERENCE = Reference(
     "net", {}, Path("/reference"), {"weights": "random", "seed": 0, "inputs": [], "outputs": [{}]}
@@ -30,7 +30,7 @@ def convert(
         return JobOutcome(at, result)
 
     monkeypatch.setattr(onnx_route, "run_job", run_job)
-    return onnx_route.convert_by_onnx(REFERENCE, folder, Path("python"), Path("script.py"), timeout=10)
+    return onnx_route.export_and_convert(REFERENCE, folder, ["python", "script.py"], timeout=10)
 
 
 def test_figures_of_both_steps_are_added_up_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from stand_in_device import StandInDevice
 
-from bench import targets
-from bench.delegates import check_delegates
 from bench.errors import BenchError
+from bench.measure import targets
+from bench.measure.delegates import check_delegates
+from bench.measure.targets import open_target
 from bench.progress import Reporter
-from bench.targets import open_target
 from devices import DeviceEntry
 
 

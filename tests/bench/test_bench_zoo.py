@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.answer import RECORDS
+from bench.report_files import RECORDS
 from reports.store import RecordStore
 
 MODEL = """

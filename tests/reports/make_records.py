@@ -9,7 +9,7 @@ from reports.record import (
     Delegation,
     Environment,
     LaunchRecord,
-    Subject,
+    Provenance,
     Timing,
 )
 
@@ -29,7 +29,7 @@ def a_record(
         "started": "2026-01-01T00:00:00+00:00",
         "wall_seconds": 1.0,
         "cell": Cell(model=model, converter=converter, device="host", delegate="xnnpack", threads=1),
-        "subject": Subject(
+        "provenance": Provenance(
             weights="random",
             seed=0,
             converter_version=version,

@@ -1,6 +1,7 @@
 """A store survives what befalls files: a kill in mid-write, a full disk, a changed line."""
 
 import errno
+import json
 import os
 from pathlib import Path
 
@@ -53,10 +54,19 @@ def test_cut_anywhere_loses_at_most_the_last_record(
     assert store.read().complaints == []
 
 
+def test_records_of_version_1_are_read_as_they_were(tmp_path: Path) -> None:
+    record = a_record()
+    old = json.loads(record.model_dump_json())
+    old["subject"] = old.pop("provenance")
+    (tmp_path / "records.jsonl").write_text(json.dumps({**old, "schema_version": 1}) + "\n")
+    (read,) = RecordStore(tmp_path / "records.jsonl").read().records
+    assert read.provenance == record.provenance and read.key == record.key
+
+
 def test_a_changed_line_is_named(tmp_path: Path) -> None:
     store = RecordStore(tmp_path / "records.jsonl")
     store.append(a_record())
-    store.path.write_text(store.path.read_text() + '{"schema_version": 2}\n' + store.path.read_text())
+    store.path.write_text(store.path.read_text() + '{"schema_version": 3}\n' + store.path.read_text())
     with pytest.raises(ReportError, match=r"records\.jsonl, line 2: .*schema_version"):
         store.read()
 

@@ -1,28 +1,29 @@
-"""From records to the answer on disk: Markdown, CSV, charts."""
+"""The report of a run on disk: Markdown, CSV, charts, and the tables in a README."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import BenchError
 from reports import tables
-from reports.record import Cell
-from reports.store import RecordStore
-from reports.summary import Group, summarise
+from reports.summary import Group
 
 RECORDS = "records.jsonl"
 TABLES_BEGIN = "<!-- bench:tables begin -->"
 TABLES_END = "<!-- bench:tables end -->"
 
 
-def read_groups(store: RecordStore, cells: Sequence[Cell] | None = None) -> tuple[list[Group], list[str]]:
-    """The condensed records, and complaints about lines that could not be read."""
-    contents = store.read()
-    return summarise(contents.records, cells), contents.complaints
+def write_report(groups: Sequence[Group], out: Path) -> list[Path]:
+    """Write `report.md`, `report.csv`, and a chart (PNG and SVG) for each group with times to compare.
 
+    Args:
+        groups: What the report is about.
+        out: The folder.
 
-def write_answer(groups: Sequence[Group], out: Path) -> list[Path]:
-    """`report.md`, `report.csv`, and a chart (PNG and SVG) for each group with times to compare; returns what
-    was written.
+    Returns:
+        What was written.
+
+    Raises:
+        BenchError: The folder cannot be written.
     """
     from reports.chart import save_chart  # matplotlib takes a second to import
 
@@ -45,7 +46,11 @@ def write_answer(groups: Sequence[Group], out: Path) -> list[Path]:
 
 
 def write_into_readme(groups: Sequence[Group], readme: Path) -> None:
-    """Replace what stands between the markers of a Markdown file by the tables. Raises BenchError."""
+    """Replace the text between the markers of a Markdown file by the tables.
+
+    Raises:
+        BenchError: The file cannot be read or written, or has no markers.
+    """
     try:
         text = readme.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

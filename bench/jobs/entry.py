@@ -1,6 +1,7 @@
-"""What every job module of ours does around its work: read the job, time it, write the result.
+"""What every job does around its work: read the job file, time the work, write the result.
 
-Imports nothing heavy: what a job needs it imports itself, before the clock starts.
+Takes nothing but the standard library, since the scripts for other converters' environments use it too; what
+a job needs it imports itself, before the clock starts.
 """
 
 import json
@@ -16,7 +17,7 @@ from typing import Any
 
 
 class JobFailed(Exception):
-    """The work came to nothing for a reason to be shown as it is."""
+    """The work failed for a reason that is shown as it is, without the name of the exception."""
 
 
 class Stopwatch:
@@ -31,12 +32,15 @@ class Stopwatch:
         self.cpu_seconds = time.process_time() - self._cpu
 
     def figures(self) -> dict[str, float]:
+        """`seconds` and `cpu_seconds`, as results name them."""
         return {"seconds": round(self.seconds, 3), "cpu_seconds": round(self.cpu_seconds, 3)}
 
 
 def main(work: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Run `work(job)`; its result, or the reason why there is none, goes to `result.json` in the job's
-    folder.
+    """Run `work` on the job file named on the command line, and write `result.json` into the job's folder.
+
+    Args:
+        work: Takes the job and returns its result. When it raises, the result is the reason (`error`).
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     result: dict[str, Any]
@@ -45,9 +49,8 @@ def main(work: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         result = {"error": None, **work(job)}
     except JobFailed as error:
         result = {"error": str(error)}
-    except (
-        Exception
-    ) as error:  # whatever a converter or a user's model raises is a result, shown with its reason
+    # Whatever a converter or a user's model raises is a result, shown with its reason.
+    except Exception as error:
         traceback.print_exc()
         result = {"error": one_line(error)}
     result["peak_rss_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
@@ -56,6 +59,7 @@ def main(work: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
 
 
 def one_line(error: BaseException, limit: int = 300) -> str:
+    """The exception's name and message on one line, cut after `limit` characters."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:limit]}{'…' if len(text) > limit else ''}"
 

@@ -1,5 +1,4 @@
-"""Job: a model's inputs, PyTorch's outputs for them, and its weights, for all converters and for the
-comparison.
+"""Job: a model's inputs, PyTorch's outputs for them, and its weights: for all converters, and to compare with.
 
 Leaves `input_<i>.npy`, `output_<i>.npy` and `state.pt`.
 """
@@ -10,17 +9,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.converters import job_side
-from bench.converters.torch_side import STATE, fresh_args, load_model, run
+from bench.jobs import entry
+from bench.jobs.models import STATE, fresh_args, load_model, run
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:
+    """Run the model; see `entry.main`."""
     out = Path(job["out"])
     loaded = load_model(job)
     inputs = [_save(arg, out / f"input_{i}.npy") for i, arg in enumerate(loaded.args)]
     results = run(loaded.module, fresh_args(loaded))
     if not results:
-        raise job_side.JobFailed(f"{loaded.name}: returns no tensor; there is nothing to compare")
+        raise entry.JobFailed(f"{loaded.name}: returns no tensor; there is nothing to compare")
     outputs = [{"name": n, **_save(value, out / f"output_{i}.npy")} for i, (n, value) in enumerate(results)]
     torch.save(loaded.module.state_dict(), out / STATE)
     return {"weights": loaded.weights, "seed": loaded.seed, "inputs": inputs, "outputs": outputs}
@@ -33,4 +33,4 @@ def _save(value: torch.Tensor, path: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    job_side.main(work)
+    entry.main(work)

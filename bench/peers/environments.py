@@ -1,7 +1,7 @@
-"""Python environments of competing converters: made on first use from a lock file, kept, removable.
+"""Python environments of other converters: made on first use from a lock file, kept, removable.
 
-An environment lies in the user's cache folder under the hash of its lock file, and counts only once its
-marker file is there: one that was interrupted is made anew.
+An environment is kept in the user's cache folder, named after the digest of its lock file. It counts as installed
+once its marker file is there: one whose installation was interrupted is made anew.
 """
 
 import hashlib
@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import filelock
@@ -28,10 +27,14 @@ _LOG = "install.log"
 
 @dataclass(frozen=True)
 class Environment:
-    """`lock` names a file of pinned packages, known to work on Python `python` (as "3.11").
+    """The virtual environment of one converter.
 
-    Nothing that is not in the lock is installed, unless `with_dependencies`: for locks in which a package needs
-    others on some machines only.
+    Attributes:
+        name: The converter.
+        lock: A file of pinned packages in `bench/peers/locks`.
+        python: The version of Python that the pins are known to work on, as "3.11".
+        with_dependencies: Whether packages that the lock does not name are installed where one of its own
+            needs them: for locks in which a package needs others on some machines only.
     """
 
     name: str
@@ -41,41 +44,49 @@ class Environment:
 
     @property
     def pins(self) -> str:
-        return files("bench.converters").joinpath("locks", self.lock).read_text(encoding="utf-8")
+        """The text of the lock file."""
+        return Path(__file__).parent.joinpath("locks", self.lock).read_text(encoding="utf-8")
 
     @property
     def digest(self) -> str:
+        """Changes with the pins and the version of Python."""
         return hashlib.sha256(f"{self.python}\n{self.pins}".encode()).hexdigest()[:12]
 
     @property
     def folder(self) -> Path:
+        """Where it is, or will be."""
         return cache_root() / "baselines" / f"{self.name}-{self.digest}"
 
     @property
     def interpreter(self) -> Path:
+        """Its Python."""
         return self.folder / "bin" / "python"
 
     @property
     def installed(self) -> bool:
+        """Whether it is there, and complete."""
         return (self.folder / _MARKER).is_file()
 
     def size_bytes(self) -> int:
+        """What it takes on disk."""
         return sum(p.lstat().st_size for p in self.folder.rglob("*")) if self.folder.is_dir() else 0
 
     def ensure(self, say: Reporter) -> Path:
-        """Its interpreter; the environment is made when it is not there. Raises BenchError."""
+        """Make the environment if it is not there, and return its interpreter. Raises BenchError."""
         if not self.installed:
             with self._alone(say):
-                if not self.installed:  # another process may have made it while this one waited
+                # Another process may have made it while this one waited.
+                if not self.installed:
                     self._install(say)
         return self.interpreter
 
     def remove(self, say: Reporter) -> bool:
-        """Whether there was something to remove."""
+        """Remove the environment; returns whether there was one."""
         with self._alone(say):
             if not self.folder.exists():
                 return False
-            (self.folder / _MARKER).unlink(missing_ok=True)  # first: half removed is not installed
+            # First: an environment that is half removed is not installed.
+            (self.folder / _MARKER).unlink(missing_ok=True)
             shutil.rmtree(self.folder)
             return True
 
@@ -85,7 +96,9 @@ class Environment:
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
-            say.line(f"{self.name}: another process is at work on its environment; waiting for it")
+            say.line(
+                f"{self.name}: another process is installing or removing its environment; waiting for it"
+            )
             lock.acquire()
         try:
             yield
@@ -101,7 +114,7 @@ class Environment:
         requirements.write_text(self.pins, encoding="utf-8")
         command = [str(self.interpreter), "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
         if not self.with_dependencies:
-            # Some pins that work together contradict what the packages say of each other.
+            # Some pins work together although the packages' own requirements contradict each other.
             command.append("--no-deps")
         self._pip([*command, "--progress-bar", "off", "-r", str(requirements)], say)
         (self.folder / _MARKER).write_text(self.digest, encoding="utf-8")
@@ -123,7 +136,8 @@ class Environment:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-                env={**os.environ, "PIP_USER": "0"},  # a user's setting that venvs refuse
+                # A user's setting that virtual environments refuse.
+                env={**os.environ, "PIP_USER": "0"},
             ) as process,
         ):
             assert process.stdout is not None
@@ -136,8 +150,8 @@ class Environment:
                         track.step(pins[int(match[1]) - 1])
                     elif line.startswith("Installing collected"):
                         track.now("unpacking")
-            except BaseException:  # Ctrl-C above all: pip must not go on in the background
-                process.kill()
+            except BaseException:
+                process.kill()  # after Ctrl-C above all, pip must not go on in the background
                 raise
         if process.returncode != 0:
             raise BenchError(self._pip_failure(lines))
@@ -156,24 +170,30 @@ class Environment:
                 "ConnectTimeout",
             )
         )
-        guess = " Is the network there, and pip's package index within reach?" if no_network else ""
+        guess = " Is there a network, and can pip's package index be reached?" if no_network else ""
         return (
             f"{self.name}: its environment could not be installed: {said.removeprefix('ERROR: ')}.{guess} "
-            f"All that pip said is in {self.folder / _LOG}. Try again with "
+            f"pip's whole output is in {self.folder / _LOG}. Try again with "
             f"`bench baselines install {self.name}`, or choose other converters with --converter"
         )
 
 
 def find_python(version: str, purpose: str) -> str:
-    """An interpreter of this version: our own, or one on the PATH. Raises BenchError that says what was
-    found.
+    """An interpreter of this version: this program's own, or one on the PATH.
+
+    Args:
+        version: As "3.11".
+        purpose: What needs it, for the error.
+
+    Raises:
+        BenchError: There is none; says what was found.
     """
     ours = f"{sys.version_info.major}.{sys.version_info.minor}"
     if ours == version:
         return sys.executable
     command = f"python{version}"
     if found := shutil.which(command):
-        # A launcher of that name may be there without an interpreter behind it.
+        # It may be a mere launcher, without an interpreter of this version behind it.
         probe = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
         if probe.returncode == 0 and f" {version}." in probe.stdout:
             return found

@@ -1,20 +1,17 @@
-"""One launch of one cell, and the record of it."""
+"""One launch of one workload, and the record of it."""
 
-import hashlib
-import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from bench.converters.mapping import relative_error
-from bench.delegates import precision_of, ran_in_software
-from bench.preparation import Candidate
+from bench.measure.accuracy import relative_error
+from bench.measure.delegates import ran_in_software
+from bench.measure.workload import TOLERANCES, Effort, Workload
 from bench.progress import Reporter
 from devices import (
     Device,
@@ -28,96 +25,27 @@ from devices import (
 )
 from reports.record import (
     Accuracy,
-    Cell,
     Delegation,
     Environment,
     LaunchRecord,
     Settling,
     Stage,
-    Subject,
     Timing,
-    launch_key,
 )
 
-TOLERANCES = {"fp32": 1e-3, "fp16": 2e-2}
-"""Largest error for a file to get a speed. Half precision rounds at 5e-4, and networks add that up."""
 _SETTLING_INTERVAL = 2.0
 
 
-@dataclass(frozen=True)
-class Effort:
-    """How long one launch runs. Of the limits, `max_seconds` wins: a slow model gets fewer runs."""
+class Launcher:
+    """Launches workloads on one device and makes records of the launches.
 
-    warmup_seconds: float = 0.2
-    num_runs: int = 5
-    min_seconds: float = 0.5
-    max_seconds: float = 3.0
-    timeout: float = 600.0
-    settle_seconds: float = 60.0
-    """Longest wait for a steady device before the launch."""
-
-    def on(self, emulated: bool) -> "Effort":
-        """The same for an emulated device: instructions do not scatter, and each takes its time."""
-        return replace(self, warmup_seconds=0.0, num_runs=1, min_seconds=0.0) if emulated else self
-
-
-@dataclass(frozen=True)
-class Launchable:
-    """A cell with all that is needed to launch it."""
-
-    candidate: Candidate
-    device: str
-    device_identity: str
-    delegate: str
-    threads: int
-    cores: str | None = None
-    benchmark_binary: str | None = None
-
-    @property
-    def precision(self) -> str:
-        return precision_of(self.delegate)
-
-    @cached_property
-    def cell(self) -> Cell:
-        return Cell(
-            model=self.candidate.reference.name,
-            converter=self.candidate.converter,
-            device=self.device,
-            delegate=self.delegate,
-            threads=self.threads,
-            precision=self.precision,
-            cores=self.cores,
-            benchmark_binary=self.benchmark_binary,
-        )
-
-    @cached_property
-    def subject(self) -> Subject:
-        return Subject(
-            weights=self.candidate.reference.weights,
-            seed=self.candidate.reference.seed,
-            converter_version=self.candidate.version,
-            device_identity=self.device_identity,
-            file_sha256=self.candidate.sha256,
-        )
-
-    def key(self, round_number: int) -> str:
-        return launch_key(self.cell, self.subject, round_number)
-
-    def __str__(self) -> str:
-        return f"{self.cell.model} {self.cell.converter}"
-
-
-def identity_of(device: Device) -> str:
-    """Equal for two devices only if they are the same kind of machine under the same name."""
-    info = device.info()
-    parts = [device.name, info.kind, info.model, info.soc, info.abi, info.cores]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-
-
-class Bench:
-    """Launches cells on one device and makes records; `out` is where raw logs go.
-
-    `tolerance` is None for the usual one of the cell's precision.
+    Args:
+        device: The device, opened.
+        effort: How long each launch runs.
+        tolerance: Largest error against PyTorch for a file to get a speed; None: that of the precision.
+        environment: What each record says about this machine.
+        out: The output folder; raw logs go into `logs/` there.
+        benchmark_binary: A `benchmark_model` of the user's own to launch with.
     """
 
     def __init__(
@@ -140,7 +68,7 @@ class Bench:
 
     @contextmanager
     def steady(self, say: Reporter) -> Iterator[None]:
-        """Hold the device, and its clock where it can be held; both are let go however the block ends."""
+        """Lock the device, and hold its clock where it can be held; both end however the block ends."""
         with self.device.lock(), fixed_performance(self.device) as held:
             if self.device.info().android:
                 self.fixed_performance = held
@@ -148,41 +76,49 @@ class Bench:
                     say.line(f"{self.device.name}: has no fixed performance mode; its clock may vary")
             yield
 
-    def failed_conversion(self, what: Launchable) -> LaunchRecord:
+    def failed_conversion(self, workload: Workload) -> LaunchRecord:
         """The record of a cell that has no file to launch."""
-        return self._failure(what, 0, "conversion", what.candidate.error, self._relative(what.candidate.log))
+        return self._failure(
+            workload, 0, "conversion", workload.artifact.error, self._relative(workload.artifact.log)
+        )
 
-    def answers(self) -> bool:
-        """Whether the device can still be talked to."""
+    def responds(self) -> bool:
+        """Whether the device still responds."""
         try:
             self.device.state()
         except DeviceError:
             return False
         return True
 
-    def launch(self, what: Launchable, round_number: int, check_output: bool) -> LaunchRecord:
-        """One launch; that it fails, or that the device does, is a record too."""
+    def launch(self, workload: Workload, round_number: int, check_output: bool) -> LaunchRecord:
+        """Launch once and record it; a failure of the launch or of the device is a record too.
+
+        Args:
+            workload: What to launch.
+            round_number: The round that the launch is part of, from 0.
+            check_output: Whether the outputs are fetched and compared with PyTorch's.
+        """
         clock = time.monotonic()
         try:
-            return self._launch(what, round_number, check_output)
+            return self._launch(workload, round_number, check_output)
         except DeviceError as error:
-            failure = self._failure(what, round_number, "device", str(error))
+            failure = self._failure(workload, round_number, "device", str(error))
             return failure.model_copy(update={"wall_seconds": round(time.monotonic() - clock, 3)})
 
-    def _launch(self, what: Launchable, round_number: int, check_output: bool) -> LaunchRecord:
-        assert what.candidate.file is not None
+    def _launch(self, workload: Workload, round_number: int, check_output: bool) -> LaunchRecord:
+        assert workload.artifact.file is not None
         request = LaunchRequest(
-            model=what.candidate.file,
-            delegate=what.delegate,
-            threads=what.threads,
+            model=workload.artifact.file,
+            delegate=workload.delegate,
+            threads=workload.threads,
             warmup_seconds=self.effort.warmup_seconds,
             num_runs=self.effort.num_runs,
             min_seconds=self.effort.min_seconds,
             max_seconds=self.effort.max_seconds,
-            inputs=what.candidate.inputs,
+            inputs=workload.artifact.inputs,
             want_outputs=check_output,
             timeout=self.effort.timeout,
-            cores=what.cores,
+            cores=workload.cores,
             benchmark_binary=self.benchmark_binary,
         )
         settled = wait_until_settled(
@@ -196,13 +132,13 @@ class Bench:
         return LaunchRecord(
             started=started,
             wall_seconds=round(wall, 3),
-            cell=what.cell,
-            subject=what.subject,
+            cell=workload.cell,
+            provenance=workload.provenance,
             round=round_number,
             ok=ok,
             error=result.error if ok or result.error else "the runner reported no time",
             timing=_timing(result) if ok else None,
-            accuracy=self._accuracy(what, result.outputs) if ok and check_output else None,
+            accuracy=self._accuracy(workload, result.outputs) if ok and check_output else None,
             delegation=Delegation(
                 asked=result.delegate_asked,
                 applied=result.delegate_applied,
@@ -212,7 +148,7 @@ class Bench:
                 total_nodes=result.total_nodes,
                 left=result.left,
             ),
-            conversion=what.candidate.conversion,
+            conversion=workload.artifact.conversion,
             emulated=self.device.emulated,
             runner=result.runner,
             device_info=self.device_info,
@@ -227,40 +163,40 @@ class Bench:
             fixed_performance=self.fixed_performance,
             software_gpu=ran_in_software(result.log),
             environment=self.environment,
-            log=self._keep_log(what, round_number, result.log),
+            log=self._keep_log(workload, round_number, result.log),
         )
 
     def _failure(
-        self, what: Launchable, round_number: int, stage: Stage, error: str | None, log: str | None = None
+        self, workload: Workload, round_number: int, stage: Stage, error: str | None, log: str | None = None
     ) -> LaunchRecord:
         return LaunchRecord(
             started=_now(),
             wall_seconds=0.0,
-            cell=what.cell,
-            subject=what.subject,
+            cell=workload.cell,
+            provenance=workload.provenance,
             round=round_number,
             ok=False,
             stage=stage,
             error=error,
-            conversion=what.candidate.conversion,
+            conversion=workload.artifact.conversion,
             emulated=self.device.emulated,
             device_info=self.device_info,
             environment=self.environment,
             log=log,
         )
 
-    def _accuracy(self, what: Launchable, outputs: Sequence[np.ndarray]) -> Accuracy:
+    def _accuracy(self, workload: Workload, outputs: Sequence[np.ndarray]) -> Accuracy:
         """The device's outputs, brought into PyTorch's order and layout, against PyTorch's own."""
-        candidate, reference = what.candidate, what.candidate.reference
+        artifact, reference = workload.artifact, workload.artifact.reference
         errors = [float("inf")] * len(reference.outputs)
-        for (number, axes), output in zip(candidate.outputs, outputs, strict=False):
-            wanted = np.load(reference.folder / reference.outputs[number]["file"])
-            errors[number] = relative_error(wanted.transpose(axes), np.asarray(output))
-        tolerance = TOLERANCES[what.precision] if self.tolerance is None else self.tolerance
+        for (number, axes), output in zip(artifact.outputs, outputs, strict=False):
+            expected = np.load(reference.folder / reference.outputs[number]["file"])
+            errors[number] = relative_error(np.asarray(output), expected.transpose(axes))
+        tolerance = TOLERANCES[workload.precision] if self.tolerance is None else self.tolerance
         return Accuracy(max_error=max(errors), per_output=tuple(errors), tolerance=tolerance)
 
-    def _keep_log(self, what: Launchable, round_number: int, log: str) -> str:
-        path = self.out / "logs" / what.key(round_number).replace("/", "-round-")
+    def _keep_log(self, workload: Workload, round_number: int, log: str) -> str:
+        path = self.out / "logs" / workload.key(round_number).replace("/", "-round-")
         path = path.with_suffix(".txt")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(log, encoding="utf-8", errors="replace")

@@ -3,18 +3,19 @@
 from pathlib import Path
 from typing import Any
 
-from bench.converters import job_side
-from bench.converters.torch_side import fresh_args, load_model
+from bench.jobs import entry
+from bench.jobs.models import fresh_args, load_model
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:
+    """Convert; see `entry.main`."""
     import nobuco
     from nobuco import ChannelOrder
     from nobuco.tflite import export_tflite
 
     loaded = load_model(job)
     args = list(fresh_args(loaded))
-    with job_side.Stopwatch() as watch:
+    with entry.Stopwatch() as watch:
         try:
             keras_model = nobuco.pytorch_to_keras(
                 loaded.module,
@@ -23,13 +24,13 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
                 outputs_channel_order=ChannelOrder.TENSORFLOW,
             )
         except nobuco.MissingConverterError as error:
-            print(error)  # with the converters to fill in, for the log
-            lacking = {call.name: call.user_line for call in reversed(error.calls)}
-            named = ", ".join(f"{name} ({line})" for name, line in reversed(lacking.items()))
-            raise job_side.JobFailed(f"nobuco has no converter for {named}") from error
+            print(error)  # for the log: it holds the converters to fill in
+            missing = {call.name: call.user_line for call in reversed(error.calls)}
+            named = ", ".join(f"{name} ({line})" for name, line in reversed(missing.items()))
+            raise entry.JobFailed(f"nobuco has no converter for {named}") from error
         export_tflite(keras_model, Path(job["out"]) / "model.tflite")
     return {"file": "model.tflite", **watch.figures()}
 
 
 if __name__ == "__main__":
-    job_side.main(work)
+    entry.main(work)

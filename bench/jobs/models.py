@@ -8,19 +8,26 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 import models_zoo
-from bench.converters.job_side import JobFailed
+from bench.jobs.entry import JobFailed
 from models_zoo import LoadedModel, ModelError, ModelSpec
 
 STATE = "state.pt"
 
 
 def load_model(job: dict[str, Any]) -> LoadedModel:
-    """The model of `job["model"]`; when the job names a reference folder, with the weights that lie there."""
-    wanted = job["model"]
-    file = Path(wanted["file"]) if wanted["file"] else None
-    spec = ModelSpec(wanted["name"], file, wanted["factory"])
+    """The model of a job.
+
+    Args:
+        job: Its `model` says which; its `reference`, if it has one, is a folder whose weights the model gets.
+
+    Raises:
+        JobFailed: The model cannot be made.
+    """
+    model = job["model"]
+    file = Path(model["file"]) if model["file"] else None
+    spec = ModelSpec(model["name"], file, model["factory"])
     try:
-        loaded = models_zoo.load(spec, weights=wanted["weights"], seed=wanted["seed"])
+        loaded = models_zoo.load(spec, weights=model["weights"], seed=model["seed"])
     except ModelError as error:
         raise JobFailed(str(error)) from error
     if reference := job.get("reference"):
@@ -52,11 +59,12 @@ def flatten(outputs: Any) -> list[Tensor]:
 
 
 class FlatOutputs(nn.Module):
-    """A model whose outputs are a tuple, for formats that know no mappings."""
+    """A model whose outputs are a tuple, for formats without mappings."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
 
     def forward(self, *args: Tensor) -> tuple[Tensor, ...]:
+        """All output tensors, in the order of `run`."""
         return tuple(flatten(self.module(*args)))

@@ -1,19 +1,19 @@
-"""A stand-in for Bench, and cells for it: launches cost nothing and end as told."""
+"""A stand-in for Launcher, and workloads for it: launches cost nothing and end as told."""
 
 from pathlib import Path
 
 from make_records import a_record
 from stand_in_device import StandInDevice
 
+from bench.artifacts import Artifact
 from bench.converters.base import Reference
-from bench.measuring import Launchable
-from bench.preparation import Candidate
+from bench.measure.workload import Workload
 from reports.record import Accuracy, Conversion, LaunchRecord
 
 
-def cell(name: str, converter: str = "nobuco", broken: bool = False) -> Launchable:
+def workload(name: str, converter: str = "nobuco", broken: bool = False) -> Workload:
     reference = Reference(name, {}, Path(), {"weights": "random", "seed": 0, "inputs": [], "outputs": []})
-    candidate = Candidate(
+    artifact = Artifact(
         reference=reference,
         converter=converter,
         version="1",
@@ -25,10 +25,10 @@ def cell(name: str, converter: str = "nobuco", broken: bool = False) -> Launchab
         conversion=Conversion(),
         log=Path("log.txt"),
     )
-    return Launchable(candidate, "host", "id", "xnnpack", 1)
+    return Workload(artifact, "host", "id", "xnnpack", 1)
 
 
-class FakeBench:
+class FakeLauncher:
     """Stands in for the real one: launches take `seconds`, fail or give wrong outputs as told."""
 
     device = StandInDevice("host")
@@ -38,16 +38,16 @@ class FakeBench:
         self.launched: list[tuple[int, str]] = []
         self.checked: list[str] = []
 
-    def launch(self, what: Launchable, round_number: int, check_output: bool) -> LaunchRecord:
-        self.launched.append((round_number, what.cell.model))
+    def launch(self, workload: Workload, round_number: int, check_output: bool) -> LaunchRecord:
+        self.launched.append((round_number, workload.cell.model))
         if check_output:
-            self.checked.append(what.cell.model)
-        error = 1.0 if what.cell.model == self.wrong else 0.0
+            self.checked.append(workload.cell.model)
+        error = 1.0 if workload.cell.model == self.wrong else 0.0
         record = a_record(
             round_number=round_number,
-            failure="crashed" if what.cell.model == self.failing else None,
-            cell=what.cell,
-            subject=what.subject,
+            failure="crashed" if workload.cell.model == self.failing else None,
+            cell=workload.cell,
+            provenance=workload.provenance,
             wall_seconds=self.seconds,
         )
         if record.ok and check_output:
@@ -55,7 +55,10 @@ class FakeBench:
             return record.model_copy(update={"accuracy": accuracy})
         return record.model_copy(update={"accuracy": None})
 
-    def failed_conversion(self, what: Launchable) -> LaunchRecord:
+    def failed_conversion(self, workload: Workload) -> LaunchRecord:
         return a_record(
-            cell=what.cell, subject=what.subject, failure=what.candidate.error, stage="conversion"
+            cell=workload.cell,
+            provenance=workload.provenance,
+            failure=workload.artifact.error,
+            stage="conversion",
         )

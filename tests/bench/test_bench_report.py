@@ -1,4 +1,4 @@
-"""`bench report --readme` writes between the markers and nowhere else."""
+"""`bench report`: between the markers of a README and nowhere else, over the baseline that was chosen."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner, Result
 from make_records import a_record
 
-from bench.answer import RECORDS, TABLES_BEGIN, TABLES_END
 from bench.cli import main
+from bench.report_files import RECORDS, TABLES_BEGIN, TABLES_END
 from reports.store import RecordStore
 
 
@@ -46,3 +46,11 @@ def test_a_readme_without_markers_is_left_alone(text: str, out: Path, tmp_path: 
 def test_a_readme_that_is_not_there_is_named(out: Path, tmp_path: Path) -> None:
     result = report(out, tmp_path / "nowhere.md")
     assert result.exit_code == 1 and "nowhere.md: cannot be read" in result.stderr
+
+
+def test_another_baseline_can_be_chosen_from_those_measured(out: Path) -> None:
+    RecordStore(out / RECORDS).append(a_record(converter="onnx2tf"))
+    result = CliRunner().invoke(main, ["report", "--out", str(out), "--baseline", "nobuco"])
+    assert result.exit_code == 0 and "Speed-up over nobuco" in (out / "report.md").read_text()
+    refused = CliRunner().invoke(main, ["report", "--out", str(out), "--baseline", "onnx-tf"])
+    assert refused.exit_code == 1 and "the records are of nobuco, onnx2tf" in refused.stderr

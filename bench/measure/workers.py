@@ -1,13 +1,13 @@
-"""Each device has a worker of its own, and what one of them runs into stays its own."""
+"""Each device has a worker of its own, and the failure of one does not end the others."""
 
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
-from bench.measuring import Bench
+from bench.measure.launching import Launcher
+from bench.measure.schedule import Schedule
 from bench.progress import Reporter
-from bench.schedule import Schedule
 from devices import DeviceError
 from devices.interruption import interrupt
 from reports.record import LaunchRecord
@@ -17,9 +17,18 @@ _LOOK_SECONDS = 0.2
 
 @dataclass
 class Worker:
-    """One device and what to launch on it. `trouble` is what ended the work early, None when nothing did."""
+    """One device and the launches to do on it.
 
-    bench: Bench
+    Attributes:
+        launcher: Launches on the device.
+        schedule: The launches.
+        trouble: What ended the work early; None when nothing did.
+        kept: How many records were made.
+        thread: Where the worker runs, when several run at the same time.
+        over: Set when that thread has let go of the device.
+    """
+
+    launcher: Launcher
     schedule: Schedule
     trouble: str | None = None
     kept: int = 0
@@ -27,19 +36,28 @@ class Worker:
     over: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def work(self, keep: Callable[[LaunchRecord], None], say: Reporter) -> None:
+        """Do the launches; a failure of the device ends them and becomes `trouble`."""
+
         def count(record: LaunchRecord) -> None:
             keep(record)
             self.kept += 1
 
         try:
-            with self.bench.steady(say):
-                self.schedule.run(self.bench, count, say)
+            with self.launcher.steady(say):
+                self.schedule.run(self.launcher, count, say)
         except DeviceError as error:
             self.trouble = str(error)
 
 
 def work_on_all(workers: Sequence[Worker], keep: Callable[[LaunchRecord], None], say: Reporter) -> None:
-    """This host first and alone, since the others would take its cores from it; then the others at the same time."""
+    """Let all workers do their launches: this host first and alone, since the others need its cores too, then the
+    others at the same time.
+
+    Args:
+        workers: One for each device.
+        keep: Called with every record, by one thread at a time.
+        say: Where progress is reported.
+    """
     gate = threading.Lock()
 
     def keep_alone(record: LaunchRecord) -> None:
@@ -48,7 +66,7 @@ def work_on_all(workers: Sequence[Worker], keep: Callable[[LaunchRecord], None],
 
     away = []
     for worker in workers:
-        if worker.bench.device.info().kind == "host":
+        if worker.launcher.device.info().kind == "host":
             worker.work(keep_alone, say)
         else:
             away.append(worker)
@@ -86,7 +104,7 @@ def _together(workers: Sequence[Worker], keep: Callable[[LaunchRecord], None], s
 def _wait_for(futures: Sequence[Future[None]]) -> None:
     waiting = set(futures)
     while waiting:
-        # In short waits: a signal may wake another thread than this one, which alone can act on it.
+        # In short waits: a signal may wake a thread other than this one, and only this one can act on it.
         done, waiting = wait(waiting, timeout=_LOOK_SECONDS, return_when=FIRST_EXCEPTION)
         for future in done:
             future.result()

@@ -1,4 +1,4 @@
-"""What the names of delegates mean to a comparison, and which of them a device has."""
+"""What a delegate's name says about a comparison, and which delegates a device has."""
 
 import difflib
 from collections.abc import Sequence
@@ -8,22 +8,32 @@ from bench.errors import BenchError
 from devices import Device
 from devices.launches import DELEGATES
 
-_ON_GPU_OF_HOST = "gpu-webgpu"
 _SOFTWARE_ADAPTER = "adapterType=CPU"
+_HOMES = {"gpu-opencl": "Android devices", "gpu-webgpu": "this host"}
+"""Where to find delegates that few devices have, by how their names begin."""
 
 
 def precision_of(delegate: str) -> str:
-    """In which numbers a delegate computes."""
+    """In which numbers a delegate computes: "fp32" or "fp16"."""
     return "fp16" if delegate.endswith("-fp16") else "fp32"
 
 
 def ran_in_software(log: str) -> bool:
-    """Whether the processor imitated the GPU, by what WebGPU says of the adapter that it took."""
+    """Whether the processor imitated the GPU, according to what WebGPU logs about its adapter."""
     return _SOFTWARE_ADAPTER in log
 
 
 def check_delegates(device: Device, delegates: Sequence[str], benchmark_binary: Path | None) -> None:
-    """Raise BenchError for a delegate that nobody knows or the device lacks, before anything takes time."""
+    """Refuse a delegate that does not exist or that the device lacks, before anything takes time.
+
+    Args:
+        device: The device.
+        delegates: Their names.
+        benchmark_binary: The user's own `benchmark_model`, whose delegates then count; None: the device's.
+
+    Raises:
+        BenchError: Names the delegate and those that there are.
+    """
     for delegate in delegates:
         if delegate not in DELEGATES:
             near = difflib.get_close_matches(delegate, DELEGATES, n=1)
@@ -42,8 +52,8 @@ def check_delegates(device: Device, delegates: Sequence[str], benchmark_binary: 
     known = device.info().delegates
     for delegate in delegates:
         if delegate not in known:
-            hint = "; it runs on Android devices" if delegate.startswith("gpu-opencl") else ""
-            hint = "; it runs on this host" if delegate == _ON_GPU_OF_HOST else hint
+            homes = [home for start, home in _HOMES.items() if delegate.startswith(start)]
+            hint = f"; it runs on {homes[0]}" if homes else ""
             raise BenchError(
                 f"device {device.name} has no delegate {delegate}{hint}. {device.name} has {', '.join(known)}"
             )

@@ -1,6 +1,6 @@
-"""Job: the ONNX file that the converters by way of ONNX start from: `model.onnx`, legacy exporter.
+"""Job: the ONNX file that some converters start from, `model.onnx`, written by PyTorch's older exporter.
 
-Opset 12 is the one that onnx-tf's own documentation and the README's comparison use.
+Opset 12 is the one used by onnx-tf's own documentation and by the README's comparison.
 """
 
 import warnings
@@ -9,16 +9,17 @@ from typing import Any
 
 import torch
 
-from bench.converters import job_side
-from bench.converters.torch_side import FlatOutputs, fresh_args, load_model
+from bench.jobs import entry
+from bench.jobs.models import FlatOutputs, fresh_args, load_model
 
 OPSET = 12
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:
+    """Export; see `entry.main`."""
     loaded = load_model(job)
     n_outputs = int(job["n_outputs"])
-    with job_side.Stopwatch() as watch, warnings.catch_warnings():
+    with entry.Stopwatch() as watch, warnings.catch_warnings():
         # The exporter warns that it is the old one; it is the one that onnx-tf can read.
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -34,4 +35,4 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    job_side.main(work)
+    entry.main(work)

@@ -1,8 +1,7 @@
-"""Job: what is in the converted files, and their inputs in the form that a device is given. All files in one
-process, because importing nobuco takes seconds.
+"""Job: what is in the converted files, and their inputs in the form that devices take. All files in one process,
+because importing nobuco takes seconds.
 
-For each file it leaves `<number>.json`, and `<number>/input_<i>.bin` in the order and layout of the file's
-inputs.
+For each file it leaves `facts.json` and `input_<i>.bin`, in the order and layout of the file's inputs.
 """
 
 import json
@@ -11,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from bench.converters import job_side
-from bench.converters.mapping import MappingError, Tensor, match
+from bench.jobs import entry
+from bench.jobs.mapping import MappingError, Tensor, match
 from nobuco.tflite import inspect_tflite
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:
+    """Inspect the files; see `entry.main`."""
     for item in job["files"]:
         folder = Path(item["out"])
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,4 +60,4 @@ def _file(tensors: Any) -> list[Tensor]:
 
 
 if __name__ == "__main__":
-    job_side.main(work)
+    entry.main(work)

@@ -1,8 +1,8 @@
 """Work done in a process of its own: a JSON file in, a JSON file out, with a time limit.
 
-The folder of a job appears under its name only when the job has ended and left its result in it: a job that
-was killed half-way leaves a folder that nobody looks at, and is done again. The process ends by itself when
-its standard input closes, that is, when this program is killed.
+The folder of a job gets its name only when the job has ended and its result is in it: a job that was killed
+half-way leaves a folder that is ignored, and is done again. The process ends by itself when its standard input
+closes, that is, when this program is killed.
 """
 
 import json
@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 
 from bench.errors import BenchError
+from bench.fingerprints import files_digest
 
 RESULT = "result.json"
 LOG = "log.txt"
@@ -28,22 +29,24 @@ _POLL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """A finished job: its folder and the result it left. `error` is None when it did what it should."""
+    """A finished job: its folder and the result it left there."""
 
     folder: Path
     result: dict[str, Any]
 
     @property
     def error(self) -> str | None:
+        """Why the job failed; None when it did what it should."""
         return self.result.get("error")
 
     @property
     def log(self) -> Path:
+        """What the job printed."""
         return self.folder / LOG
 
 
 def finished(folder: Path) -> JobOutcome | None:
-    """The outcome that an earlier run left in `folder`, or None."""
+    """The outcome that an earlier run left in `folder`, or None. Raises BenchError when it cannot be read."""
     try:
         return JobOutcome(folder, json.loads((folder / RESULT).read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -55,7 +58,7 @@ def finished(folder: Path) -> JobOutcome | None:
 
 
 def amend(outcome: JobOutcome, folder: Path, **changes: Any) -> JobOutcome:
-    """Write the outcome of several jobs in a row: the last one's, moved to `folder` if need be, with `changes`."""
+    """Write the outcome of several jobs in a row: the last one's, moved to `folder` if it lies elsewhere, with `changes`."""
     if outcome.folder != folder:
         shutil.rmtree(folder, ignore_errors=True)
         outcome.folder.rename(folder)
@@ -71,18 +74,35 @@ def our_python(module: str) -> list[str]:
     return [sys.executable, "-m", module]
 
 
-def run_job(command: Sequence[str], job: Mapping[str, Any], folder: Path, timeout: float) -> JobOutcome:
-    """Run `command JOB.json` and return its outcome; `job` is extended by `out`, the folder to write into.
+def job_digest(*modules: str) -> str:
+    """Changes with these modules of this folder, named without `.py`."""
+    return files_digest(*(Path(__file__).with_name(f"{module}.py") for module in modules))
 
-    A job that raises, dies or takes longer than `timeout` seconds is an outcome with an `error`.
+
+def run_job(command: Sequence[str], job: Mapping[str, Any], folder: Path, timeout: float) -> JobOutcome:
+    """Run `command JOB.json` and return its outcome.
+
+    Args:
+        command: The program and its arguments, without the job file.
+        job: The content of the job file, with paths as `Path`; `out`, the folder to write into, is added.
+        folder: Where the outcome is kept. What an earlier job left there is removed.
+        timeout: Seconds after which the job is ended.
+
+    Returns:
+        The outcome; that of a job that raises, dies or takes too long has an `error`.
+
+    Raises:
+        BenchError: The folder cannot be written.
     """
     scratch = folder.with_name(f".{folder.name}.partial")
     try:
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
         job_file = scratch / "job.json"
-        job_file.write_text(json.dumps({**job, "out": str(scratch)}, indent=1), encoding="utf-8")
-        result = _supervise([*command, str(job_file)], scratch, timeout)
+        job_file.write_text(
+            json.dumps({**job, "out": scratch}, indent=1, default=_absolute), encoding="utf-8"
+        )
+        result = _supervise([*command, _absolute(job_file)], scratch, timeout)
         (scratch / RESULT).write_text(json.dumps(result, indent=1), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         scratch.rename(folder)
@@ -91,6 +111,11 @@ def run_job(command: Sequence[str], job: Mapping[str, Any], folder: Path, timeou
             f"{folder}: cannot be written: {error.strerror or error}; give another --out"
         ) from error
     return JobOutcome(folder, result)
+
+
+def _absolute(path: Path) -> str:
+    """Paths in a job hold wherever the job works: converters and users' models change the folder."""
+    return str(path.absolute())
 
 
 def _supervise(command: list[str], scratch: Path, timeout: float) -> dict[str, Any]:
@@ -103,7 +128,8 @@ def _supervise(command: list[str], scratch: Path, timeout: float) -> dict[str, A
     with (scratch / LOG).open("wb") as log:
         process = subprocess.Popen(
             command,
-            stdin=subprocess.PIPE,  # held open by us alone: its end of file tells the job that we are gone
+            # Held open by this process alone: when it closes, the job knows that this process has ended.
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
             env=environment,
@@ -131,7 +157,7 @@ def _result(
         error = f"took longer than {limit:.0f} s"
     elif process.returncode < 0:
         name = signal.Signals(-process.returncode).name
-        hint = ", probably for want of memory" if name == "SIGKILL" else ""
+        hint = ", probably for lack of memory" if name == "SIGKILL" else ""
         error = f"the process was ended by {name}{hint} (peak {peak_mb:.0f} MB)"
     else:
         error = f"exit code {process.returncode}: {_last_line(scratch / LOG)}"
@@ -146,8 +172,8 @@ def _last_line(log: Path) -> str:
 def _resident_bytes(pid: int) -> int:
     try:
         return psutil.Process(pid).memory_info().rss
-    except psutil.Error:  # it has just ended
-        return 0
+    except psutil.Error:
+        return 0  # it has just ended
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""From the names given to --device to opened devices: `arm` is a phone where one is attached."""
+"""From the names given to --device to opened devices: `arm` is the attached phone, if there is one."""
 
 from bench.errors import BenchError
 from bench.progress import Reporter
@@ -10,10 +10,16 @@ _ARM_ABIS = ("arm64", "arm")
 
 
 def open_target(name: str, say: Reporter) -> Device:
-    """Open what `name` stands for.
+    """Open the device that a name stands for.
 
-    `arm` is the only Arm device behind adb, and the emulated machine where there is none; `arm-emulated` is
-    the machine in any case. All other names are those of `devices`.
+    Args:
+        name: `arm` is the only Arm device behind adb, or the emulated machine where there is none;
+            `arm-emulated` is always that machine. All other names are those of `devices`.
+        say: Where it is said what `arm` stands for.
+
+    Raises:
+        BenchError: `arm` stands for several devices.
+        DeviceError: There is no device of this name, or it cannot be opened.
     """
     if name == ARM:
         return _attached_arm(say) or open_device(ARM)

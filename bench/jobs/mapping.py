@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-import numpy as np
-
-from bench.converters.base import Layout
+Layout = Literal["channels first", "channels last"]
 
 
 class MappingError(Exception):
@@ -14,7 +13,7 @@ class MappingError(Exception):
 
 @dataclass(frozen=True)
 class Tensor:
-    """`name` is None where there is none to go by."""
+    """A tensor of the model or of the file; `name` is None where it has none."""
 
     name: str | None
     shape: tuple[int, ...]
@@ -22,20 +21,29 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Place:
-    """A tensor of the file is `numpy.transpose(reference, axes)` of the reference's tensor number
-    `reference`.
-    """
+    """A tensor of the file is the model's tensor number `reference`, transposed by `axes`."""
 
     reference: int
     axes: tuple[int, ...]
 
 
 def match(kind: str, reference: Sequence[Tensor], file: Sequence[Tensor], layout: Layout) -> list[Place]:
-    """One place for each tensor of the file, in the file's order.
+    """Find out which of the model's tensors each tensor of the file is.
 
     By name where all names are known (`input_0`, `output_1`, or the model's own), else by position. A file
-    may lack inputs that the model does not use, if names tell which. `kind` is "input" or "output". Raises
-    MappingError.
+    may lack inputs that the model does not use, if names tell which.
+
+    Args:
+        kind: "input" or "output".
+        reference: The model's tensors.
+        file: The file's tensors.
+        layout: The converter's own order of axes, which decides where the shapes do not.
+
+    Returns:
+        One place for each tensor of the file, in the file's order.
+
+    Raises:
+        MappingError: Tensors cannot be told apart, or no layout explains a shape.
     """
     by_name = {f"{kind}_{i}": i for i in range(len(reference))}
     by_name.update({tensor.name: i for i, tensor in enumerate(reference) if tensor.name is not None})
@@ -56,7 +64,7 @@ def match(kind: str, reference: Sequence[Tensor], file: Sequence[Tensor], layout
 
 
 def channels_last(rank: int) -> tuple[int, ...]:
-    """(B, C, ...) -> (B, ..., C)."""
+    """The axes that transpose (B, C, ...) to (B, ..., C)."""
     return (0, *range(2, rank), 1) if rank >= 3 else tuple(range(rank))
 
 
@@ -69,20 +77,3 @@ def _axes(
         if tuple(ours[a] for a in axes) == theirs:
             return axes
     raise MappingError(f"{kind} {number} has the shape {ours} in PyTorch and {theirs} in the file")
-
-
-def relative_error(reference: np.ndarray, actual: np.ndarray) -> float:
-    """max|difference| / max|reference|; infinite for another shape, and where NaN or infinity differ."""
-    if reference.shape != actual.shape:
-        return float("inf")
-    if reference.size == 0:
-        return 0.0
-    want, got = reference.astype(np.float64), actual.astype(np.float64)
-    finite = np.isfinite(want)
-    if not np.array_equal(want[~finite], got[~finite], equal_nan=True) or not np.isfinite(got[finite]).all():
-        return float("inf")
-    if not finite.any():
-        return 0.0
-    difference = float(np.abs(got[finite] - want[finite]).max())
-    scale = float(np.abs(want[finite]).max())
-    return difference / scale if scale else difference

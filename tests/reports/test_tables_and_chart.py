@@ -11,6 +11,7 @@ from rich.console import Console
 
 from reports import figures, tables
 from reports.chart import draw, save_chart
+from reports.columns import COLUMNS
 from reports.record import Delegation, LaunchRecord
 from reports.summary import Group, summarise
 
@@ -28,7 +29,7 @@ def both(
 
 
 def the_group(records: list[LaunchRecord]) -> Group:
-    (group,) = summarise(records)
+    (group,) = summarise(records, baseline="onnx-tf")
     return group
 
 
@@ -96,7 +97,7 @@ def test_the_newest_version_counts() -> None:
     old = [a_record(round_number=r, times=(9000.0,), version="1") for r in range(3)]
     new = [a_record(round_number=r, times=(1000.0,), version="2") for r in range(3)]
     (row,) = the_group(old + new).rows
-    assert row.latency is not None and row.latency.value == 1.0 and row.converter_version == "2"
+    assert row.latency is not None and row.latency.value == 1.0 and row.provenance.converter_version == "2"
 
 
 def test_emulated_figures_are_never_milliseconds_and_stand_alone() -> None:
@@ -110,7 +111,7 @@ def test_emulated_figures_are_never_milliseconds_and_stand_alone() -> None:
         )
         for r in both()
     ]
-    real, arm = summarise(both() + emulated)
+    real, arm = summarise(both() + emulated, baseline="onnx-tf")
     assert (real.unit, arm.unit) == ("ms", "Minstr (emulated)")
     assert {row.cell.device for row in real.rows} == {"host"}
     for shown in (on_terminal(arm, 200), tables.markdown([arm]), tables.as_csv([arm]), words_of(arm)):
@@ -119,7 +120,9 @@ def test_emulated_figures_are_never_milliseconds_and_stand_alone() -> None:
 
 
 def test_csv_has_one_row_for_each_cell() -> None:
-    rows = list(csv.DictReader(io.StringIO(tables.as_csv(summarise(both() + both("other"))))))
+    rows = list(
+        csv.DictReader(io.StringIO(tables.as_csv(summarise(both() + both("other"), baseline="onnx-tf"))))
+    )
     assert [row["model"] for row in rows] == ["net", "net", "other", "other"]
     assert rows[0]["unit"] == "ms" and float(rows[0]["speedup"]) == pytest.approx(1.5)
 
@@ -139,6 +142,10 @@ def test_the_terminal_table_fits_eighty_columns() -> None:
     assert not any("…" in line for line in lines)
 
 
+def test_the_longest_name_of_a_converter_fits() -> None:
+    assert "litert-torch" in on_terminal(the_group([a_record(converter="litert-torch")]))
+
+
 def test_a_chart_is_written_as_picture_and_as_drawing(tmp_path: Path) -> None:
     group = the_group(both() + both("other", ours=1e6, theirs=0.9e6))
     png, svg = save_chart(group, tmp_path / "chart")
@@ -146,6 +153,37 @@ def test_a_chart_is_written_as_picture_and_as_drawing(tmp_path: Path) -> None:
     assert svg.read_text().lstrip().startswith("<?xml")
     words = words_of(group)
     assert "6 launches each" in words and "Latency, ms" in words
+
+
+def test_the_same_records_make_the_same_chart(tmp_path: Path) -> None:
+    one, other = (save_chart(the_group(both()), tmp_path / name) for name in ("one", "other"))
+    assert [p.read_bytes() for p in one] == [p.read_bytes() for p in other]
+
+
+def test_any_converter_can_be_the_baseline() -> None:
+    (group,) = summarise([*both(), *both("alone")[1::2]], baseline="nobuco")
+    ours, theirs = group.rows[1:]
+    assert ours.cell.model == "net" and [row.cell.converter for row in (ours, theirs)] == [
+        "onnx-tf",
+        "nobuco",
+    ]
+    assert ours.speedup is not None and ours.speedup.value == pytest.approx(1 / 1.5)
+    assert theirs.speedup is None and theirs.is_baseline
+    for shown in (on_terminal(group, 120), tables.markdown([group]), words_of(group)):
+        assert "Speed-up over nobuco" in shown and "over onnx-tf" not in shown
+    assert "no nobuco figure to compare with" in words_of(group)
+
+
+def test_every_column_is_in_every_table_that_wants_it() -> None:
+    group = the_group(both())
+    header = tables.as_csv([group]).splitlines()[0].split(",")
+    assert header == [column.key for column in COLUMNS] == list(tables.flat_rows([group])[0])
+    page = [line for line in tables.markdown([group]).splitlines() if line.startswith("| Model")]
+    assert page[0].strip("| ").split(" | ") == [c.page.title(group) for c in COLUMNS if c.page]
+    shown = on_terminal(group)
+    for column in COLUMNS:
+        if column.terminal and column.terminal.shown(group):
+            assert all(line in shown for line in column.terminal.title(group).split("\n"))
 
 
 @pytest.mark.parametrize(
@@ -193,7 +231,7 @@ def test_cores_and_runner_are_not_mixed() -> None:
     plain, (big, own) = both(), (both(), both())
     big = [r.model_copy(update={"cell": r.cell.model_copy(update={"cores": "big"})}) for r in big]
     own = [r.model_copy(update={"cell": r.cell.model_copy(update={"benchmark_binary": "ab"})}) for r in own]
-    groups = summarise(plain + big + own)
+    groups = summarise(plain + big + own, baseline="onnx-tf")
     assert [len(group.rows) for group in groups] == [2, 2, 2]
     assert len({group.slug for group in groups}) == 3
     assert "cores big" in groups[1].title and "benchmark_model ab" in groups[2].title

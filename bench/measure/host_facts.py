@@ -1,17 +1,18 @@
-"""What every record says of the machine and the programs that measured."""
+"""What every record says about the machine and the programs that measured."""
 
 import platform
 import subprocess
 import sys
 from pathlib import Path
 
-from bench.converters.base import versions_of
+from bench.fingerprints import versions_of
 from reports.record import Environment
 
 _PACKAGES = ("nobuco", "torch", "torchvision", "tensorflow", "keras", "ai-edge-litert", "numpy", "onnx")
 
 
 def environment() -> Environment:
+    """This machine and the versions of what runs on it."""
     return Environment(
         python=platform.python_version(),
         platform=platform.platform(),
@@ -31,9 +32,7 @@ def _cpu() -> str:
 
 
 def _git() -> str | None:
-    """Commit of the checkout that this program runs from, with -dirty when it was changed; None outside a
-    checkout.
-    """
+    """The commit this program runs from, with -dirty when files were changed; None outside a checkout."""
     command = [
         "git",
         "-C",
@@ -47,6 +46,6 @@ def _git() -> str | None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        print(f"git does not tell the commit: {error}", file=sys.stderr)
+        print(f"the commit is unknown, git failed: {error}", file=sys.stderr)
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None

@@ -1,0 +1,96 @@
+"""What is launched, and how long a launch runs."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from bench.artifacts import Artifact
+from bench.measure.delegates import precision_of
+from devices import Device
+from reports.record import Cell, Provenance, launch_key
+
+TOLERANCES = {"fp32": 1e-3, "fp16": 2e-2}
+"""Largest error for a file to get a speed. Half precision rounds at 5e-4, and networks add that up."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long one launch runs. Of the limits, `max_seconds` wins: a slow model gets fewer runs.
+
+    Attributes:
+        warmup_seconds: Runs before the first that counts.
+        num_runs: Fewest runs that count.
+        min_seconds: Shortest time for them.
+        max_seconds: Longest time for them.
+        timeout: Seconds after which the launch is ended and counts as failed.
+        settle_seconds: Longest wait for a steady device before the launch.
+    """
+
+    warmup_seconds: float = 0.2
+    num_runs: int = 5
+    min_seconds: float = 0.5
+    max_seconds: float = 3.0
+    timeout: float = 600.0
+    settle_seconds: float = 60.0
+
+    def on(self, emulated: bool) -> "Effort":
+        """The same for an emulated device: instruction counts hardly vary, and each run is slow."""
+        return replace(self, warmup_seconds=0.0, num_runs=1, min_seconds=0.0) if emulated else self
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A cell with all that is needed to launch it: an artifact, and where and how it runs."""
+
+    artifact: Artifact
+    device: str
+    device_identity: str
+    delegate: str
+    threads: int
+    cores: str | None = None
+    benchmark_binary: str | None = None
+
+    @property
+    def precision(self) -> str:
+        """In which numbers the delegate computes."""
+        return precision_of(self.delegate)
+
+    @cached_property
+    def cell(self) -> Cell:
+        """The cell that the launches are recorded under."""
+        return Cell(
+            model=self.artifact.reference.name,
+            converter=self.artifact.converter,
+            device=self.device,
+            delegate=self.delegate,
+            threads=self.threads,
+            precision=self.precision,
+            cores=self.cores,
+            benchmark_binary=self.benchmark_binary,
+        )
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """What distinguishes this workload from others of the same cell, which must not be pooled with it."""
+        return Provenance(
+            weights=self.artifact.reference.weights,
+            seed=self.artifact.reference.seed,
+            converter_version=self.artifact.version,
+            device_identity=self.device_identity,
+            file_sha256=self.artifact.sha256,
+        )
+
+    def key(self, round_number: int) -> str:
+        """The key of the launch in this round, as `LaunchRecord.key`."""
+        return launch_key(self.cell, self.provenance, round_number)
+
+    def __str__(self) -> str:
+        return f"{self.cell.model} {self.cell.converter}"
+
+
+def identity_of(device: Device) -> str:
+    """Equal for two devices only if they are the same kind of machine under the same name."""
+    info = device.info()
+    parts = [device.name, info.kind, info.model, info.soc, info.abi, info.cores]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

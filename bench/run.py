@@ -1,0 +1,165 @@
+"""A whole run, from the names of models to the report:
+
+from bench.run import ZooOptions, zoo
+result = zoo(ZooOptions(models=["slice_relu"], converters=["nobuco"], rounds=3))
+"""
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+
+from bench.artifacts import Artifact, ArtifactCache
+from bench.errors import BenchError
+from bench.fingerprints import sha256_of
+from bench.measure.delegates import check_delegates
+from bench.measure.host_facts import environment
+from bench.measure.launching import Launcher
+from bench.measure.schedule import History, Schedule
+from bench.measure.targets import open_target
+from bench.measure.workers import Worker, work_on_all
+from bench.measure.workload import Effort, Workload, identity_of
+from bench.options import ZooOptions
+from bench.plan import chosen_converters, chosen_models, plan, rounds_of
+from bench.progress import Reporter
+from bench.report_files import RECORDS, write_report
+from devices import Device, affinity_prefix
+from reports import tables
+from reports.record import Cell
+from reports.store import RecordStore
+from reports.summary import Group, summarise
+
+__all__ = ["ZooOptions", "ZooResult", "plan", "zoo"]
+
+
+@dataclass(frozen=True)
+class ZooResult:
+    """What a run found.
+
+    Attributes:
+        out: The folder with the records, artifacts, tables and charts.
+        groups: The cells of this run, condensed; what `reports.tables` and `reports.chart` show.
+        written: The files of the report.
+        troubles: Why devices did not do all their launches; the next run does the rest. Empty when all did.
+    """
+
+    out: Path
+    groups: list[Group]
+    written: list[Path]
+    troubles: list[str]
+
+    @property
+    def rows(self) -> list[dict[str, object]]:
+        """One flat mapping for each cell, with the keys of `report.csv`: what `bench zoo --json` prints."""
+        return tables.flat_rows(self.groups)
+
+    @property
+    def has_figures(self) -> bool:
+        """Whether any cell has one; if not, the rows say why."""
+        return any(row.latency for group in self.groups for row in group.rows)
+
+
+def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooResult:
+    """Convert models with each converter, run the files on devices, compare.
+
+    What an earlier run in the same folder has converted or measured is not done again. A conversion or a launch
+    that fails is a result, shown with its reason.
+
+    Args:
+        options: What to measure and how; None: the README's models, nobuco against onnx-tf, on this host.
+        say: Where progress and warnings go; None: stderr.
+
+    Returns:
+        The folder and what is in it.
+
+    Raises:
+        BenchError: A converter or delegate does not exist, a model does not run in PyTorch, the folder cannot be
+            written or is in use, an environment cannot be installed, or no device did any launch.
+        DeviceError: There is no such device, or it cannot be opened, or lacks the cores.
+        ModelError: There is no such model.
+        ReportError: Records cannot be read or written.
+    """
+    options, say = options or ZooOptions(), say or Reporter()
+    models, converters = chosen_models(options), chosen_converters(options)
+    baseline = options.baseline_name()
+    out = options.out
+    with ExitStack() as opened:
+        devices = [opened.enter_context(closing(open_target(name, say))) for name in options.devices]
+        for device in devices:
+            check_delegates(device, options.delegates, options.benchmark_binary)
+            affinity_prefix(device.info(), options.cores)  # raises for cores that the device does not have
+        binary = _digest(options.benchmark_binary) if options.benchmark_binary else None
+        cache = ArtifactCache(out, options.timeout, say, options.retry_failed)
+        store = RecordStore(_writable(out) / RECORDS)
+        opened.enter_context(_locked(out))
+        contents = store.read()
+        for complaint in contents.complaints:
+            say.line(f"warning: {complaint}")
+        for converter in converters:
+            # Before minutes of conversions, so that a missing network shows at once.
+            if converter.environment and not all(cache.is_made(model, converter) for model in models):
+                converter.environment.ensure(say)
+        artifacts = cache.artifacts(models, cache.references(models), converters)
+        facts = environment()
+        cells: list[Cell] = []
+        workers = []
+        for device in devices:
+            workloads = _workloads(options, artifacts, device, binary)
+            cells += [workload.cell for workload in workloads]
+            effort = Effort(timeout=options.timeout, settle_seconds=options.settle).on(device.emulated)
+            launcher = Launcher(device, effort, options.tolerance, facts, out, options.benchmark_binary)
+            history = History(contents.records, options.retry_failed)
+            rounds = rounds_of(options).on(device.emulated)
+            workers.append(Worker(launcher, Schedule(workloads, rounds, history, options.seed)))
+        work_on_all(workers, store.append, say)
+    troubles = [worker.trouble for worker in workers if worker.trouble]
+    if len(troubles) == len(workers) and not any(worker.kept for worker in workers):
+        raise BenchError("; ".join(troubles))
+    groups = summarise(store.read().records, cells, baseline=baseline)
+    return ZooResult(out, groups, write_report(groups, out), troubles)
+
+
+def _workloads(
+    options: ZooOptions, artifacts: Sequence[Artifact], device: Device, binary: str | None
+) -> list[Workload]:
+    identity = identity_of(device)
+    return [
+        Workload(artifact, device.name, identity, delegate, threads, options.chosen_cores, binary)
+        for delegate in options.delegates
+        for threads in options.threads
+        for artifact in artifacts
+    ]
+
+
+def _digest(binary: Path) -> str:
+    try:
+        return sha256_of(binary)[:12]
+    except OSError as error:
+        raise BenchError(f"--benchmark-binary {binary}: cannot be read: {error.strerror}") from error
+
+
+def _writable(out: Path) -> Path:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".writable"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise BenchError(
+            f"--out {out}: cannot be written: {reason}; give another folder with --out"
+        ) from error
+    return out
+
+
+def _locked(out: Path) -> filelock.BaseFileLock:
+    lock = filelock.FileLock(out / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise BenchError(
+            f"--out {out}: another bench is writing to this folder; wait for it, or give another folder"
+        ) from error
+    return lock
