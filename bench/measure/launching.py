@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.measure.accuracy import relative_error
 from bench.measure.delegates import ran_in_software
 from bench.measure.workload import TOLERANCES, Effort, Workload
 from bench.progress import Reporter
@@ -23,6 +22,7 @@ from devices import (
     throttling,
     wait_until_settled,
 )
+from nobuco.validate.compare import relative_error
 from reports.record import (
     Accuracy,
     Delegation,
