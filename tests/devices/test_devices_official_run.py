@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import shutil
+import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,6 +25,7 @@ import devices
 from devices.emulator.device import EmulatedDevice
 from devices.runners.official.download import STORE_VARIABLE, official_binary, platform_of
 from devices.runners.official.flags import Flavour, flags_for
+from devices.runners.tflite_io import TensorInfo
 
 STAND_IN = Path(__file__).with_name("stand_in_benchmark_model.sh")
 
@@ -97,12 +100,94 @@ def test_each_flavour_gets_its_own_flags(tmp_path: Path) -> None:
     )
 
 
+def value_files(*inputs: tuple[str, str]) -> str:
+    """The flag for inputs of these names and files, or the reason why there is none."""
+    named = [(TensorInfo(name, "float32", (1,)), file) for name, file in inputs]
+    flags = flags_for(Flavour.CLASSIC, quick(Path("m"), delegate="cpu"), "/m", named, "/out:1")
+    if isinstance(flags, str):
+        return flags
+    assert "--output_filepath=/out:1" in flags, "this flag knows no escape"
+    return next(flag.partition("=")[2] for flag in flags if flag.startswith("--input_layer_value_files="))
+
+
+def test_colons_in_names_and_paths_are_doubled() -> None:
+    assert value_files(("serving_default_x:0", "/a/in.bin")) == "serving_default_x::0:/a/in.bin"
+    assert value_files(("x::0", "/a:b/c"), ("y:", "/d:")) == "x::::0:/a::b/c,y:::/d::"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ([("a,b", "/f")], "input 0 ('a,b'): its name holds a comma"),
+        (
+            [("a", "/f"), ("b", "/with,comma")],
+            "input 1 ('b'): the path of its values, /with,comma, holds a comma",
+        ),
+        ([("a", ":f")], "begins with a colon"),
+        ([("a", "/f"), ("a", "/g")], "input 1 ('a'): an earlier input has the same name"),
+        ([("", "/f")], "it has no name"),
+    ],
+)
+def test_inputs_that_the_flags_cannot_name_are_refused(inputs: list[tuple[str, str]], words: str) -> None:
+    assert words in value_files(*inputs)
+
+
+def test_a_scalar_that_is_the_only_input_is_refused() -> None:
+    request = quick(Path("m"), delegate="cpu")
+    scalar = (TensorInfo("x", "float32", ()), "/f")
+    assert "a scalar that is the only input" in flags_for(Flavour.CLASSIC, request, "/m", [scalar], "")
+    other = (TensorInfo("y", "float32", (2, 3)), "/g")
+    assert "--input_layer_shape=:2,3" in flags_for(Flavour.CLASSIC, request, "/m", [scalar, other], "")
+
+
+def stand_in(*flags: str) -> tuple[int, str]:
+    done = subprocess.run(["sh", str(STAND_IN), *flags], capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+def test_the_stand_in_reads_inputs_by_the_real_programs_rules(tmp_path: Path) -> None:
+    """Cases of the real program's own tests, and the words of a real refusal."""
+    code, said = stand_in(
+        "--input_layer=serving_default_x:0",
+        "--input_layer_shape=1",
+        "--input_layer_value_files=serving_default_x:0:PATH/input_0.bin",
+    )
+    assert code == 1
+    assert said.startswith("ERROR: serving_default_x:0:PATH/input_0.bin contains more than one delimiter.\n")
+    assert said.endswith("ERROR: Benchmarking failed.\n")
+    (tmp_path / "in:put").touch()
+    for text, name in (
+        ("input:F", "input"),
+        ("input::0:F", "input:0"),
+        ("input::0::0:F", "input:0:0"),
+        ("input::::0:F", "input::0"),
+    ):
+        values = text.replace("F", f"{tmp_path}/in::put")
+        code, said = stand_in(
+            f"--input_layer={name}", "--input_layer_shape=1", f"--input_layer_value_files={values}"
+        )
+        assert (code, said) == (0, ""), text
+    for values, words in (
+        ("a:b:c", "more than one delimiter"),
+        ("abc", "abc doesn't contain any delimiter."),
+    ):
+        code, said = stand_in(
+            "--input_layer=a", "--input_layer_shape=1", f"--input_layer_value_files={values}"
+        )
+        assert code == 1 and words in said
+    code, said = stand_in("--input_layer=a", "--input_layer_shape=1", "--input_layer_value_files=b:/f")
+    assert code == -signal.SIGABRT and "Cannot find the corresponding input_layer name(b)" in said
+    code, said = stand_in("--input_layer=a", "--input_layer_shape=", "--input_layer_value_files=a:/f")
+    assert code == 1 and "must match the number of items in --input_layer" in said
+
+
 @pytest.fixture
 def play(tmp_path: Path) -> Iterator[object]:
     """Launch the stand-in on a device in one of its cases."""
 
     def launch(device: devices.Device, case: str, **changes: object) -> devices.LaunchResult:
-        model = tiny_models.out_of_range_gather(tmp_path / f"{case}.tflite")
+        # TensorFlow names inputs so, and the flags have to escape it.
+        model = tiny_models.out_of_range_gather(tmp_path / f"{case}.tflite", "serving_default_x:0")
         return devices.launch(device, quick(model, benchmark_binary=STAND_IN, **changes))
 
     yield launch
@@ -145,9 +230,9 @@ def test_figures_of_a_stand_in(play) -> None:
     host = devices.open_device("host")
     full = play(host, "full", delegate="gpu-opencl")
     assert (full.init_us, full.first_us, full.times_us) == (530, 1500000, [4500])
-    assert full.fully_delegated and full.peak_rss_kb == round(12.25 * 1024)
+    assert full.fully_delegated and full.peak_rss_kb == round(16.5 * 1024)
     partial = play(host, "partial", delegate="gpu-opencl")
-    assert (partial.delegated_nodes, partial.total_nodes, partial.partitions) == (3, 4, 2)
+    assert (partial.delegated_nodes, partial.total_nodes, partial.partitions) == (3, 7, 1)
     assert partial.fully_delegated is False
     assert partial.left == ("CAST: Tensor type(INT64) is not supported.",)
     assert play(host, "full", delegate="xnnpack").delegate_applied == "xnnpack"

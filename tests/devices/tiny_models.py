@@ -168,10 +168,10 @@ def constant_output(path: Path) -> Path:
     return w.write(path, [x], [y, fixed])
 
 
-def out_of_range_gather(path: Path) -> Path:
+def out_of_range_gather(path: Path, input_name: str = "index") -> Path:
     """A model that is sound but fails when it runs: an index beyond the table."""
     w = ModelWriter()
     table = w.constant("table", np.arange(4, dtype=np.float32))
-    index, y = w.tensor("index", [1], "int32"), w.tensor("y", [1])
+    index, y = w.tensor(input_name, [1], "int32"), w.tensor("y", [1])
     w.op("GATHER", [table, index], [y], "GatherOptions")
     return w.write(path, [index], [y])
