@@ -132,10 +132,10 @@ def several_types(path: Path) -> Path:
     return w.write(path, [x, y, n], [difference, greater, doubled, narrow])
 
 
-def islands(path: Path) -> Path:
+def islands(path: Path, input_name: str = "x") -> Path:
     """Float work cut in two by an op that XNNPACK does not take: two partitions."""
     w = ModelWriter()
-    x, a, b, c = (w.tensor(name, [1, 16]) for name in "xabc")
+    x, a, b, c = (w.tensor(name, [1, 16]) for name in (input_name, *"abc"))
     w.op("TANH", [x], [a])
     w.op("FLOOR_MOD", [a, w.constant("half", np.full((1, 16), 0.5, np.float32))], [b], "FloorModOptions")
     w.op("LOGISTIC", [b], [c])
@@ -168,10 +168,10 @@ def constant_output(path: Path) -> Path:
     return w.write(path, [x], [y, fixed])
 
 
-def out_of_range_gather(path: Path, input_name: str = "index") -> Path:
+def out_of_range_gather(path: Path) -> Path:
     """A model that is sound but fails when it runs: an index beyond the table."""
     w = ModelWriter()
     table = w.constant("table", np.arange(4, dtype=np.float32))
-    index, y = w.tensor(input_name, [1], "int32"), w.tensor("y", [1])
+    index, y = w.tensor("index", [1], "int32"), w.tensor("y", [1])
     w.op("GATHER", [table, index], [y], "GatherOptions")
     return w.write(path, [index], [y])
