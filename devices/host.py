@@ -8,23 +8,23 @@ import platform
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from devices import sysfs
+from devices import starter, sysfs
 from devices.cache import cache_folder, cache_root, store_copy
 from devices.errors import DeviceError
 from devices.locks import device_lock
 from devices.protocol import TIMEOUT_EXIT_CODE, DeviceInfo, DeviceState, RunResult
 
-# What a shell says of a command that is not there, or is no program.
-_NOT_FOUND, _NOT_EXECUTABLE = 127, 126
+_STARTER = (sys.executable, "-I", "-S", str(Path(starter.__file__)))
 
 
 class HostDevice:
-    """Commands run as children of this process, each in a process group of its own."""
+    """Commands run in a process group of their own, started from a small process that ends with this one."""
 
     name = "host"
     emulated = False
@@ -53,7 +53,7 @@ class HostDevice:
         start = time.monotonic()
         try:
             process = subprocess.Popen(
-                list(argv),
+                [*_STARTER, str(os.getpid()), *argv],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -62,9 +62,8 @@ class HostDevice:
                 start_new_session=True,
             )
         except OSError as error:
-            code = _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE
-            message = f"cannot start {argv[0]}: {error.strerror}\n".encode()
-            return RunResult(code, b"", message, time.monotonic() - start)
+            message = f"cannot start {argv[0]} in {cwd or Path.cwd()}: {error.strerror}\n".encode()
+            return RunResult(starter.NOT_EXECUTABLE, b"", message, time.monotonic() - start)
         try:
             stdout, stderr = process.communicate(timeout=timeout)
             timed_out = False
