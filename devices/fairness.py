@@ -1,21 +1,15 @@
-"""Keeping a device in the same state from launch to launch, and noticing when it is not.
-
-Nothing here needs root. What a device does not offer is told, not pretended.
-"""
+"""Waiting for a device to be in the same state before each launch, noticing when it was not, and choosing its cores."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from devices.adb.android import THERMAL_STATUSES
 from devices.errors import DeviceError
 from devices.interruption import look_for_interruption
-from devices.protocol import Device, DeviceInfo, DeviceState
+from devices.protocol import NOMINAL_THERMAL_STATUS, Device, DeviceInfo, DeviceState
 
-_NOMINAL = THERMAL_STATUSES[0]
 # A core that runs under a load at less than this share of the speed it had before has been throttled.
 _SLOWED_SHARE = 0.8
 
@@ -67,7 +61,7 @@ def wait_until_settled(
 
 def _unsettled(recent: Sequence[DeviceState], readings: int, tolerance_c: float) -> str | None:
     status = recent[-1].thermal_status
-    if status not in (None, _NOMINAL):
+    if status not in (None, NOMINAL_THERMAL_STATUS):
         return f"the thermal status is {status}"
     if not recent[-1].temperatures_c:
         return None
@@ -83,7 +77,7 @@ def _unsettled(recent: Sequence[DeviceState], readings: int, tolerance_c: float)
 def throttling(before: DeviceState, after: DeviceState) -> str | None:
     """What shows that the device slowed down between two states; ``None`` when nothing does."""
     for state in (after, before):
-        if state.thermal_status not in (None, _NOMINAL):
+        if state.thermal_status not in (None, NOMINAL_THERMAL_STATUS):
             return f"the thermal status was {state.thermal_status}"
     for policy, khz in before.frequencies_khz.items():
         now = after.frequencies_khz.get(policy)
@@ -91,36 +85,6 @@ def throttling(before: DeviceState, after: DeviceState) -> str | None:
         if before.governors.get(policy) == "performance" and now is not None and now < _SLOWED_SHARE * khz:
             return f"{policy} fell from {khz // 1000} to {now // 1000} MHz"
     return None
-
-
-@contextmanager
-def fixed_performance(device: Device) -> Iterator[bool]:
-    """Hold Android's fixed performance mode while the block runs; gives whether the device has it.
-
-    It is ended however the block ends: normally, by an exception, by Ctrl-C.
-    """
-    if not device.info().android:
-        yield False
-        return
-    offered = False
-    try:
-        offered = _set_fixed_performance(device, True)
-        yield offered
-    finally:
-        if offered:
-            # A device that has gone away cannot be told; the mode ends with its next start.
-            with suppress(DeviceError):
-                _set_fixed_performance(device, False)
-
-
-def _set_fixed_performance(device: Device, on: bool) -> bool:
-    word = "true" if on else "false"
-    done = device.run(["cmd", "power", "set-fixed-performance-mode-enabled", word], timeout=30.0)
-    # Devices without it say so in words, some of them with exit code 0.
-    said = (done.stdout + done.stderr).decode(errors="replace").lower()
-    return done.exit_code == 0 and not any(
-        word in said for word in ("unknown", "not supported", "fail", "error")
-    )
 
 
 def affinity_prefix(info: DeviceInfo, cores: str | None) -> list[str]:

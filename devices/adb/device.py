@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -88,6 +88,12 @@ class AdbDevice:
     def state(self) -> DeviceState:
         state = sysfs.state_from(self._files(sysfs.STATE_GLOBS))
         return android.add_services(self._ask, state) if self.info().android else state
+
+    def hold_performance(self) -> AbstractContextManager[bool]:
+        """Android's fixed performance mode; other systems offer nothing without root."""
+        if not self.info().android:
+            return nullcontext(False)
+        return android.fixed_performance_mode(lambda argv: self.run(argv, timeout=_SHORT))
 
     @contextmanager
     def lock(self) -> Iterator[None]:

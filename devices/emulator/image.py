@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devices.cache import build_once, cache_folder, sha256_of
+from devices.debian import RELEASE, PackageSource
 from devices.emulator.cpio import pack_initramfs
 from devices.emulator.kinds import MachineKind
-from devices.emulator.packages import RELEASE, PackageSource
 from devices.errors import DeviceError
 from devices.protocol import EMULATED_MARK
 

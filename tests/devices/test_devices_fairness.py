@@ -12,8 +12,10 @@ import tiny_models
 from launch_helpers import quick
 
 import devices
+from devices.adb.android import fixed_performance_mode
+from devices.adb.device import AdbDevice
 from devices.emulator.device import EmulatedDevice
-from devices.fairness import affinity_prefix, fixed_performance, throttling, wait_until_settled
+from devices.fairness import affinity_prefix, throttling, wait_until_settled
 from devices.protocol import CpuCluster, DeviceState, RunResult
 
 
@@ -92,7 +94,7 @@ ON, OFF = (f"cmd power set-fixed-performance-mode-enabled {word}" for word in ("
 def test_fixed_performance_mode_is_ended_however_the_block_ends(end: type[BaseException] | None) -> None:
     phone: Any = ScriptedPhone()
     try:
-        with fixed_performance(phone) as held:
+        with fixed_performance_mode(phone.run) as held:
             assert held and phone.commands == [ON]
             if end is not None:
                 raise end
@@ -103,11 +105,26 @@ def test_fixed_performance_mode_is_ended_however_the_block_ends(end: type[BaseEx
 
 def test_a_device_without_fixed_performance_mode_says_so() -> None:
     phone: Any = ScriptedPhone(answer=b"Unknown command: set-fixed-performance-mode-enabled", exit_code=255)
-    with fixed_performance(phone) as held:
+    with fixed_performance_mode(phone.run) as held:
         assert not held
     assert phone.commands == [ON]
-    with fixed_performance(devices.open_device("host")) as held:
+    with devices.open_device("host").hold_performance() as held:
         assert not held
+
+
+def test_only_android_is_asked_for_the_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the protocol, so that who holds a device need not know which kind it is."""
+    phone = ScriptedPhone()
+    device = AdbDevice("adb:stand-in", lambda: pytest.fail("nothing is connected"))
+    monkeypatch.setattr(device, "run", phone.run)
+    monkeypatch.setattr(device, "info", phone.info)
+    with device.hold_performance() as held:
+        assert held
+    assert phone.commands == [ON, OFF]
+    monkeypatch.setattr(device, "info", devices.open_device("host").info)
+    with device.hold_performance() as held:
+        assert not held
+    assert phone.commands == [ON, OFF]
 
 
 def test_cores_by_cluster_and_number() -> None:

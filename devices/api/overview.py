@@ -23,8 +23,8 @@ class DeviceEntry:
 def list_devices() -> list[DeviceEntry]:
     """This host, the devices behind adb, and the machines that can be emulated. Starts nothing."""
     from devices.adb.discover import attached_devices
+    from devices.api.registry import open_device
     from devices.emulator.kinds import KINDS
-    from devices.registry import open_device
 
     info = open_device("host").info()
     entries = [DeviceEntry("host", "host", True, f"{info.soc or info.model}, {info.cores} cores, {info.abi}")]
@@ -86,10 +86,10 @@ def stop_machine(name: str) -> bool:
 
 def clean(name: str) -> int:
     """Remove what was pushed to a device; for an emulated machine that does not run, its image. Bytes freed."""
+    from devices.api.registry import open_device
     from devices.emulator.image import image_folder
     from devices.emulator.kinds import is_machine_name, parse_machine
     from devices.emulator.machine import find_running
-    from devices.registry import open_device
 
     if is_machine_name(name) and not find_running(parse_machine(name)):
         # What is pushed to a machine ends with it, so the image is all that is left.

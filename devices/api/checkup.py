@@ -86,7 +86,7 @@ def _machine(name: str) -> str:
 
 
 def _debian() -> str:
-    from devices.emulator.packages import check_tools
+    from devices.debian import check_tools
 
     return f"apt-get, dpkg-deb, mirror {check_tools()}"
 
