@@ -21,7 +21,6 @@ from devices import (
     DeviceError,
     LaunchRequest,
     LaunchResult,
-    fixed_performance,
     launch,
     throttling,
     wait_until_settled,
@@ -141,7 +140,7 @@ class Bench:
     @contextmanager
     def steady(self, say: Reporter) -> Iterator[None]:
         """Hold the device, and its clock where it can be held; both are let go however the block ends."""
-        with self.device.lock(), fixed_performance(self.device) as held:
+        with self.device.lock(), self.device.hold_performance() as held:
             if self.device.info().android:
                 self.fixed_performance = held
                 if not held:

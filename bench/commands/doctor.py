@@ -12,7 +12,7 @@ from bench.converters.base import versions_of
 from bench.converters.registry import NAMES, get_converter
 from bench.environments import find_python
 from bench.errors import BenchError
-from devices.checkup import Check
+from devices import Check
 
 _PACKAGES = ("torch", "torchvision", "tensorflow", "onnx")
 
