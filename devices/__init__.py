@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from devices.api.checkup import Check, doctor
     from devices.api.launching import launch
     from devices.api.overview import (
+        Description,
         DeviceEntry,
         clean,
         create_machine,
+        describe,
         list_devices,
         start_machine,
         stop_machine,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Check": "devices.api.checkup",
     "CpuCluster": "devices.protocol",
+    "Description": "devices.api.overview",
     "Device": "devices.protocol",
     "DeviceEntry": "devices.api.overview",
     "DeviceError": "devices.errors",
@@ -41,6 +44,7 @@ _HOMES = {
     "affinity_prefix": "devices.fairness",
     "clean": "devices.api.overview",
     "create_machine": "devices.api.overview",
+    "describe": "devices.api.overview",
     "doctor": "devices.api.checkup",
     "launch": "devices.api.launching",
     "list_devices": "devices.api.overview",
@@ -54,6 +58,7 @@ _HOMES = {
 __all__ = [
     "Check",
     "CpuCluster",
+    "Description",
     "Device",
     "DeviceEntry",
     "DeviceError",
@@ -67,6 +72,7 @@ __all__ = [
     "affinity_prefix",
     "clean",
     "create_machine",
+    "describe",
     "doctor",
     "launch",
     "list_devices",

@@ -32,8 +32,8 @@ def cache_folder(*parts: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DeviceError(
-            f"cannot make the cache folder {folder}: {error.strerror}; "
-            f"set {CACHE_VARIABLE} to a writable folder"
+            f"cannot make the cache folder {folder}: {error.strerror}",
+            f"set {CACHE_VARIABLE} to a writable folder",
         ) from error
     return folder
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy
 
 DELEGATES = ("xnnpack", "xnnpack-fp16", "cpu", "cpu-reference", "gpu-webgpu", "gpu-opencl", "gpu-opencl-fp16")
+EMBEDDED_DELEGATES = ("xnnpack", "xnnpack-fp16", "cpu", "cpu-reference")
+"""Those of the embedded runner wherever it runs; on this host it has ``gpu-webgpu``, too."""
 Unit = Literal["us", "kinstr"]
 
 

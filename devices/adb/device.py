@@ -17,6 +17,7 @@ from devices.adb.streams import Link
 from devices.adb.sync import TransferRefused, receive_file, send_file
 from devices.cache import sha256_of
 from devices.errors import CommandInterrupted, ConnectionLost, DeviceError
+from devices.launches import EMBEDDED_DELEGATES
 from devices.locks import device_lock
 from devices.protocol import EMULATED_MARK, DeviceInfo, DeviceState, RunResult
 
@@ -236,7 +237,7 @@ class AdbDevice:
             os=sysfs.os_name(files),
             kernel=system[1],
             clusters=sysfs.clusters_from(files),
-            delegates=("xnnpack", "xnnpack-fp16", "cpu", "cpu-reference") if runs_embedded else (),
+            delegates=EMBEDDED_DELEGATES if runs_embedded else (),
         )
         properties = android.properties(self._ask)
         return replace(info, **android.identity(properties)) if properties else info

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from devices.errors import DeviceError
 
@@ -54,6 +56,38 @@ def _machine_entry(name: str) -> DeviceEntry:
         f"built (image {image.digest}), starts when used" if image else "not built; is built when first used"
     )
     return DeviceEntry(name, "emulated", True, state)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a device is and how it is now."""
+
+    info: dict[str, Any]
+    """Fields of ``DeviceInfo``; of a machine that does not run, those that are known."""
+    state: dict[str, Any] | None
+    """Fields of ``DeviceState``; ``None`` for a machine that does not run."""
+
+
+def describe(name: str, *, boot: bool = False) -> Description:
+    """What a device is and how it is now.
+
+    Args:
+        name: What ``open_device`` takes.
+        boot: Start an emulated machine that does not run, in order to ask it (some 25 seconds); without it, what is
+            known of the machine beforehand is all there is.
+
+    Raises:
+        DeviceError: There is no such device, or it cannot be reached.
+    """
+    from devices.api.registry import open_device
+    from devices.emulator.kinds import is_machine_name, parse_machine
+    from devices.emulator.machine import find_running
+    from devices.emulator.outline import outline
+
+    if not boot and is_machine_name(name) and not find_running(spec := parse_machine(name)):
+        return Description(outline(spec), None)
+    with closing(open_device(name)) as device:
+        return Description(asdict(device.info()), asdict(device.state()))
 
 
 def create_machine(kind: str) -> DeviceEntry:

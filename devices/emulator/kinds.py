@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from devices.errors import DeviceError
 
+MEMORY_MB = 3072
+"""What every machine gets."""
+
 
 @dataclass(frozen=True)
 class MachineKind:
@@ -72,6 +75,7 @@ class MachineSpec:
 
     @property
     def name(self) -> str:
+        """The shortest name that stands for this machine."""
         cpu = "" if self.cpu == self.kind.default_cpu else f":{self.cpu}"
         return f"{self.kind.name}{cpu}{f'#{self.number}' if self.number > 1 else ''}"
 

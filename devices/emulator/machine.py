@@ -16,11 +16,10 @@ from pathlib import Path
 
 from devices.cache import cache_folder
 from devices.emulator.image import Image, build_image
-from devices.emulator.kinds import MachineSpec
+from devices.emulator.kinds import MEMORY_MB, MachineSpec
 from devices.errors import DeviceError
 
 _ADB_PORT_INSIDE = 5555
-_MEMORY_MB = 3072
 _BOOT_SECONDS = 120.0
 _LOG_SECONDS = 86_400.0
 # Runs QEMU and ends it when standard input closes. Only the process that started the machine holds the
@@ -52,8 +51,8 @@ def qemu_path(spec: MachineSpec) -> str:
     path = shutil.which(spec.kind.qemu)
     if path is None:
         raise DeviceError(
-            f"device {spec.kind.name} needs {spec.kind.qemu}, which is not installed; "
-            f"run: sudo apt-get install {spec.kind.apt_package}"
+            f"device {spec.kind.name} needs {spec.kind.qemu}, which is not installed",
+            f"run: sudo apt-get install {spec.kind.apt_package}",
         )
     return path
 
@@ -61,7 +60,7 @@ def qemu_path(spec: MachineSpec) -> str:
 def _arguments(spec: MachineSpec, image: Image, port: int, pid_file: Path) -> list[str]:
     forward = f"hostfwd=tcp:127.0.0.1:{port}-:{_ADB_PORT_INSIDE}"
     return [
-        *("-M", spec.kind.machine, "-cpu", spec.cpu, "-m", str(_MEMORY_MB)),
+        *("-M", spec.kind.machine, "-cpu", spec.cpu, "-m", str(MEMORY_MB)),
         # One virtual nanosecond an instruction, without waiting for the wall clock: the guest's clock counts
         # instructions. That needs a single core.
         *("-smp", "1", "-icount", "shift=0,sleep=off", "-accel", "tcg"),

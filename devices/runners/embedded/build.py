@@ -46,11 +46,17 @@ def build_runner(abi: str) -> Path:
     return build_once(target, lambda folder: _compile(folder, _TARGETS[abi]))
 
 
-def _compile(folder: Path, target: str) -> Path:
+def check_compiler() -> None:
+    """``DeviceError`` when the compiler is not installed."""
     if importlib.util.find_spec("ziglang") is None:
         raise DeviceError(
-            "the compiler for the embedded runner is missing; run: pip install 'ziglang>=0.13,<0.18'"
+            "the compiler for the embedded runner, ziglang, is not installed",
+            "run: pip install 'ziglang>=0.13,<0.18'",
         )
+
+
+def _compile(folder: Path, target: str) -> Path:
+    check_compiler()
     output = folder / _NAME
     sources = [str(path) for path in _sources() if path.suffix == ".c"]
     command = [
