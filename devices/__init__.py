@@ -1,6 +1,6 @@
-"""Devices that run models: one protocol; this host, adb devices, emulated machines; the runners.
+"""Devices that run models: one protocol for this host, adb devices and emulated machines; and the runners.
 
-Names are looked up when first used, so that importing this package costs nothing.
+Names are imported when first used, so that importing this package costs nothing.
 """
 
 from __future__ import annotations

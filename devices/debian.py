@@ -1,5 +1,5 @@
-"""Fetching Debian packages of another architecture and release, without root and without touching the
-system's apt."""
+"""Fetching Debian packages, also of another architecture and release, without root and without touching the system's
+apt."""
 
 from __future__ import annotations
 
@@ -81,9 +81,8 @@ class PackageSource:
         if done.returncode or failed:
             reason = (failed or done.stderr.strip().splitlines() or ["no reason given"])[0]
             raise DeviceError(
-                f"cannot {purpose} from {_mirror()} ({RELEASE}): {reason}; check the network, or set "
-                f"{MIRROR_VARIABLE} "
-                "to a Debian mirror"
+                f"cannot {purpose} from {_mirror()} ({RELEASE}): {reason}",
+                f"check the network, or set {MIRROR_VARIABLE} to a Debian mirror",
             )
         return done.stdout
 

@@ -22,7 +22,7 @@ class Settled:
     waited_seconds: float
     state: DeviceState
     reason: str
-    """Why it counts as settled, or what it did not come down from."""
+    """Why it counts as settled, or what still changed."""
 
 
 def wait_until_settled(
@@ -34,10 +34,20 @@ def wait_until_settled(
     readings: int = 3,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Settled:
-    """Wait until the thermal status is nominal and no sensor has warmed by more than ``tolerance_c`` over the last
-    ``readings`` readings. A sensor that cools counts as not settled either.
+    """Wait until the device is neither throttled nor warming up or cooling down.
 
     A device without sensors is settled at once, and so is an emulated one.
+
+    Args:
+        device: What to wait for.
+        timeout: Seconds after which to give up.
+        interval: Seconds between readings.
+        tolerance_c: Most degrees by which a sensor may change over the last readings.
+        readings: How many readings have to agree.
+        sleep: Waits for some seconds.
+
+    Returns:
+        Whether it settled, how long that took, and the last state.
     """
     start = time.monotonic()
     state = device.state()
@@ -48,7 +58,7 @@ def wait_until_settled(
         look_for_interruption()
         waited = time.monotonic() - start
         if not state.temperatures_c and state.thermal_status is None:
-            return Settled(True, waited, state, "the device tells no temperature")
+            return Settled(True, waited, state, "the device reports no temperature")
         problem = _unsettled(history[-readings:], readings, tolerance_c)
         if problem is None:
             return Settled(True, waited, state, "the temperature is steady")
@@ -88,8 +98,15 @@ def throttling(before: DeviceState, after: DeviceState) -> str | None:
 
 
 def affinity_prefix(info: DeviceInfo, cores: str | None) -> list[str]:
-    """What to put before a command so that it runs on ``cores``: ``big``, ``little``, or numbers such as ``4-7`` or
-    ``0,2``. ``None`` and ``all`` leave it to the device."""
+    """The words to put before a command so that it runs on certain cores.
+
+    Args:
+        info: The device.
+        cores: ``big``, ``little``, or numbers such as ``4-7`` or ``0,2``; ``None`` and ``all`` leave it to the device.
+
+    Raises:
+        DeviceError: The device has no such cores.
+    """
     if cores in (None, "all"):
         return []
     chosen = _named_cluster(info, cores) if cores in ("big", "little") else _numbers(info, str(cores))

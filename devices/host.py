@@ -35,12 +35,14 @@ class HostDevice:
         self._info: DeviceInfo | None = None
 
     def info(self) -> DeviceInfo:
+        """Read once, then remembered."""
         if self._info is None:
             self._info = _read_info()
         return self._info
 
     def push(self, local: Path) -> str:
         # A copy, not the file itself: what was pushed stays what it was when its maker writes over it.
+        """Copy a file into the cache, under its SHA-256."""
         return str(store_copy(Path(local), cache_folder("host", "files")))
 
     def run(
@@ -51,6 +53,7 @@ class HostDevice:
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
     ) -> RunResult:
+        """Run a command in a process group of its own, which is killed past ``timeout`` and on Ctrl-C."""
         start = time.monotonic()
         try:
             process = subprocess.Popen(
@@ -73,7 +76,7 @@ class HostDevice:
             stdout, stderr = process.communicate()
             timed_out = True
         except BaseException:
-            # Ctrl-C reaches us but not the child, which has a session of its own.
+            # Ctrl-C reaches this process but not the child, which has a session of its own.
             _end_group(process)
             process.communicate()
             raise
@@ -82,12 +85,14 @@ class HostDevice:
         return RunResult(exit_code, stdout, stderr, time.monotonic() - start, timed_out)
 
     def pull(self, remote: str, local: Path) -> None:
+        """Copy a file."""
         try:
             shutil.copyfile(remote, local)
         except OSError as error:
             raise DeviceError(f"host: cannot copy {remote} to {local}: {error.strerror}") from error
 
     def state(self) -> DeviceState:
+        """From the kernel's files."""
         return sysfs.state_from(read_files(sysfs.STATE_GLOBS))
 
     def hold_performance(self) -> AbstractContextManager[bool]:
@@ -95,9 +100,11 @@ class HostDevice:
         return nullcontext(False)
 
     def lock(self) -> AbstractContextManager[None]:
+        """One user at a time, across processes."""
         return device_lock(self.name)
 
     def clean(self) -> int:
+        """Remove what was pushed; returns the bytes freed."""
         folder = cache_root() / "host"
         freed = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         shutil.rmtree(folder, ignore_errors=True)
@@ -112,7 +119,8 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
-        return  # it ended by itself in the meantime
+        # It ended by itself in the meantime.
+        return
 
 
 def read_files(patterns: Iterable[str]) -> dict[str, str]:

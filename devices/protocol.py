@@ -137,7 +137,7 @@ class Device(Protocol):
     def hold_performance(self) -> AbstractContextManager[bool]:
         """Keep the clock from varying while the block runs, as far as the device offers that without root.
 
-        Gives whether it does. It is let go however the block ends.
+        Yields whether it does. The clock is released however the block ends.
         """
         ...
 

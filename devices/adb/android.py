@@ -77,13 +77,14 @@ def battery_fields(text: str) -> dict[str, Any]:
     if level.isdigit() and scale.isdigit() and int(scale):
         fields["battery_percent"] = 100.0 * int(level) / int(scale)
     if "status" in found:
-        fields["charging"] = found["status"] in {"2", "5"}  # BatteryManager: charging, full
+        # BatteryManager's numbers for charging and full.
+        fields["charging"] = found["status"] in {"2", "5"}
     return fields
 
 
 @contextmanager
 def fixed_performance_mode(run: Run) -> Iterator[bool]:
-    """Hold the fixed performance mode while the block runs; gives whether the device has one.
+    """Hold the fixed performance mode while the block runs; yields whether the device has one.
 
     It is ended however the block ends: normally, by an exception, by Ctrl-C.
     """
@@ -93,7 +94,7 @@ def fixed_performance_mode(run: Run) -> Iterator[bool]:
         yield offered
     finally:
         if offered:
-            # A device that has gone away cannot be told; the mode ends with its next start.
+            # On a device that is gone it cannot be switched off; it ends when the device restarts.
             with suppress(DeviceError):
                 _set_fixed_performance(run, False)
 

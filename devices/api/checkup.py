@@ -1,4 +1,4 @@
-"""What works on this machine, what is missing, and the command that mends it."""
+"""What works on this machine, what is missing, and how to get it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from devices.errors import DeviceError
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """One thing that was checked."""
 
     what: str
     ok: bool
     detail: str
     fix: str | None = None
-    """The command or step that mends it."""
+    """The command or step that puts it right; not repeated in ``detail``."""
 
 
 def doctor() -> list[Check]:

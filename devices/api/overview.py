@@ -1,4 +1,4 @@
-"""What there is to measure on, and the life of emulated machines: plain functions for a command line to present."""
+"""The devices there are, and starting and stopping emulated machines: plain functions for a command line to present."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def start_machine(name: str) -> DeviceEntry:
 
 
 def stop_machine(name: str) -> bool:
-    """Stop what ``start_machine`` started; false when it did not run."""
+    """Stop what ``start_machine`` started; false when it was not running."""
     from devices.emulator.kinds import parse_machine
     from devices.emulator.machine import stop_detached
 

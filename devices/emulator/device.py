@@ -19,13 +19,13 @@ from devices.protocol import DeviceInfo
 
 
 class EmulatedDevice(AdbDevice):
-    """Starts its machine when first used, unless one was started to stay; stops what it started in
-    ``close``."""
+    """Starts its machine when first used, unless one was started to stay; ``close`` stops what this object started."""
 
     kind = "emulated"
 
     @property
     def emulated(self) -> bool:
+        """Always; no need to start the machine to find out."""
         return True
 
     def __init__(self, spec: MachineSpec) -> None:

@@ -81,7 +81,7 @@ class MachineSpec:
 
 
 def is_machine_name(text: str) -> bool:
-    """Whether ``text`` is meant to name an emulated machine."""
+    """Whether ``text`` begins like the name of an emulated machine; the rest of it may still be wrong."""
     return re.split("[:#]", text)[0] in KINDS
 
 
@@ -90,9 +90,8 @@ def parse_machine(text: str) -> MachineSpec:
     found = re.fullmatch(r"(?P<kind>[^:#]+)(:(?P<cpu>[^:#]+))?(#(?P<number>[1-9]\d?))?", text)
     if not found or found["kind"] not in KINDS:
         raise DeviceError(
-            f"{text!r} names no emulated machine; names are {' and '.join(KINDS)}, with a processor "
-            f"(arm:cortex-a53) "
-            "and a number (arm#2) where wanted"
+            f"{text!r} names no emulated machine; names are {' and '.join(KINDS)}, optionally with a processor "
+            "(arm:cortex-a53) and a number (arm#2)"
         )
     kind = KINDS[found["kind"]]
     cpu = found["cpu"] or kind.default_cpu

@@ -43,7 +43,7 @@ class Running:
     port: int
     """adb's port on 127.0.0.1."""
     process_started: float
-    """Start time of the process, against mistaking another process with a number used again."""
+    """Start time of the process, so that another process that got its number later is not mistaken for it."""
 
 
 def qemu_path(spec: MachineSpec) -> str:
@@ -67,18 +67,8 @@ def _arguments(spec: MachineSpec, image: Image, port: int, pid_file: Path) -> li
         *("-kernel", str(image.kernel), "-initrd", str(image.initramfs)),
         # Without randomized addresses a program takes the same path each time, to the instruction.
         *("-append", f"console={spec.kind.console} quiet panic=-1 nokaslr norandmaps"),
-        *(
-            "-pidfile",
-            str(pid_file),
-            "-display",
-            "none",
-            "-serial",
-            "stdio",
-            "-monitor",
-            "none",
-            "-no-reboot",
-            "-nodefaults",
-        ),
+        *("-pidfile", str(pid_file), "-no-reboot", "-nodefaults"),
+        *("-display", "none", "-serial", "stdio", "-monitor", "none"),
         # restrict=on: the guest reaches nothing but what is forwarded to it.
         *("-netdev", f"user,id=net,restrict=on,{forward}", "-device", "virtio-net-pci,netdev=net,romfile="),
     ]
@@ -100,7 +90,8 @@ class OwnMachine:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for us; we stop the machine in our own time
+                # Ctrl-C is for this process, which then stops the machine itself.
+                start_new_session=True,
             )
         try:
             _wait_for_adbd(spec, self.port, self.log, self.alive)
@@ -118,7 +109,7 @@ class OwnMachine:
         return int(self._pid_file.read_text(encoding="ascii"))
 
     def last_words(self) -> str:
-        """What the emulator or the kernel in it said last."""
+        """The last lines that the emulator or the kernel in it printed."""
         return _last_words(self.log)
 
     def stop(self) -> None:
@@ -138,12 +129,8 @@ def start_detached(spec: MachineSpec) -> Running:
     with FileLock(record.with_suffix(".lock")):
         if running := find_running(spec):
             return running
-        qemu, image, port, log = (
-            qemu_path(spec),
-            build_image(spec.kind),
-            _free_port(),
-            _log_path(spec, "detached"),
-        )
+        qemu, image = qemu_path(spec), build_image(spec.kind)
+        port, log = _free_port(), _log_path(spec, "detached")
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [qemu, *_arguments(spec, image, port, log.with_suffix(".pid"))],
@@ -160,8 +147,7 @@ def start_detached(spec: MachineSpec) -> Running:
             raise
         running = Running(spec.name, process.pid, port, _start_time(process.pid) or 0.0)
         record.write_text(json.dumps(asdict(running)), encoding="utf-8")
-        # The machine outlives this process on purpose: its object shall not warn of that when it is
-        # collected.
+        # The machine outlives this process on purpose; without this, its object would warn of that when collected.
         process.returncode = 0
         return running
 
@@ -183,7 +169,8 @@ def stop_detached(spec: MachineSpec) -> bool:
         return False
     os.kill(running.pid, signal.SIGKILL)
     with suppress(ChildProcessError):
-        os.waitpid(running.pid, 0)  # when it is this very process that started it
+        # It is a child where this very process started it.
+        os.waitpid(running.pid, 0)
     while _start_time(running.pid) == running.process_started:
         time.sleep(0.02)
     return True
@@ -236,4 +223,4 @@ def _wait_for_adbd(spec: MachineSpec, port: int, log: Path, alive: Callable[[], 
 
 def _last_words(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return " / ".join(line.strip() for line in lines[-3:]) or "it said nothing"
+    return " / ".join(line.strip() for line in lines[-3:]) or "it printed nothing"

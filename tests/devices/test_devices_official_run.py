@@ -64,7 +64,7 @@ def test_a_binary_is_fetched_once_and_held_to_its_hash(store: Path) -> None:
     published.write_bytes(b"first build")
     assert official_binary("android_aarch64").read_bytes() == b"first build"
     binary.write_bytes(b"spoilt")
-    with pytest.raises(devices.DeviceError, match="remove it to fetch it anew"):
+    with pytest.raises(devices.DeviceError, match="remove it to fetch it again"):
         official_binary("android_aarch64")
 
 

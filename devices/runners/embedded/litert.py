@@ -19,7 +19,7 @@ PACKAGE = "ai-edge-litert"
 _LOWEST, _BELOW = (2, 2), (2, 4)
 _INSTALLATION = f"run: pip install '{PACKAGE}>=2.2,<2.4'"
 _LIBRARY = "libLiteRt.so"
-# Platform tags of wheels' names, of which pip takes only those that it is told.
+# Platform tags of wheels' names; pip takes only those that it is given.
 _WHEEL_PLATFORMS = ("manylinux_2_27", "manylinux_2_28", "manylinux_2_31", "manylinux_2_34", "manylinux_2_35")
 _MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 
@@ -52,7 +52,7 @@ def litert_library(abi: str) -> Path:
 
 
 def plugins_folder() -> Path:
-    """Folder of the installed wheel, where its GPU accelerator lies."""
+    """Folder of the installed wheel, which has the GPU accelerator."""
     return _installed_library().parent
 
 

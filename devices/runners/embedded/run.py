@@ -77,7 +77,7 @@ def _run(device: Device, request: LaunchRequest, remote_outputs: str) -> RunResu
     argv = [
         *affinity_prefix(info, request.cores),
         device.push(build_runner(info.abi)),
-        # On this machine the library stays where its wheel lies: the GPU accelerator is looked for beside it.
+        # On this machine the library is used where it is installed: it looks for the GPU accelerator beside itself.
         f"--library={library if info.kind == 'host' else device.push(library)}",
         f"--plugins={plugins_folder() if on_gpu else ''}",
         f"--model={device.push(request.model)}",
@@ -130,7 +130,7 @@ def _signal_name(number: int) -> str:
 
 
 def _gpu_counts(report: dict[str, Any], log: str, model: Path) -> dict[str, Any]:
-    """The GPU's delegate has no profiler to count its nodes with; it writes them to the log, or takes them all."""
+    """The GPU delegate has no profiler to count its nodes with; it writes their number to the log, or takes all."""
     said = read_gpu_delegation(log)
     nothing_said = report["total_nodes"] if report["fully_delegated"] else 0
     return {

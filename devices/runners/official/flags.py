@@ -9,14 +9,14 @@ from devices.runners.tflite_io import TensorInfo
 
 
 class Flavour(Enum):
-    """Two programs share the name; an unknown flag only makes them warn, so each gets its own."""
+    """Two programs share the name. Either only warns of a flag that it does not know, so each gets its own flags."""
 
     CLASSIC = "classic"
     LITERT = "litert"
 
 
 _CLASSIC_DELEGATE = {
-    # Said either way, --use_xnnpack removes the delegate that is applied by itself and is not announced.
+    # Given at all, with either value, --use_xnnpack removes the default delegate, which is applied unannounced.
     "xnnpack": ["--use_xnnpack=true"],
     "xnnpack-fp16": ["--use_xnnpack=true", "--xnnpack_force_fp16=true"],
     "cpu": ["--use_xnnpack=false"],
@@ -37,7 +37,15 @@ def flags_for(
     inputs: list[tuple[TensorInfo, str]],
     remote_outputs: str,
 ) -> list[str] | str:
-    """The command line, or the reason why this flavour cannot do what is asked."""
+    """The command line, or the reason why this flavour cannot do what is asked.
+
+    Args:
+        flavour: Which of the two programs.
+        request: The launch.
+        remote_model: Path of the model on the device.
+        inputs: Each input with the path of its values on the device; empty for made-up values.
+        remote_outputs: Path for the outputs on the device; empty for none.
+    """
     delegates = _CLASSIC_DELEGATE if flavour is Flavour.CLASSIC else _LITERT_DELEGATE
     if request.delegate not in delegates:
         return f"the {flavour.value} benchmark_model has no delegate {request.delegate}; it has {', '.join(delegates)}"

@@ -153,7 +153,7 @@ def parse_statistics(line: str) -> Statistics | None:
 
 
 def parse_log(text: str) -> BenchmarkLog:
-    """Read stdout and stderr, one after the other or mixed."""
+    """Read what was printed on stdout and stderr, one after the other or mixed."""
     lines = [clean_line(line) for line in text.splitlines()]
     plain = "\n".join(line for _, line in lines)
     statistics = [stats for _, line in lines if (stats := parse_statistics(line))]
@@ -189,8 +189,8 @@ def parse_log(text: str) -> BenchmarkLog:
 
 
 def _partitions(replaced: list[re.Match[str]]) -> int | None:
-    """Parts of the graph that the delegate took. The line counts the parts left to the processor, too, so it tells only
-    where there are none."""
+    """Parts of the graph that the delegate took. The line counts the parts left to the processor, too, so it is of use
+    only where there are none."""
     whole = replaced and replaced[0]["partitions"] == "1" and replaced[0]["taken"] == replaced[0]["total"]
     return 1 if whole else None
 

@@ -115,7 +115,8 @@ def _parse_csv(lines: list[str]) -> list[OpRow]:
 
 def _row(columns: list[str], cells: list[str], inside_delegate: bool) -> OpRow | None:
     if cells and not cells[0]:
-        cells = cells[1:]  # text rows begin with a tab
+        # Rows of the text form begin with a tab.
+        cells = cells[1:]
     # A name may hold the separator; it is the last column, so what is left over belongs to it.
     if len(cells) > len(columns) > 0:
         cells = [*cells[: len(columns) - 1], "\t".join(cells[len(columns) - 1 :])]
@@ -136,7 +137,8 @@ def _row(columns: list[str], cells: list[str], inside_delegate: bool) -> OpRow |
             inside_delegate=inside_delegate or name.startswith(_DELEGATE_PREFIX),
         )
     except (KeyError, ValueError):
-        return None  # the end of the table, or a line of another thread in its middle
+        # The end of the table, or another thread's line in its middle.
+        return None
 
 
 def _name_and_index(text: str) -> tuple[str, int | None]:
