@@ -64,6 +64,7 @@ class EmulatedDevice(AdbDevice):
         if self._machine is not None:
             if not self._machine.alive():
                 raise DeviceError(f"{self.name}: the emulator has ended ({self._machine.last_words()})")
+            self._machine.wait_for_adbd()
             port = self._machine.port
         elif running := find_running(self.spec):
             port = running.port

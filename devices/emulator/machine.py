@@ -79,6 +79,7 @@ class OwnMachine:
 
     def __init__(self, spec: MachineSpec) -> None:
         qemu, image = qemu_path(spec), build_image(spec.kind)
+        self._spec = spec
         self.image = image
         self.log = _log_path(spec, str(os.getpid()))
         self._pid_file = self.log.with_suffix(".pid")
@@ -94,10 +95,18 @@ class OwnMachine:
                 start_new_session=True,
             )
         try:
-            _wait_for_adbd(spec, self.port, self.log, self.alive)
+            self.wait_for_adbd()
         except BaseException:
             self.stop()
             raise
+
+    def wait_for_adbd(self) -> None:
+        """Wait until adbd answers: after the start, and after it was restarted, which on a busy computer takes long.
+
+        Raises:
+            DeviceError: The emulator ended, or adbd did not answer in time.
+        """
+        _wait_for_adbd(self._spec, self.port, self.log, self.alive)
 
     def alive(self) -> bool:
         """Whether the emulator still runs."""
@@ -211,14 +220,14 @@ def _wait_for_adbd(spec: MachineSpec, port: int, log: Path, alive: Callable[[], 
     deadline = time.monotonic() + _BOOT_SECONDS
     while time.monotonic() < deadline:
         if not alive():
-            raise DeviceError(f"{spec.kind.qemu} ended while {spec.name} booted: {_last_words(log)}")
+            raise DeviceError(f"{spec.name}: {spec.kind.qemu} ended: {_last_words(log)}")
         try:
             # QEMU accepts before the guest listens, so only an answer of adbd itself counts.
             connect_tcp(spec.name, "127.0.0.1", port, timeout=2.0).close()
             return
         except DeviceError:
             time.sleep(0.1)
-    raise DeviceError(f"{spec.name} did not boot within {_BOOT_SECONDS:g} s: {_last_words(log)}")
+    raise DeviceError(f"{spec.name}: adbd did not answer within {_BOOT_SECONDS:g} s: {_last_words(log)}")
 
 
 def _last_words(log: Path) -> str:
