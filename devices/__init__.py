@@ -1,6 +1,6 @@
-"""Devices that run models: one protocol; this host, adb devices, emulated machines; the runners.
+"""Devices that run models: one protocol for this host, adb devices and emulated machines; and the runners.
 
-Names are looked up when first used, so that importing this package costs nothing.
+Names are imported when first used, so that importing this package costs nothing.
 """
 
 from __future__ import annotations
@@ -9,27 +9,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from devices.checkup import Check, doctor
-    from devices.errors import DeviceError
-    from devices.fairness import Settled, affinity_prefix, fixed_performance, throttling, wait_until_settled
-    from devices.launches import LaunchRequest, LaunchResult, OpProfile
-    from devices.launching import launch
-    from devices.overview import (
+    from devices.api.checkup import Check, doctor
+    from devices.api.launching import launch
+    from devices.api.overview import (
+        Description,
         DeviceEntry,
         clean,
         create_machine,
+        describe,
         list_devices,
         start_machine,
         stop_machine,
     )
+    from devices.api.registry import open_device
+    from devices.errors import DeviceError
+    from devices.fairness import Settled, affinity_prefix, throttling, wait_until_settled
+    from devices.launches import LaunchRequest, LaunchResult, OpProfile
     from devices.protocol import CpuCluster, Device, DeviceInfo, DeviceState, RunResult
-    from devices.registry import open_device
 
 _HOMES = {
-    "Check": "devices.checkup",
+    "Check": "devices.api.checkup",
     "CpuCluster": "devices.protocol",
+    "Description": "devices.api.overview",
     "Device": "devices.protocol",
-    "DeviceEntry": "devices.overview",
+    "DeviceEntry": "devices.api.overview",
     "DeviceError": "devices.errors",
     "DeviceInfo": "devices.protocol",
     "DeviceState": "devices.protocol",
@@ -39,15 +42,15 @@ _HOMES = {
     "RunResult": "devices.protocol",
     "Settled": "devices.fairness",
     "affinity_prefix": "devices.fairness",
-    "clean": "devices.overview",
-    "create_machine": "devices.overview",
-    "doctor": "devices.checkup",
-    "fixed_performance": "devices.fairness",
-    "launch": "devices.launching",
-    "list_devices": "devices.overview",
-    "open_device": "devices.registry",
-    "start_machine": "devices.overview",
-    "stop_machine": "devices.overview",
+    "clean": "devices.api.overview",
+    "create_machine": "devices.api.overview",
+    "describe": "devices.api.overview",
+    "doctor": "devices.api.checkup",
+    "launch": "devices.api.launching",
+    "list_devices": "devices.api.overview",
+    "open_device": "devices.api.registry",
+    "start_machine": "devices.api.overview",
+    "stop_machine": "devices.api.overview",
     "throttling": "devices.fairness",
     "wait_until_settled": "devices.fairness",
 }
@@ -55,6 +58,7 @@ _HOMES = {
 __all__ = [
     "Check",
     "CpuCluster",
+    "Description",
     "Device",
     "DeviceEntry",
     "DeviceError",
@@ -68,8 +72,8 @@ __all__ = [
     "affinity_prefix",
     "clean",
     "create_machine",
+    "describe",
     "doctor",
-    "fixed_performance",
     "launch",
     "list_devices",
     "open_device",

@@ -1,4 +1,4 @@
-"""Files that are made or fetched once and kept: where they lie, and how they get there in one piece."""
+"""Files that are made or fetched once and kept: where they are, and how they get there in one piece."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def cache_folder(*parts: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DeviceError(
-            f"cannot make the cache folder {folder}: {error.strerror}; "
-            f"set {CACHE_VARIABLE} to a writable folder"
+            f"cannot make the cache folder {folder}: {error.strerror}",
+            f"set {CACHE_VARIABLE} to a writable folder",
         ) from error
     return folder
 
@@ -68,7 +68,8 @@ def build_once(target: Path, build: Callable[[Path], Path]) -> Path:
         return target
     from filelock import FileLock
 
-    cache_folder()  # fails with a plain message when the cache is not writable
+    # Fails with a plain message when the cache is not writable.
+    cache_folder()
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.parent / f".{target.name}.lock"):
         if not target.exists():

@@ -1,11 +1,20 @@
-"""The one error of this package."""
+"""The errors of this package."""
 
 
 class DeviceError(Exception):
     """A device, or something a device needs, is not usable.
 
-    The message names the thing, the place and the way out; it is meant to be shown to a user as it is.
+    The text names the thing, the place and the way out; it is meant to be shown to a user as it is.
+
+    Args:
+        problem: What is wrong, and where.
+        remedy: The way out, where it is to be shown apart from the problem; the text has both.
     """
+
+    def __init__(self, problem: str, remedy: str | None = None) -> None:
+        super().__init__(f"{problem}; {remedy}" if remedy else problem)
+        self.problem = problem
+        self.remedy = remedy
 
 
 class ConnectionLost(DeviceError):

@@ -1,21 +1,15 @@
-"""Keeping a device in the same state from launch to launch, and noticing when it is not.
-
-Nothing here needs root. What a device does not offer is told, not pretended.
-"""
+"""Waiting for a device to be in the same state before each launch, noticing when it was not, and choosing its cores."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from devices.adb.android import THERMAL_STATUSES
 from devices.errors import DeviceError
 from devices.interruption import look_for_interruption
-from devices.protocol import Device, DeviceInfo, DeviceState
+from devices.protocol import NOMINAL_THERMAL_STATUS, Device, DeviceInfo, DeviceState
 
-_NOMINAL = THERMAL_STATUSES[0]
 # A core that runs under a load at less than this share of the speed it had before has been throttled.
 _SLOWED_SHARE = 0.8
 
@@ -28,7 +22,7 @@ class Settled:
     waited_seconds: float
     state: DeviceState
     reason: str
-    """Why it counts as settled, or what it did not come down from."""
+    """Why it counts as settled, or what still changed."""
 
 
 def wait_until_settled(
@@ -40,10 +34,20 @@ def wait_until_settled(
     readings: int = 3,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Settled:
-    """Wait until the thermal status is nominal and no sensor has warmed by more than ``tolerance_c`` over the last
-    ``readings`` readings. A sensor that cools counts as not settled either.
+    """Wait until the device is neither throttled nor warming up or cooling down.
 
     A device without sensors is settled at once, and so is an emulated one.
+
+    Args:
+        device: What to wait for.
+        timeout: Seconds after which to give up.
+        interval: Seconds between readings.
+        tolerance_c: Most degrees by which a sensor may change over the last readings.
+        readings: How many readings have to agree.
+        sleep: Waits for some seconds.
+
+    Returns:
+        Whether it settled, how long that took, and the last state.
     """
     start = time.monotonic()
     state = device.state()
@@ -54,7 +58,7 @@ def wait_until_settled(
         look_for_interruption()
         waited = time.monotonic() - start
         if not state.temperatures_c and state.thermal_status is None:
-            return Settled(True, waited, state, "the device tells no temperature")
+            return Settled(True, waited, state, "the device reports no temperature")
         problem = _unsettled(history[-readings:], readings, tolerance_c)
         if problem is None:
             return Settled(True, waited, state, "the temperature is steady")
@@ -67,7 +71,7 @@ def wait_until_settled(
 
 def _unsettled(recent: Sequence[DeviceState], readings: int, tolerance_c: float) -> str | None:
     status = recent[-1].thermal_status
-    if status not in (None, _NOMINAL):
+    if status not in (None, NOMINAL_THERMAL_STATUS):
         return f"the thermal status is {status}"
     if not recent[-1].temperatures_c:
         return None
@@ -83,7 +87,7 @@ def _unsettled(recent: Sequence[DeviceState], readings: int, tolerance_c: float)
 def throttling(before: DeviceState, after: DeviceState) -> str | None:
     """What shows that the device slowed down between two states; ``None`` when nothing does."""
     for state in (after, before):
-        if state.thermal_status not in (None, _NOMINAL):
+        if state.thermal_status not in (None, NOMINAL_THERMAL_STATUS):
             return f"the thermal status was {state.thermal_status}"
     for policy, khz in before.frequencies_khz.items():
         now = after.frequencies_khz.get(policy)
@@ -93,39 +97,16 @@ def throttling(before: DeviceState, after: DeviceState) -> str | None:
     return None
 
 
-@contextmanager
-def fixed_performance(device: Device) -> Iterator[bool]:
-    """Hold Android's fixed performance mode while the block runs; gives whether the device has it.
-
-    It is ended however the block ends: normally, by an exception, by Ctrl-C.
-    """
-    if not device.info().android:
-        yield False
-        return
-    offered = False
-    try:
-        offered = _set_fixed_performance(device, True)
-        yield offered
-    finally:
-        if offered:
-            # A device that has gone away cannot be told; the mode ends with its next start.
-            with suppress(DeviceError):
-                _set_fixed_performance(device, False)
-
-
-def _set_fixed_performance(device: Device, on: bool) -> bool:
-    word = "true" if on else "false"
-    done = device.run(["cmd", "power", "set-fixed-performance-mode-enabled", word], timeout=30.0)
-    # Devices without it say so in words, some of them with exit code 0.
-    said = (done.stdout + done.stderr).decode(errors="replace").lower()
-    return done.exit_code == 0 and not any(
-        word in said for word in ("unknown", "not supported", "fail", "error")
-    )
-
-
 def affinity_prefix(info: DeviceInfo, cores: str | None) -> list[str]:
-    """What to put before a command so that it runs on ``cores``: ``big``, ``little``, or numbers such as ``4-7`` or
-    ``0,2``. ``None`` and ``all`` leave it to the device."""
+    """The words to put before a command so that it runs on certain cores.
+
+    Args:
+        info: The device.
+        cores: ``big``, ``little``, or numbers such as ``4-7`` or ``0,2``; ``None`` and ``all`` leave it to the device.
+
+    Raises:
+        DeviceError: The device has no such cores.
+    """
     if cores in (None, "all"):
         return []
     chosen = _named_cluster(info, cores) if cores in ("big", "little") else _numbers(info, str(cores))

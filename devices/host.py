@@ -8,23 +8,24 @@ import platform
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from devices import sysfs
+from devices import starter, sysfs
 from devices.cache import cache_folder, cache_root, store_copy
 from devices.errors import DeviceError
+from devices.launches import EMBEDDED_DELEGATES
 from devices.locks import device_lock
 from devices.protocol import TIMEOUT_EXIT_CODE, DeviceInfo, DeviceState, RunResult
 
-# What a shell says of a command that is not there, or is no program.
-_NOT_FOUND, _NOT_EXECUTABLE = 127, 126
+_STARTER = (sys.executable, "-I", "-S", str(Path(starter.__file__)))
 
 
 class HostDevice:
-    """Commands run as children of this process, each in a process group of its own."""
+    """Commands run in a process group of their own, started from a small process that ends with this one."""
 
     name = "host"
     emulated = False
@@ -34,12 +35,14 @@ class HostDevice:
         self._info: DeviceInfo | None = None
 
     def info(self) -> DeviceInfo:
+        """Read once, then remembered."""
         if self._info is None:
             self._info = _read_info()
         return self._info
 
     def push(self, local: Path) -> str:
         # A copy, not the file itself: what was pushed stays what it was when its maker writes over it.
+        """Copy a file into the cache, under its SHA-256."""
         return str(store_copy(Path(local), cache_folder("host", "files")))
 
     def run(
@@ -50,10 +53,11 @@ class HostDevice:
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
     ) -> RunResult:
+        """Run a command in a process group of its own, which is killed past ``timeout`` and on Ctrl-C."""
         start = time.monotonic()
         try:
             process = subprocess.Popen(
-                list(argv),
+                [*_STARTER, str(os.getpid()), *argv],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -62,9 +66,8 @@ class HostDevice:
                 start_new_session=True,
             )
         except OSError as error:
-            code = _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE
-            message = f"cannot start {argv[0]}: {error.strerror}\n".encode()
-            return RunResult(code, b"", message, time.monotonic() - start)
+            message = f"cannot start {argv[0]} in {cwd or Path.cwd()}: {error.strerror}\n".encode()
+            return RunResult(starter.NOT_EXECUTABLE, b"", message, time.monotonic() - start)
         try:
             stdout, stderr = process.communicate(timeout=timeout)
             timed_out = False
@@ -73,7 +76,7 @@ class HostDevice:
             stdout, stderr = process.communicate()
             timed_out = True
         except BaseException:
-            # Ctrl-C reaches us but not the child, which has a session of its own.
+            # Ctrl-C reaches this process but not the child, which has a session of its own.
             _end_group(process)
             process.communicate()
             raise
@@ -82,18 +85,26 @@ class HostDevice:
         return RunResult(exit_code, stdout, stderr, time.monotonic() - start, timed_out)
 
     def pull(self, remote: str, local: Path) -> None:
+        """Copy a file."""
         try:
             shutil.copyfile(remote, local)
         except OSError as error:
             raise DeviceError(f"host: cannot copy {remote} to {local}: {error.strerror}") from error
 
     def state(self) -> DeviceState:
+        """From the kernel's files."""
         return sysfs.state_from(read_files(sysfs.STATE_GLOBS))
 
+    def hold_performance(self) -> AbstractContextManager[bool]:
+        """Linux lets nobody but root set a clock."""
+        return nullcontext(False)
+
     def lock(self) -> AbstractContextManager[None]:
+        """One user at a time, across processes."""
         return device_lock(self.name)
 
     def clean(self) -> int:
+        """Remove what was pushed; returns the bytes freed."""
         folder = cache_root() / "host"
         freed = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         shutil.rmtree(folder, ignore_errors=True)
@@ -108,7 +119,8 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
-        return  # it ended by itself in the meantime
+        # It ended by itself in the meantime.
+        return
 
 
 def read_files(patterns: Iterable[str]) -> dict[str, str]:
@@ -142,5 +154,5 @@ def _read_info() -> DeviceInfo:
         os=sysfs.os_name(files),
         kernel=system.release,
         clusters=sysfs.clusters_from(files),
-        delegates=("xnnpack", "xnnpack-fp16", "cpu", "cpu-reference", "gpu-webgpu"),
+        delegates=(*EMBEDDED_DELEGATES, "gpu-webgpu"),
     )

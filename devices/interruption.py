@@ -8,12 +8,13 @@ from weakref import WeakSet
 
 LOOK_SECONDS = 0.5
 
-_interrupted: WeakSet[threading.Thread] = WeakSet()  # its number would pass on to another thread when it ends
+# Threads, not their numbers, which are given to others once a thread has ended.
+_interrupted: WeakSet[threading.Thread] = WeakSet()
 
 
 def interrupt(thread: threading.Thread) -> None:
-    """Let ``KeyboardInterrupt`` rise in ``thread`` where it next waits for a device: once, so that what cleans up after
-    it can still talk to the device."""
+    """Raise ``KeyboardInterrupt`` in ``thread`` where it next waits for a device: once, so that the code that cleans up
+    can still use the device."""
     _interrupted.add(thread)
 
 

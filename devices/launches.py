@@ -1,4 +1,7 @@
-"""What a launch is asked, and what comes of it. A launch is one process on a device that loads one model and times it."""
+"""What a launch is asked to do, and what comes of it.
+
+A launch is one process on a device that loads one model and times it.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     import numpy
 
 DELEGATES = ("xnnpack", "xnnpack-fp16", "cpu", "cpu-reference", "gpu-webgpu", "gpu-opencl", "gpu-opencl-fp16")
+EMBEDDED_DELEGATES = ("xnnpack", "xnnpack-fp16", "cpu", "cpu-reference")
+"""Those of the embedded runner wherever it runs; on this host it has ``gpu-webgpu``, too."""
 Unit = Literal["us", "kinstr"]
 
 
@@ -52,13 +57,17 @@ class OpProfile:
     """One operator of the running graph, averaged over the profiled runs."""
 
     name: str
-    node: int
-    """Index in the graph, or within the delegate's part of it."""
+    node: int | None
+    """Index in the graph, or within the delegate's part of it; ``None`` where the profile does not say."""
     partition: int | None
-    """Which part of the graph that the delegate took; ``None``: run by the runtime's own kernel."""
+    """Which of the parts that the delegate took; ``None`` for an operator outside the delegate, and where the profile
+    does not say."""
     time: float
-    """In the unit of the launch."""
+    """Of all its calls in one run, in the unit of the launch."""
     calls: float
+    """In one run."""
+    delegated: bool
+    """Run by the delegate, not by the runtime's own kernel."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,7 @@ class LaunchResult:
     error: str | None
     delegate_asked: str
     delegate_applied: str | None
+    """The delegate that ran; ``None`` when nothing ran, which is so when a delegate could not be applied."""
     fully_delegated: bool | None
     partitions: int | None
     delegated_nodes: int | None
@@ -86,7 +96,38 @@ class LaunchResult:
     runner: str
     """The runner's name and what identifies its version."""
     left: tuple[str, ...] = ()
-    """The kinds of nodes that the delegate left to the runtime's own kernels; a GPU delegate tells the reason, too."""
+    """The kinds of nodes that the delegate refused; a GPU delegate gives the reason, too. Of the nodes that were not
+    delegated the others are supported and lie outside the partitions that the delegate kept."""
+    refused_at_most: int | None = None
+    """Nodes of the refused kinds, where the delegate gives kinds and no count: no more than these were refused. ``None``
+    when it refused nothing, or when every node that was not delegated was refused."""
+    profile_error: str | None = None
+    """Why a profile that was asked for could not be taken; the launch itself went well."""
+
+
+class LaunchFailed(Exception):
+    """A launch came to nothing. Caught in one place, which makes a ``LaunchResult`` of it."""
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        runner: str,
+        log: str = "",
+        applied: str | None = None,
+        delegated_nodes: int | None = None,
+        total_nodes: int | None = None,
+        left: tuple[str, ...] = (),
+        refused_at_most: int | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.runner = runner
+        self.log = log
+        self.applied = applied
+        self.delegated_nodes = delegated_nodes
+        self.total_nodes = total_nodes
+        self.left = left
+        self.refused_at_most = refused_at_most
 
 
 def unit_of(device: Device) -> Unit:
@@ -94,25 +135,17 @@ def unit_of(device: Device) -> Unit:
     return "kinstr" if device.emulated else "us"
 
 
-def failed_launch(
-    device: Device,
-    request: LaunchRequest,
-    error: str,
-    *,
-    log: str = "",
-    runner: str,
-    applied: str | None = None,
-) -> LaunchResult:
+def failed_launch(device: Device, request: LaunchRequest, failure: LaunchFailed) -> LaunchResult:
     """The result of a launch that came to nothing."""
     return LaunchResult(
         ok=False,
-        error=error,
+        error=str(failure),
         delegate_asked=request.delegate,
-        delegate_applied=applied,
+        delegate_applied=failure.applied,
         fully_delegated=None,
         partitions=None,
-        delegated_nodes=None,
-        total_nodes=None,
+        delegated_nodes=failure.delegated_nodes,
+        total_nodes=failure.total_nodes,
         init_us=0.0,
         first_us=0.0,
         times_us=[],
@@ -120,8 +153,10 @@ def failed_launch(
         peak_rss_kb=0,
         ops=[],
         outputs=[],
-        log=log,
-        runner=runner,
+        log=failure.log,
+        runner=failure.runner,
+        left=failure.left,
+        refused_at_most=failure.refused_at_most,
     )
 
 

@@ -20,15 +20,20 @@ def lock_file_of(key: str) -> Path:
 
 @contextmanager
 def device_lock(name: str, *, key: str | None = None, wait_seconds: float = 0.0) -> Iterator[None]:
-    """Hold the device called ``name``; the lock falls when this process ends, however it ends. Those who give the same
-    ``key`` (which is the name where none is given) want the same device.
+    """Reserve the device called ``name`` while the block runs; the lock ends with this process, however it ends.
 
-    Raises ``DeviceError`` naming the process that holds it when it is not free within ``wait_seconds``.
+    Args:
+        name: What messages call the device.
+        key: What identifies it; the name by default. Two names may stand for one device.
+        wait_seconds: How long to wait for another process to let go of it.
+
+    Raises:
+        DeviceError: It was not free in time; names the process that holds it.
     """
     import filelock
 
     path = lock_file_of(key or name)
-    # The holder's note lies beside the lock, not in it: the lock file itself is truncated when it is taken.
+    # The holder's name is in a file of its own, since a lock file is truncated when it is taken.
     note = path.with_suffix(".holder")
     lock = filelock.FileLock(path)
     try:

@@ -1,4 +1,4 @@
-"""What every device can do. ``HostDevice`` and ``AdbDevice`` do it; ``bench`` asks for nothing else."""
+"""What every device can do. ``HostDevice`` and ``AdbDevice`` implement it; ``bench`` uses nothing else."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from typing import Protocol, runtime_checkable
 
 TIMEOUT_EXIT_CODE = 124
 """Exit code of a command that was ended for running past its limit; the one ``timeout(1)`` uses."""
+
+NOMINAL_THERMAL_STATUS = "none"
+"""The thermal status of a device that throttles nothing."""
+
+# In the name of an emulated machine's system.
+EMULATED_MARK = "emulated machine"
 
 
 @dataclass(frozen=True)
@@ -44,10 +50,10 @@ class DeviceInfo:
 
 @dataclass(frozen=True)
 class DeviceState:
-    """How a device is at one moment. ``None`` and empty mean that the device does not tell."""
+    """How a device is at one moment. ``None`` and empty mean that the device does not report it."""
 
     taken_at: float
-    """Seconds since the epoch, on the clock of the machine that asks."""
+    """Seconds since the epoch, on the clock of this machine, not the device's."""
     temperatures_c: dict[str, float] = field(default_factory=dict)
     thermal_status: str | None = None
     """Android's word, from ``none`` over ``light``, ``moderate`` and ``severe`` to ``shutdown``."""
@@ -73,14 +79,11 @@ class RunResult:
     timed_out: bool = False
 
 
-EMULATED_MARK = "emulated machine"  # in the name of an emulated machine's system
-
-
 @runtime_checkable
 class Device(Protocol):
-    """A machine that takes files, runs commands and tells its state.
+    """A machine that takes files, runs commands and reports its state.
 
-    A device that cannot be reached raises ``DeviceError`` from any method. A command that fails does not.
+    Every method raises ``DeviceError`` when the device cannot be reached. A command that fails raises nothing.
     """
 
     name: str
@@ -88,17 +91,21 @@ class Device(Protocol):
 
     @property
     def emulated(self) -> bool:
-        """Its clock counts instructions: one microsecond is a thousand of them."""
+        """Whether its clock counts instructions: one microsecond is then a thousand of them."""
         ...
 
     scratch: str
-    """Folder on the device where whatever is written is ours to remove."""
+    """Folder on the device whose content is ours to remove."""
 
-    def info(self) -> DeviceInfo: ...
+    def info(self) -> DeviceInfo:
+        """What the device is; the same at every call."""
+        ...
 
     def push(self, local: Path) -> str:
-        """Bring a file to the device and return its path there. A file of the same content is sent once;
-        the copy on the device is checked by SHA-256."""
+        """Bring a file to the device and return its path there.
+
+        A file of the same content is sent once; the copy on the device is checked by SHA-256.
+        """
         ...
 
     def run(
@@ -108,18 +115,40 @@ class Device(Protocol):
         timeout: float,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
-    ) -> RunResult: ...
+    ) -> RunResult:
+        """Run a command and wait for it.
 
-    def pull(self, remote: str, local: Path) -> None: ...
+        Args:
+            argv: The program and its arguments; no shell reads them.
+            timeout: Seconds after which it is killed with all its children.
+            env: Variables on top of the device's own.
+            cwd: Folder on the device to run it in.
+        """
+        ...
 
-    def state(self) -> DeviceState: ...
+    def pull(self, remote: str, local: Path) -> None:
+        """Copy a file from the device. ``DeviceError`` when it is not there."""
+        ...
+
+    def state(self) -> DeviceState:
+        """How the device is now."""
+        ...
+
+    def hold_performance(self) -> AbstractContextManager[bool]:
+        """Keep the clock from varying while the block runs, as far as the device offers that without root.
+
+        Yields whether it does. The clock is released however the block ends.
+        """
+        ...
 
     def lock(self) -> AbstractContextManager[None]:
-        """Hold the device for this process alone. ``DeviceError`` names the holder when it is taken."""
+        """Reserve the device for this process. ``DeviceError`` names the holder when it is taken."""
         ...
 
     def clean(self) -> int:
         """Remove everything that ``push`` and the runners left on the device; returns the bytes freed."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of the device; what was started for it is stopped."""
+        ...

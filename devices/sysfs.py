@@ -1,7 +1,7 @@
-"""Reading what a Linux machine tells about itself, from text gathered here or on a device.
+"""Reading what Linux exposes of a machine, from the text of files.
 
-The text is a mapping from path to content, so that the host (which reads the files) and a device behind adb
-(which prints them with one command) share every rule below.
+The text is a mapping from path to content, so that the host (which reads the files) and a device behind adb (which
+prints them with one command) share every rule below.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def memory_kb(files: Files, key: str) -> int | None:
 
 
 def state_from(files: Files) -> DeviceState:
-    """The device's state as its files tell it; Android's own services may know more."""
+    """The device's state as far as its files show it; Android's services may know more."""
     zones = _named(files, "type", "/sys/class/thermal/")
     temperatures: dict[str, float] = {}
     for zone, millidegrees in _whole_numbers(_named(files, "temp", "/sys/class/thermal/")).items():

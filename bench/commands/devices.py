@@ -1,6 +1,5 @@
 """`bench devices`: the devices to measure on, and the emulated machines."""
 
-from contextlib import closing
 from dataclasses import asdict
 
 import click
@@ -28,18 +27,24 @@ def list_(as_json: bool) -> None:
 
 @command.command("info")
 @click.argument("name")
+@click.option(
+    "--boot",
+    is_flag=True,
+    help="Start an emulated machine that does not run, to ask it; takes half a minute.",
+)
 @json_option
-def info(name: str, as_json: bool) -> None:
-    """Show what a device is and what state it is in."""
-    with closing(devices.open_device(name)) as device:
-        found = {"info": asdict(device.info()), "state": asdict(device.state())}
+def info(name: str, boot: bool, as_json: bool) -> None:
+    """Say what a device is and how it is now. An emulated machine that does not run is not started without --boot."""
+    found = devices.describe(name, boot=boot)
     if as_json:
-        print_json(found)
+        print_json(asdict(found))
         return
-    for part in found.values():
+    for part in (found.info, found.state or {}):
         for key, value in part.items():
             if value not in (None, (), {}, []):
                 click.echo(f"{key.replace('_', ' '):20} {_plain(value)}")
+    if found.state is None:
+        click.echo(f"{'state':20} not running; --boot starts it and asks for the rest")
 
 
 def _plain(value: object) -> str:

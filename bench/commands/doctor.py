@@ -12,7 +12,7 @@ from bench.converters.registry import NAMES, get_converter
 from bench.errors import BenchError
 from bench.fingerprints import versions_of
 from bench.peers.environments import find_python
-from devices.checkup import Check
+from devices import Check
 
 _PACKAGES = ("torch", "torchvision", "tensorflow", "onnx")
 

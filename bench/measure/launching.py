@@ -17,7 +17,6 @@ from devices import (
     DeviceError,
     LaunchRequest,
     LaunchResult,
-    fixed_performance,
     launch,
     throttling,
     wait_until_settled,
@@ -69,7 +68,7 @@ class Launcher:
     @contextmanager
     def steady(self, say: Reporter) -> Iterator[None]:
         """Lock the device, and hold its clock where it can be held; both end however the block ends."""
-        with self.device.lock(), fixed_performance(self.device) as held:
+        with self.device.lock(), self.device.hold_performance() as held:
             if self.device.info().android:
                 self.fixed_performance = held
                 if not held:

@@ -1,21 +1,32 @@
-"""What Android tells beyond the kernel's files: properties, thermal status, battery."""
+"""What Android offers beyond the kernel's files: properties, thermal status, battery, a fixed performance mode."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
-from devices.protocol import DeviceState
+from devices.errors import DeviceError
+from devices.protocol import NOMINAL_THERMAL_STATUS, DeviceState, RunResult
 
 # PowerManager.THERMAL_STATUS_*
-THERMAL_STATUSES = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
+THERMAL_STATUSES = (
+    NOMINAL_THERMAL_STATUS,
+    "light",
+    "moderate",
+    "severe",
+    "critical",
+    "emergency",
+    "shutdown",
+)
 _DELEGATES = ("xnnpack", "xnnpack-fp16", "cpu", "gpu-opencl", "gpu-opencl-fp16")
-
 
 Ask = Callable[[Sequence[str]], str]
 """Runs a command on the device and returns what it prints."""
+Run = Callable[[Sequence[str]], RunResult]
+"""Runs a command on the device."""
 
 
 def properties(ask: Ask) -> dict[str, str]:
@@ -66,5 +77,31 @@ def battery_fields(text: str) -> dict[str, Any]:
     if level.isdigit() and scale.isdigit() and int(scale):
         fields["battery_percent"] = 100.0 * int(level) / int(scale)
     if "status" in found:
-        fields["charging"] = found["status"] in {"2", "5"}  # BatteryManager: charging, full
+        # BatteryManager's numbers for charging and full.
+        fields["charging"] = found["status"] in {"2", "5"}
     return fields
+
+
+@contextmanager
+def fixed_performance_mode(run: Run) -> Iterator[bool]:
+    """Hold the fixed performance mode while the block runs; yields whether the device has one.
+
+    It is ended however the block ends: normally, by an exception, by Ctrl-C.
+    """
+    offered = False
+    try:
+        offered = _set_fixed_performance(run, True)
+        yield offered
+    finally:
+        if offered:
+            # On a device that is gone it cannot be switched off; it ends when the device restarts.
+            with suppress(DeviceError):
+                _set_fixed_performance(run, False)
+
+
+def _set_fixed_performance(run: Run, on: bool) -> bool:
+    done = run(["cmd", "power", "set-fixed-performance-mode-enabled", "true" if on else "false"])
+    # Devices without it say so in words, some of them with exit code 0.
+    said = (done.stdout + done.stderr).decode(errors="replace").lower()
+    refusals = ("unknown", "not supported", "fail", "error")
+    return done.exit_code == 0 and not any(word in said for word in refusals)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from devices.adb.keys import load_signer
 from devices.adb.messages import DirectLink
 from devices.adb.streams import Link
@@ -38,12 +40,21 @@ def usb_serials() -> list[str]:
         return []
 
 
-def usb_transport():
+def usb_transport() -> Any:
+    """adb-shell's transport class for USB; ``DeviceError`` when this machine lacks what it needs."""
     try:
         from adb_shell.transport.usb_transport import UsbTransport
     except (ImportError, OSError) as error:
-        raise DeviceError(
-            f"USB needs libusb ({error}); run: pip install 'adb-shell[usb]' and sudo apt-get install "
-            f"libusb-1.0-0"
-        ) from error
+        raise usb_problem(error) from error
     return UsbTransport
+
+
+def usb_problem(error: ImportError | OSError) -> DeviceError:
+    """Which of the two parts is missing: the Python package cannot be imported, or finds no library to load."""
+    if isinstance(error, ImportError):
+        return DeviceError(
+            f"adb over USB needs the Python package libusb1 ({error})", "run: pip install 'adb-shell[usb]'"
+        )
+    return DeviceError(
+        f"adb over USB needs the system's libusb ({error})", "run: sudo apt-get install libusb-1.0-0"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -17,13 +17,16 @@ from devices.adb.streams import Link
 from devices.adb.sync import TransferRefused, receive_file, send_file
 from devices.cache import sha256_of
 from devices.errors import CommandInterrupted, ConnectionLost, DeviceError
+from devices.launches import EMBEDDED_DELEGATES
 from devices.locks import device_lock
 from devices.protocol import EMULATED_MARK, DeviceInfo, DeviceState, RunResult
 
 _HOME = "/data/local/tmp/nobuco"
-_SHORT = 30.0  # seconds for commands that only look
+# Seconds for commands that only read.
+_SHORT = 30.0
 _HASHING = 300.0
-_ATTEMPTS = 5  # with the pauses below five seconds, enough for an adbd that is started again
+# With the pauses these take five seconds, enough for an adbd that is restarting.
+_ATTEMPTS = 5
 _PAUSE_SECONDS = 0.5
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 # Printed before each file's content; no file that is read here has such a line.
@@ -33,7 +36,7 @@ Answer = TypeVar("Answer")
 
 
 class AdbDevice:
-    """Files and commands through adb. ``connect`` makes a link; a link that breaks is made anew."""
+    """Files and commands through adb. ``connect`` makes a link, and makes it again when it breaks."""
 
     kind = "adb"
 
@@ -48,15 +51,17 @@ class AdbDevice:
 
     @property
     def emulated(self) -> bool:
-        """An emulated machine counts instructions, whichever way it is reached; its system's name says what it is."""
+        """An emulated machine is recognized by its system's name, whichever way it is reached."""
         return EMULATED_MARK in self.info().os
 
     def info(self) -> DeviceInfo:
+        """Read once, then remembered."""
         if self._info is None:
             self._info = self._read_info()
         return self._info
 
     def push(self, local: Path) -> str:
+        """Kept on the device under its SHA-256, and checked there."""
         local = Path(local)
         digest = sha256_of(local)
         remote = f"{_HOME}/files/{digest}/{local.name}"
@@ -75,9 +80,11 @@ class AdbDevice:
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
     ) -> RunResult:
+        """Run a command; connects first where needed. ``CommandInterrupted`` when the connection breaks meanwhile."""
         return self._try(lambda link: run_command(link, argv, timeout=timeout, env=env, cwd=cwd))
 
     def pull(self, remote: str, local: Path) -> None:
+        """Copy a file from the device; a broken connection is made again."""
         try:
             self._try(lambda link: receive_file(link, remote, Path(local)))
         except TransferRefused as error:
@@ -86,12 +93,19 @@ class AdbDevice:
             raise DeviceError(f"cannot write {local}: {error.strerror}") from error
 
     def state(self) -> DeviceState:
+        """From the kernel's files and, on Android, its services."""
         state = sysfs.state_from(self._files(sysfs.STATE_GLOBS))
         return android.add_services(self._ask, state) if self.info().android else state
 
+    def hold_performance(self) -> AbstractContextManager[bool]:
+        """Android's fixed performance mode; other systems offer nothing without root."""
+        if not self.info().android:
+            return nullcontext(False)
+        return android.fixed_performance_mode(lambda argv: self.run(argv, timeout=_SHORT))
+
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """By its name, and by what it says it is: one device may be reached by two names."""
+        """By name, and by the device's own identity: two names may lead to one device."""
         with ExitStack() as held:
             held.enter_context(device_lock(self.name))
             if marks := self._own_marks():
@@ -99,17 +113,19 @@ class AdbDevice:
             yield
 
     def _own_marks(self) -> list[str]:
-        """What no other device answers: Android's serial number and the number that Linux draws at each boot, as far
-        as it tells them. Cheap boards share a serial number, and Android may keep the other to itself."""
+        """What identifies the device: Android's serial number and the number that Linux draws at each boot, as far as it
+        gives them. Cheap boards share a serial number, and Android may withhold the other."""
         script = f"getprop ro.serialno 2>/dev/null; cat {_BOOT_ID} 2>/dev/null"
         return self._shell(script, _SHORT).stdout.decode(errors="replace").split()
 
     def clean(self) -> int:
+        """Remove our folder on the device; returns its size in bytes."""
         sizes = self._shell(f"du -sk {_HOME} 2>/dev/null; rm -rf {_HOME}", _HASHING).stdout.split()
         self._pushed.clear()
         return int(sizes[0]) * 1024 if sizes else 0
 
     def close(self) -> None:
+        """End the connection; the next call makes a new one."""
         self._drop_link()
 
     def _drop_link(self) -> None:
@@ -118,8 +134,8 @@ class AdbDevice:
             self._link = None
 
     def _try(self, action: Callable[[Link], Answer]) -> Answer:
-        """Do ``action``, connecting first where needed; once more after a broken connection, unless that
-        broke a command in the middle, which is the caller's to repeat."""
+        """Do ``action``, connecting first where needed, and again after a broken connection; but a command that was
+        broken off in the middle is for the caller to repeat."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 if self._link is None:
@@ -168,8 +184,7 @@ class AdbDevice:
         return words[0] if done.exit_code == 0 and words else None
 
     def _send(self, local: Path, remote: str, digest: str, mode: int) -> None:
-        """To a name beside the final one, then checked, then renamed: a push cut short leaves no wrong
-        file."""
+        """To a name beside the final one, then checked, then renamed: a push cut short leaves no wrong file."""
         folder = remote.rpartition("/")[0]
         partial = f"{folder}/.partial"
         self._shell(f"rm -f {partial}; mkdir -p {folder} {self.scratch}", _SHORT)
@@ -182,8 +197,7 @@ class AdbDevice:
         if arrived != digest:
             self._shell(f"rm -rf {folder}", _SHORT)
             raise DeviceError(
-                f"{self.name}: {local} arrived with SHA-256 {arrived}, not {digest}; check the cable and "
-                f"storage"
+                f"{self.name}: {local} arrived with SHA-256 {arrived}, not {digest}; check cable and storage"
             )
         done = self._shell(f"chmod {mode:o} {partial} && mv {partial} {shlex.quote(remote)}", _SHORT)
         if done.exit_code:
@@ -230,7 +244,7 @@ class AdbDevice:
             os=sysfs.os_name(files),
             kernel=system[1],
             clusters=sysfs.clusters_from(files),
-            delegates=("xnnpack", "xnnpack-fp16", "cpu", "cpu-reference") if runs_embedded else (),
+            delegates=EMBEDDED_DELEGATES if runs_embedded else (),
         )
         properties = android.properties(self._ask)
         return replace(info, **android.identity(properties)) if properties else info

@@ -16,8 +16,7 @@ def key_path() -> Path:
 
 
 def load_signer() -> Any:
-    """adb-shell's signer for the user's key. Makes the key, readable by the user alone, when there is
-    none."""
+    """adb-shell's signer for the user's key, which is made, readable by the user alone, when there is none."""
     from adb_shell.auth.keygen import keygen, write_public_keyfile
     from adb_shell.auth.sign_pythonrsa import PythonRSASigner
     from filelock import FileLock
@@ -38,7 +37,7 @@ def load_signer() -> Any:
         return PythonRSASigner.FromRSAKeyPath(str(path))
     except OSError as error:
         raise DeviceError(
-            f"cannot read or make the adb key {path}: {error.strerror}; mend its permissions, or set "
+            f"cannot read or make the adb key {path}: {error.strerror}; correct its permissions, or set "
             "ANDROID_USER_HOME to a folder for it"
         ) from error
     except ValueError as error:

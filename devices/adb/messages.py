@@ -18,10 +18,12 @@ from devices.errors import ConnectionLost, DeviceError
 from devices.interruption import LOOK_SECONDS, look_for_interruption
 
 _HEADER = struct.Struct("<6I")
-_VERSION = 0x01000001  # the first that needs no checksums
+# The first version that needs no checksums.
+_VERSION = 0x01000001
 _OLD_VERSION = 0x01000000
 _MAX_PAYLOAD = 1 << 20
-_WRITE_SIZE = 1 << 17  # a transport takes what it can of a write, and the rest would be copied again
+# A transport takes as much of a write as it can; the rest of a larger one would be copied again.
+_WRITE_SIZE = 1 << 17
 _AUTH_TOKEN, _AUTH_SIGNATURE, _AUTH_PUBLIC_KEY = 1, 2, 3
 _BANNER = b"host::features=shell_v2\0"
 # How long a person gets to accept this computer's key on the device's screen.
@@ -65,8 +67,7 @@ class DirectLink:
             # Transports raise their own and libusb's exceptions, which share no base class.
             self.close()
             raise ConnectionLost(
-                f"{name} cannot be reached: {_reason(error)}; check that it is on, connected and has "
-                f"debugging on"
+                f"{name} cannot be reached: {_reason(error)}; check that it is on, connected, and has debugging enabled"
             ) from error
 
     def _sign_on(self, signer: Any, timeout: float) -> None:
@@ -79,9 +80,8 @@ class DirectLink:
             except TimeoutError as error:
                 if tokens > 1:
                     raise DeviceError(
-                        f"{self.name} does not trust this computer: unlock it, accept the key that it "
-                        f"shows, and "
-                        "run the command again"
+                        f"{self.name} does not trust this computer: unlock it, accept the key that it shows, and run "
+                        "the command again"
                     ) from error
                 raise ConnectionLost(f"{self.name} does not answer; is it an adb device, and on?") from error
             if command == _CNXN:
@@ -102,6 +102,7 @@ class DirectLink:
                     deadline = time.monotonic() + APPROVAL_SECONDS
 
     def open(self, service: str, timeout: float) -> DirectStream:
+        """Open a stream to ``service``. ``ServiceRefused`` when the device does not offer it."""
         with self._lock:
             self._last_number += 1
             stream = DirectStream(self, self._last_number)
@@ -115,6 +116,7 @@ class DirectLink:
             return stream
 
     def close(self) -> None:
+        """End every stream and the transport; safe to call twice."""
         for stream in self._streams.values():
             stream.ended = True
         self._streams.clear()
@@ -169,8 +171,7 @@ class DirectLink:
         command, first, second, length, _, inverse = _HEADER.unpack(header)
         if command ^ 0xFFFFFFFF != inverse or length > _MAX_PAYLOAD:
             raise ConnectionLost(f"{self.name} does not speak adb: it sent {header[:8]!r}")
-        # The rest of a message that has begun is waited for, or the next header would be read from its
-        # middle.
+        # Once a message has begun, its rest is waited for; otherwise the next header would be read from its middle.
         try:
             payload = self._read_exactly(length, time.monotonic() + max(timeout, 10.0)) if length else b""
         except TimeoutError as error:
@@ -216,18 +217,21 @@ class DirectStream:
         self._link = link
 
     def send(self, data: bytes, timeout: float) -> None:
+        """Send all of ``data``, each piece once the device has confirmed the one before."""
         link, view = self._link, memoryview(data)
         with link._lock:
             while view:
                 if not link._wait(lambda: self.may_send or self.ended, timeout):
                     raise ConnectionLost(f"{link.name} took no data for {timeout:g} s")
                 if self.ended:
-                    return  # the device has heard enough; what it has to say is read next
+                    # The device wants no more; its answer is read next.
+                    return
                 piece, view = view[: link._max_payload], view[link._max_payload :]
                 self.may_send = False
                 link._send(_WRTE, self.number, self.remote, bytes(piece), timeout)
 
     def receive(self, timeout: float) -> bytes:
+        """The next bytes; empty once the device has closed the stream."""
         link = self._link
         with link._lock:
             if not link._wait(lambda: bool(self.incoming) or self.ended, timeout):
@@ -237,9 +241,11 @@ class DirectStream:
             return data
 
     def has_input(self) -> bool:
+        """Whether bytes have arrived that were not received yet."""
         return bool(self.incoming)
 
     def close(self) -> None:
+        """Close this stream; the link stays open."""
         link = self._link
         with link._lock:
             if link._streams.pop(self.number, None) is not None and not self.ended:

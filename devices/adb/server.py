@@ -1,5 +1,4 @@
-"""Devices that a running adb server holds. While it runs, the USB devices are its own, so the way is
-through it."""
+"""Devices of a running adb server. While it runs it holds the USB devices, so the only way to them is through it."""
 
 from __future__ import annotations
 
@@ -53,6 +52,10 @@ class ServerLink:
         self.open("host:features", timeout, to_device=False).close()
 
     def open(self, service: str, timeout: float, *, to_device: bool = True) -> ServerStream:
+        """Open a stream to ``service`` over a connection of its own.
+
+        With ``to_device`` false only the device is chosen, which shows whether the server still has it.
+        """
         try:
             connection = socket.create_connection(server_address(), timeout=timeout)
         except OSError as error:
@@ -79,17 +82,20 @@ class ServerStream:
         self._connection, self._name = connection, name
 
     def send(self, data: bytes, timeout: float) -> None:
+        """Send all of ``data``."""
         self._connection.settimeout(timeout)
         try:
             self._connection.sendall(data)
         except TimeoutError as error:
             raise ConnectionLost(f"{self._name} took no data for {timeout:g} s") from error
         except BrokenPipeError:
-            return  # the device has heard enough; what it has to say is read next
+            # The device wants no more; its answer is read next.
+            return
         except OSError as error:
             raise ConnectionLost(f"the connection to {self._name} broke: {error.strerror}") from error
 
     def receive(self, timeout: float) -> bytes:
+        """The next bytes; empty once the device has closed the stream."""
         deadline = time.monotonic() + timeout
         while True:
             look_for_interruption()
@@ -104,9 +110,11 @@ class ServerStream:
                 raise ConnectionLost(f"the connection to {self._name} broke: {error.strerror}") from error
 
     def has_input(self) -> bool:
+        """Whether bytes have arrived that were not received yet."""
         return bool(select.select([self._connection], [], [], 0)[0])
 
     def close(self) -> None:
+        """Close the connection, and the stream with it."""
         self._connection.close()
 
 
@@ -124,8 +132,7 @@ def _exactly(connection: socket.socket, count: int, name: str) -> bytes:
 
 
 def _ask(connection: socket.socket, service: str, name: str) -> None:
-    """Send one request of the server's protocol (four hex digits of length, then text) and read OKAY or
-    FAIL."""
+    """Send one request of the server's protocol (four hex digits of length, then text) and read OKAY or FAIL."""
     request = service.encode()
     connection.sendall(f"{len(request):04x}".encode() + request)
     answer = _exactly(connection, 4, name)

@@ -54,8 +54,7 @@ def run_command(
 
 
 class _Output:
-    """What has come of a command so far. Its first line of output is the shell's process number, for
-    killing it."""
+    """A command's output so far. Its first line is the shell's process number, by which it can be killed."""
 
     def __init__(self) -> None:
         self._raw = bytearray()
@@ -118,4 +117,5 @@ def kill_group(link: Link, process_group: int | None) -> None:
         finally:
             stream.close()
     except (ConnectionLost, TimeoutError):
-        return  # the device is gone; who has to do with it next knows of the command by the error
+        # The device is gone. The error that is raised carries the process number, for the next connection.
+        return

@@ -1,5 +1,4 @@
-"""What both ways to a device (direct, and through a running adb server) offer: services with a byte
-stream."""
+"""What both ways to a device (direct, and through a running adb server) offer: services with a byte stream."""
 
 from __future__ import annotations
 
@@ -16,28 +15,32 @@ class Stream(Protocol):
     """A two-way stream of bytes to a service on the device, such as ``shell,v2,raw:ls``."""
 
     def send(self, data: bytes, timeout: float) -> None:
-        """Send all of ``data``. Raises ``ConnectionLost`` when the device takes none of it for ``timeout``
-        seconds."""
+        """Send all of ``data``. ``ConnectionLost`` when the device takes none of it for ``timeout`` seconds."""
         ...
 
     def receive(self, timeout: float) -> bytes:
-        """The next bytes, empty once the device has closed the stream. ``TimeoutError`` when none come in
-        time."""
+        """The next bytes, empty once the device has closed the stream. ``TimeoutError`` when none arrive in time."""
         ...
 
     def has_input(self) -> bool:
-        """Whether something has come that was not received yet."""
+        """Whether bytes have arrived that were not received yet."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the stream; safe to call twice."""
+        ...
 
 
 class Link(Protocol):
     """A way to one device."""
 
-    def open(self, service: str, timeout: float) -> Stream: ...
+    def open(self, service: str, timeout: float) -> Stream:
+        """Open a stream to ``service``. ``ServiceRefused`` when the device does not offer it."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of the device; safe to call twice."""
+        ...
 
 
 class Reader:

@@ -9,9 +9,12 @@ from devices.adb.streams import Link, Reader
 from devices.errors import ConnectionLost, DeviceError
 
 _ENTRY = struct.Struct("<4sI")
-_CHUNK = 64 * 1024  # the protocol's largest
-_CHUNKS_AT_ONCE = 12  # every piece sent waits for an answer, so larger pieces are faster
-_STALL_SECONDS = 60.0  # a device may stop for long to write its buffers out, yet not for ever
+# The protocol's largest.
+_CHUNK = 64 * 1024
+# Every piece sent waits for an answer, so larger pieces are faster.
+_CHUNKS_AT_ONCE = 12
+# A device may pause for long to write its buffers out, but not for ever.
+_STALL_SECONDS = 60.0
 
 
 class TransferRefused(DeviceError):
@@ -29,7 +32,8 @@ def send_file(link: Link, local: Path, remote: str, mode: int) -> None:
                 entries = (_ENTRY.pack(b"DATA", len(chunk)) + chunk for chunk in chunks)
                 stream.send(b"".join(entries), _STALL_SECONDS)
                 if stream.has_input():
-                    break  # before the end the device has nothing good to say
+                    # An answer before the end can only be a refusal.
+                    break
         stream.send(_ENTRY.pack(b"DONE", int(local.stat().st_mtime) & 0xFFFFFFFF), _STALL_SECONDS)
         _expect_okay(Reader(stream), remote)
     except TimeoutError as error:

@@ -19,13 +19,13 @@ from devices.protocol import DeviceInfo
 
 
 class EmulatedDevice(AdbDevice):
-    """Starts its machine when first used, unless one was started to stay; stops what it started in
-    ``close``."""
+    """Starts its machine when first used, unless one was started to stay; ``close`` stops what this object started."""
 
     kind = "emulated"
 
     @property
     def emulated(self) -> bool:
+        """Always; no need to start the machine to find out."""
         return True
 
     def __init__(self, spec: MachineSpec) -> None:
@@ -64,6 +64,7 @@ class EmulatedDevice(AdbDevice):
         if self._machine is not None:
             if not self._machine.alive():
                 raise DeviceError(f"{self.name}: the emulator has ended ({self._machine.last_words()})")
+            self._machine.wait_for_adbd()
             port = self._machine.port
         elif running := find_running(self.spec):
             port = running.port

@@ -1,5 +1,4 @@
-"""Building the image of an emulated machine: a kernel and an initramfs with a real adbd, a libc and
-busybox."""
+"""Building the image of an emulated machine: a kernel and an initramfs with a real adbd, a libc and busybox."""
 
 from __future__ import annotations
 
@@ -12,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devices.cache import build_once, cache_folder, sha256_of
+from devices.debian import RELEASE, PackageSource
 from devices.emulator.cpio import pack_initramfs
 from devices.emulator.kinds import MachineKind
-from devices.emulator.packages import RELEASE, PackageSource
 from devices.errors import DeviceError
 from devices.protocol import EMULATED_MARK
 
@@ -132,7 +131,8 @@ def _fill_root(kind: MachineKind, unpacked: Path, root: Path) -> None:
 def _copy_libraries(source: Path, target: Path) -> None:
     target.mkdir(parents=True)
     for library in sorted(source.glob("*.so.*")):
-        if re.search(r"\.so\.\d+$", library.name):  # the names that programs ask for, not those they point to
+        # The names that programs ask for, not those that they point to.
+        if re.search(r"\.so\.\d+$", library.name):
             shutil.copy(library, target / library.name)
     for name in _ANDROID_LIBRARIES:
         shutil.copy(source / "android" / f"{name}.so.0", target / f"{name}.so.0")
@@ -162,7 +162,7 @@ def _copy_modules(unpacked: Path, target: Path) -> None:
         add(name)
     if _MODULE not in order:
         raise DeviceError(
-            f"Debian's cloud kernel has no module {_MODULE} any more; the machine's recipe needs mending"
+            f"Debian's cloud kernel has no module {_MODULE} any more; adapt the recipe in devices/emulator/image.py"
         )
     (target / "order").write_text("".join(f"{name}.ko\n" for name in order), encoding="utf-8")
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from devices.errors import DeviceError
 
+MEMORY_MB = 3072
+"""What every machine gets."""
+
 
 @dataclass(frozen=True)
 class MachineKind:
@@ -72,12 +75,13 @@ class MachineSpec:
 
     @property
     def name(self) -> str:
+        """The shortest name that stands for this machine."""
         cpu = "" if self.cpu == self.kind.default_cpu else f":{self.cpu}"
         return f"{self.kind.name}{cpu}{f'#{self.number}' if self.number > 1 else ''}"
 
 
 def is_machine_name(text: str) -> bool:
-    """Whether ``text`` is meant to name an emulated machine."""
+    """Whether ``text`` begins like the name of an emulated machine; the rest of it may still be wrong."""
     return re.split("[:#]", text)[0] in KINDS
 
 
@@ -86,9 +90,8 @@ def parse_machine(text: str) -> MachineSpec:
     found = re.fullmatch(r"(?P<kind>[^:#]+)(:(?P<cpu>[^:#]+))?(#(?P<number>[1-9]\d?))?", text)
     if not found or found["kind"] not in KINDS:
         raise DeviceError(
-            f"{text!r} names no emulated machine; names are {' and '.join(KINDS)}, with a processor "
-            f"(arm:cortex-a53) "
-            "and a number (arm#2) where wanted"
+            f"{text!r} names no emulated machine; names are {' and '.join(KINDS)}, optionally with a processor "
+            "(arm:cortex-a53) and a number (arm#2)"
         )
     kind = KINDS[found["kind"]]
     cpu = found["cpu"] or kind.default_cpu

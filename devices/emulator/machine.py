@@ -16,11 +16,10 @@ from pathlib import Path
 
 from devices.cache import cache_folder
 from devices.emulator.image import Image, build_image
-from devices.emulator.kinds import MachineSpec
+from devices.emulator.kinds import MEMORY_MB, MachineSpec
 from devices.errors import DeviceError
 
 _ADB_PORT_INSIDE = 5555
-_MEMORY_MB = 3072
 _BOOT_SECONDS = 120.0
 _LOG_SECONDS = 86_400.0
 # Runs QEMU and ends it when standard input closes. Only the process that started the machine holds the
@@ -44,7 +43,7 @@ class Running:
     port: int
     """adb's port on 127.0.0.1."""
     process_started: float
-    """Start time of the process, against mistaking another process with a number used again."""
+    """Start time of the process, so that another process that got its number later is not mistaken for it."""
 
 
 def qemu_path(spec: MachineSpec) -> str:
@@ -52,8 +51,8 @@ def qemu_path(spec: MachineSpec) -> str:
     path = shutil.which(spec.kind.qemu)
     if path is None:
         raise DeviceError(
-            f"device {spec.kind.name} needs {spec.kind.qemu}, which is not installed; "
-            f"run: sudo apt-get install {spec.kind.apt_package}"
+            f"device {spec.kind.name} needs {spec.kind.qemu}, which is not installed",
+            f"run: sudo apt-get install {spec.kind.apt_package}",
         )
     return path
 
@@ -61,25 +60,15 @@ def qemu_path(spec: MachineSpec) -> str:
 def _arguments(spec: MachineSpec, image: Image, port: int, pid_file: Path) -> list[str]:
     forward = f"hostfwd=tcp:127.0.0.1:{port}-:{_ADB_PORT_INSIDE}"
     return [
-        *("-M", spec.kind.machine, "-cpu", spec.cpu, "-m", str(_MEMORY_MB)),
+        *("-M", spec.kind.machine, "-cpu", spec.cpu, "-m", str(MEMORY_MB)),
         # One virtual nanosecond an instruction, without waiting for the wall clock: the guest's clock counts
         # instructions. That needs a single core.
         *("-smp", "1", "-icount", "shift=0,sleep=off", "-accel", "tcg"),
         *("-kernel", str(image.kernel), "-initrd", str(image.initramfs)),
         # Without randomized addresses a program takes the same path each time, to the instruction.
         *("-append", f"console={spec.kind.console} quiet panic=-1 nokaslr norandmaps"),
-        *(
-            "-pidfile",
-            str(pid_file),
-            "-display",
-            "none",
-            "-serial",
-            "stdio",
-            "-monitor",
-            "none",
-            "-no-reboot",
-            "-nodefaults",
-        ),
+        *("-pidfile", str(pid_file), "-no-reboot", "-nodefaults"),
+        *("-display", "none", "-serial", "stdio", "-monitor", "none"),
         # restrict=on: the guest reaches nothing but what is forwarded to it.
         *("-netdev", f"user,id=net,restrict=on,{forward}", "-device", "virtio-net-pci,netdev=net,romfile="),
     ]
@@ -90,6 +79,7 @@ class OwnMachine:
 
     def __init__(self, spec: MachineSpec) -> None:
         qemu, image = qemu_path(spec), build_image(spec.kind)
+        self._spec = spec
         self.image = image
         self.log = _log_path(spec, str(os.getpid()))
         self._pid_file = self.log.with_suffix(".pid")
@@ -101,13 +91,22 @@ class OwnMachine:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for us; we stop the machine in our own time
+                # Ctrl-C is for this process, which then stops the machine itself.
+                start_new_session=True,
             )
         try:
-            _wait_for_adbd(spec, self.port, self.log, self.alive)
+            self.wait_for_adbd()
         except BaseException:
             self.stop()
             raise
+
+    def wait_for_adbd(self) -> None:
+        """Wait until adbd answers: after the start, and after it was restarted, which on a busy computer takes long.
+
+        Raises:
+            DeviceError: The emulator ended, or adbd did not answer in time.
+        """
+        _wait_for_adbd(self._spec, self.port, self.log, self.alive)
 
     def alive(self) -> bool:
         """Whether the emulator still runs."""
@@ -119,7 +118,7 @@ class OwnMachine:
         return int(self._pid_file.read_text(encoding="ascii"))
 
     def last_words(self) -> str:
-        """What the emulator or the kernel in it said last."""
+        """The last lines that the emulator or the kernel in it printed."""
         return _last_words(self.log)
 
     def stop(self) -> None:
@@ -139,12 +138,8 @@ def start_detached(spec: MachineSpec) -> Running:
     with FileLock(record.with_suffix(".lock")):
         if running := find_running(spec):
             return running
-        qemu, image, port, log = (
-            qemu_path(spec),
-            build_image(spec.kind),
-            _free_port(),
-            _log_path(spec, "detached"),
-        )
+        qemu, image = qemu_path(spec), build_image(spec.kind)
+        port, log = _free_port(), _log_path(spec, "detached")
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [qemu, *_arguments(spec, image, port, log.with_suffix(".pid"))],
@@ -161,8 +156,7 @@ def start_detached(spec: MachineSpec) -> Running:
             raise
         running = Running(spec.name, process.pid, port, _start_time(process.pid) or 0.0)
         record.write_text(json.dumps(asdict(running)), encoding="utf-8")
-        # The machine outlives this process on purpose: its object shall not warn of that when it is
-        # collected.
+        # The machine outlives this process on purpose; without this, its object would warn of that when collected.
         process.returncode = 0
         return running
 
@@ -184,7 +178,8 @@ def stop_detached(spec: MachineSpec) -> bool:
         return False
     os.kill(running.pid, signal.SIGKILL)
     with suppress(ChildProcessError):
-        os.waitpid(running.pid, 0)  # when it is this very process that started it
+        # It is a child where this very process started it.
+        os.waitpid(running.pid, 0)
     while _start_time(running.pid) == running.process_started:
         time.sleep(0.02)
     return True
@@ -225,16 +220,16 @@ def _wait_for_adbd(spec: MachineSpec, port: int, log: Path, alive: Callable[[], 
     deadline = time.monotonic() + _BOOT_SECONDS
     while time.monotonic() < deadline:
         if not alive():
-            raise DeviceError(f"{spec.kind.qemu} ended while {spec.name} booted: {_last_words(log)}")
+            raise DeviceError(f"{spec.name}: {spec.kind.qemu} ended: {_last_words(log)}")
         try:
             # QEMU accepts before the guest listens, so only an answer of adbd itself counts.
             connect_tcp(spec.name, "127.0.0.1", port, timeout=2.0).close()
             return
         except DeviceError:
             time.sleep(0.1)
-    raise DeviceError(f"{spec.name} did not boot within {_BOOT_SECONDS:g} s: {_last_words(log)}")
+    raise DeviceError(f"{spec.name}: adbd did not answer within {_BOOT_SECONDS:g} s: {_last_words(log)}")
 
 
 def _last_words(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return " / ".join(line.strip() for line in lines[-3:]) or "it said nothing"
+    return " / ".join(line.strip() for line in lines[-3:]) or "it printed nothing"

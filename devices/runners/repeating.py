@@ -1,4 +1,4 @@
-"""Launching once more where a connection broke."""
+"""Repeating a launch that a broken connection interrupted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from devices.protocol import Device, RunResult
 def run_launch(
     device: Device, argv: Sequence[str], *, timeout: float, env: Mapping[str, str] | None = None
 ) -> RunResult:
-    """Run a launch. Nothing of it outlives it, so it may simply be done again; a second break is the device's fault."""
+    """Run a launch, once more if the connection breaks. A launch leaves nothing behind, so it can be repeated; a second
+    break is raised."""
     try:
         return device.run(argv, timeout=timeout, env=env)
     except CommandInterrupted:

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from devices import DeviceInfo, DeviceState, RunResult
+from devices.adb.android import fixed_performance_mode
 
 
 class StandInDevice:
@@ -58,6 +59,9 @@ class StandInDevice:
 
     def pull(self, remote: str, local: Path) -> None:
         raise AssertionError("nothing is pulled from a stand-in")
+
+    def hold_performance(self) -> AbstractContextManager[bool]:
+        return fixed_performance_mode(lambda argv: self.run(argv, timeout=1.0))
 
     def lock(self) -> AbstractContextManager[None]:
         return nullcontext()

@@ -245,7 +245,7 @@ def test_an_android_of_stand_ins(arm: EmulatedDevice) -> None:
             info, state = phone.info(), phone.state()
             assert info.android and info.model == "Stand-in" and "gpu-opencl" in info.delegates
             assert (state.thermal_status, state.battery_percent) == ("light", 80.0)
-            with devices.fixed_performance(phone) as held:
+            with phone.hold_performance() as held:
                 assert held
         log = shell(arm, "cat /tmp/cmd.log").stdout.decode().splitlines()
         assert log == [f"power set-fixed-performance-mode-enabled {word}" for word in ("true", "false")]

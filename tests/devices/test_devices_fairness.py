@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,12 @@ import tiny_models
 from launch_helpers import quick
 
 import devices
+from devices.adb.android import fixed_performance_mode
+from devices.adb.connect import usb_problem
+from devices.adb.device import AdbDevice
 from devices.emulator.device import EmulatedDevice
-from devices.fairness import affinity_prefix, fixed_performance, throttling, wait_until_settled
+from devices.emulator.outline import outline
+from devices.fairness import affinity_prefix, throttling, wait_until_settled
 from devices.protocol import CpuCluster, DeviceState, RunResult
 
 
@@ -92,7 +96,7 @@ ON, OFF = (f"cmd power set-fixed-performance-mode-enabled {word}" for word in ("
 def test_fixed_performance_mode_is_ended_however_the_block_ends(end: type[BaseException] | None) -> None:
     phone: Any = ScriptedPhone()
     try:
-        with fixed_performance(phone) as held:
+        with fixed_performance_mode(phone.run) as held:
             assert held and phone.commands == [ON]
             if end is not None:
                 raise end
@@ -103,11 +107,26 @@ def test_fixed_performance_mode_is_ended_however_the_block_ends(end: type[BaseEx
 
 def test_a_device_without_fixed_performance_mode_says_so() -> None:
     phone: Any = ScriptedPhone(answer=b"Unknown command: set-fixed-performance-mode-enabled", exit_code=255)
-    with fixed_performance(phone) as held:
+    with fixed_performance_mode(phone.run) as held:
         assert not held
     assert phone.commands == [ON]
-    with fixed_performance(devices.open_device("host")) as held:
+    with devices.open_device("host").hold_performance() as held:
         assert not held
+
+
+def test_only_android_is_asked_for_the_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the protocol, so that who holds a device need not know which kind it is."""
+    phone = ScriptedPhone()
+    device = AdbDevice("adb:stand-in", lambda: pytest.fail("nothing is connected"))
+    monkeypatch.setattr(device, "run", phone.run)
+    monkeypatch.setattr(device, "info", phone.info)
+    with device.hold_performance() as held:
+        assert held
+    assert phone.commands == [ON, OFF]
+    monkeypatch.setattr(device, "info", devices.open_device("host").info)
+    with device.hold_performance() as held:
+        assert not held
+    assert phone.commands == [ON, OFF]
 
 
 def test_cores_by_cluster_and_number() -> None:
@@ -158,6 +177,40 @@ def test_the_doctor_names_what_mends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert checks["emulated arm machine"].fix == "sudo apt-get install qemu-system-arm"
     entry = next(entry for entry in devices.list_devices() if entry.name == "x86")
     assert not entry.usable and "qemu-system-x86" in entry.state
+
+
+def test_each_remedy_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda program: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    failed = [check for check in devices.doctor() if not check.ok]
+    assert len(failed) >= 4
+    for check in failed:
+        assert check.fix and check.fix not in check.detail
+        assert "apt-get install" not in check.detail and "pip install" not in check.detail
+
+
+def test_the_missing_part_of_usb_is_the_one_that_is_named() -> None:
+    package = usb_problem(ImportError("No module named 'usb1'"))
+    assert package.remedy == "run: pip install 'adb-shell[usb]'" and "apt-get" not in str(package)
+    library = usb_problem(OSError("libusb-1.0.so.0: cannot open shared object file"))
+    assert library.remedy == "run: sudo apt-get install libusb-1.0-0" and "pip" not in str(library)
+
+
+def test_a_machine_is_described_without_starting_it(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("devices.emulator.machine.OwnMachine", lambda spec: pytest.fail("it was started"))
+    found = devices.describe("arm:cortex-a53")
+    assert found.state is None and found.info["name"] == "arm:cortex-a53"
+    assert (found.info["abi"], found.info["processor"], found.info["cores"]) == ("arm64", "cortex-a53", 1)
+    assert "image not built yet" in found.info["model"] and "kernel" not in found.info
+    host = devices.describe("host")
+    assert host.info["kind"] == "host" and host.state and host.state["load_1min"] is not None
+
+
+@pytest.mark.emulator
+def test_the_outline_of_a_machine_holds_when_it_runs(arm: EmulatedDevice) -> None:
+    known, told = outline(arm.spec), asdict(arm.info())
+    for field in ("name", "kind", "model", "abi", "cores", "os", "kernel", "delegates"):
+        assert known[field] == told[field], field
 
 
 @pytest.mark.emulator

@@ -70,6 +70,61 @@ def test_a_command_that_is_not_there(host: devices.Device) -> None:
     assert done.exit_code == 127 and b"/no/such/program" in done.stderr
 
 
+@pytest.mark.parametrize("content", [b"neither script nor program", b"\x7fELF\x02\x01\x01" + bytes(57)])
+def test_a_file_that_is_no_program(host: devices.Device, tmp_path: Path, content: bytes) -> None:
+    """A shell would take it for a script."""
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    file.chmod(0o755)
+    done = host.run([str(file)], timeout=10)
+    assert done.exit_code == 126 and b"Exec format error" in done.stderr
+
+
+def test_a_folder_that_is_not_there(host: devices.Device, tmp_path: Path) -> None:
+    done = host.run(["true"], timeout=10, cwd=str(tmp_path / "absent"))
+    assert done.exit_code == 126 and b"absent" in done.stderr
+
+
+PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+LARGE_PARENT = f"""
+import sys
+import devices
+ballast = bytearray(b"x") * (200 << 20)
+done = devices.open_device("host").run([sys.executable, "-I", "-S", "-c", {PEAK!r}], timeout=60)
+print(int(done.stdout))
+"""
+
+
+def test_a_commands_peak_memory_is_its_own(own_cache: Path) -> None:
+    """Linux hands a large parent's peak down to what it starts."""
+    alone = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", PEAK], capture_output=True, text=True, check=True
+    )
+    done = subprocess.run([sys.executable, "-c", LARGE_PARENT], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 32 << 10, f"{done.stdout} kB; alone {alone.stdout} kB"
+
+
+RUN_FOREVER = """
+import sys
+import devices
+devices.open_device("host").run(["sh", "-c", f"echo $$ > {sys.argv[1]}; exec sleep 60"], timeout=60)
+"""
+
+
+def test_a_command_ends_with_the_process_that_asked_for_it(own_cache: Path, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    asking = subprocess.Popen([sys.executable, "-c", RUN_FOREVER, str(pid_file)])
+    try:
+        deadline = time.monotonic() + 20
+        while not (pid_file.exists() and pid_file.read_text().strip()):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        asking.kill()
+        asking.wait()
+    assert wait_for_end(int(pid_file.read_text()))
+
+
 def test_a_time_out_ends_the_whole_group(host: devices.Device, tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     start = time.monotonic()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.runners.official.flags import Flavour
+from devices.runners.delegation import read_gpu_delegation, refused_at_most
 from devices.runners.official.log import clean_line, parse_log, parse_statistics
 from devices.runners.official.op_tables import parse_op_table
 from devices.runners.official.verdict import judge
@@ -86,9 +86,9 @@ def test_a_classic_log(wrap: object) -> None:
         612,
         116010,
     )
-    assert log.peak_mb == 45.5 and log.complete and log.errors == () and log.fallbacks == ()
+    assert log.peak_mb == 45.5 and log.complete and log.reasons == () and log.fallbacks == ()
     assert [(entry.name, entry.extent) for entry in log.applied] == [("GPU", "full")]
-    assert judge(log, "gpu-opencl", Flavour.CLASSIC, 0) == ("gpu-opencl", None)
+    assert judge(log, "gpu-opencl", 0) == ("gpu-opencl", None)
 
 
 def test_an_older_log_without_prefixes_and_with_exponents() -> None:
@@ -96,7 +96,7 @@ def test_an_older_log_without_prefixes_and_with_exponents() -> None:
     assert (log.init_us, log.first_us, log.avg_us) == (1200, 1470000, 1465200)
     assert log.warmup and log.warmup.count == 1 and log.warmup.avg is None
     assert log.timed and log.timed.max == 1.49e6 and log.timed.median is None
-    assert judge(log, "cpu", Flavour.CLASSIC, 0) == ("cpu", None)
+    assert judge(log, "cpu", 0) == ("cpu", None)
 
 
 def test_litert_log() -> None:
@@ -104,7 +104,7 @@ def test_litert_log() -> None:
     assert (log.init_us, log.first_us, log.avg_us) == (312500, 5100, 5001.5)
     assert (log.total_nodes, log.delegated_nodes, log.partitions) == (366, 366, 1)
     assert log.unknown_flags == "--use_xnnpack=true"
-    assert judge(log, "gpu-opencl", Flavour.LITERT, 0) == ("gpu-opencl", None)
+    assert judge(log, "gpu-opencl", 0) == ("gpu-opencl", None)
     results_alone = parse_log(LITERT[LITERT.index("=====") :])
     assert results_alone.avg_us == 5000 and results_alone.timed
     assert (results_alone.timed.count, results_alone.timed.max) == (50, 5200)
@@ -141,6 +141,7 @@ FULL_GPU = (
 NO_GPU = (
     "INFO: Though GPU delegate is explicitly applied, the model graph will not be executed by the delegate."
 )
+NO_XNNPACK = NO_GPU.replace("GPU", "XNNPACK")
 XNNPACK = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU."
 FAILED = "ERROR: Benchmarking failed."
 DEFAULT_FAILED = "Failed to apply the default TensorFlow Lite delegate indexed at 0."
@@ -161,16 +162,19 @@ DEFAULT_FAILED = "Failed to apply the default TensorFlow Lite delegate indexed a
         ("", "gpu-opencl", 0, "cpu", "does not say that a GPU delegate"),
         ("", "xnnpack", 0, "cpu", "xnnpack was asked for, cpu ran"),
         (XNNPACK, "cpu", 0, "xnnpack", "cpu was asked for, xnnpack"),
-        (f"ERROR: Failed to apply GPU delegate.\n{FAILED}", "gpu-opencl", 1, "cpu", "Failed to apply GPU"),
-        (f"ERROR: Disallowed CPU fallback detected.\n{FAILED}", "gpu-opencl", 1, "cpu", "Disallowed"),
-        (f"ERROR: {DEFAULT_FAILED}", "xnnpack", 1, "cpu", "indexed at 0"),
-        ("", "xnnpack", 139, "cpu", "signal 11"),
+        (f"ERROR: Failed to apply GPU delegate.\n{FAILED}", "gpu-opencl", 1, None, "Failed to apply GPU"),
+        (f"ERROR: Disallowed CPU fallback detected.\n{FAILED}", "gpu-opencl", 1, None, "Disallowed"),
+        (f"ERROR: {DEFAULT_FAILED}", "xnnpack", 1, None, "indexed at 0"),
+        ("", "xnnpack", 139, None, "signal 11"),
+        (XNNPACK, "gpu-opencl", 1, None, "exit code 1"),
+        (FULL_GPU, "gpu-opencl", 139, "gpu-opencl", "signal 11"),
+        (f"{XNNPACK}\n{NO_XNNPACK}", "xnnpack", 0, "cpu", "will not be executed"),
     ],
 )
-def test_verdicts(lines: str, asked: str, exit_code: int, applied: str, words: str) -> None:
+def test_verdicts(lines: str, asked: str, exit_code: int, applied: str | None, words: str) -> None:
     head, tail = OLDER.split("The input model", 1)
     log = parse_log(f"{head}{lines}\nThe input model{tail}")
-    found, problem = judge(log, asked, Flavour.CLASSIC, exit_code)
+    found, problem = judge(log, asked, exit_code)
     assert found == applied and problem is not None and words in problem
 
 
@@ -186,7 +190,90 @@ def test_partial_delegation_with_reasons() -> None:
     assert (log.gpu.taken, log.gpu.left) == (120, 6)
     assert log.gpu.rejections[0] == "CAST: Not supported cast case" and len(log.gpu.rejections) == 2
     assert (log.applied[0].extent, log.applied[0].kernels) == ("partial", 3)
-    assert log.errors == () and judge(log, "gpu-opencl", Flavour.CLASSIC, 0) == ("gpu-opencl", None)
+    assert log.reasons == () and judge(log, "gpu-opencl", 0) == ("gpu-opencl", None)
+
+
+NOISE = """\
+ERROR: TfLiteGpuDelegate Prepare: delegate is not initialized
+ERROR: Node number 125 (TfLiteGpuDelegateV2) failed to prepare.
+ERROR: Restored original execution plan after delegate application failure.
+ERROR: Failed to apply GPU delegate.
+ERROR: Benchmarking failed.
+"""
+DYNAMIC = (
+    "Attempting to use a delegate that only supports static-sized tensors with a graph that has dynamic-sized tensors "
+    "(tensor#16 is a dynamic-sized tensor)."
+)
+
+
+@pytest.mark.parametrize("wrap", [str, with_logcat])
+@pytest.mark.parametrize(
+    ("cause", "reasons"),
+    [
+        ("ERROR: TfLiteGpuDelegate Init: No GPU detected.", ("TfLiteGpuDelegate Init: No GPU detected.",)),
+        (
+            "ERROR: TfLiteGpuDelegate Init: clGetPlatformIDs returned -1001",
+            ("TfLiteGpuDelegate Init: clGetPlatformIDs returned -1001",),
+        ),
+        (f"WARNING: {DYNAMIC}", (DYNAMIC,)),
+        (
+            "ERROR: x:0:in.bin contains more than one delimiter.\nERROR: Wrong input value file item specified: x:0:in.bin"
+            "\nERROR: 1",
+            ("x:0:in.bin contains more than one delimiter.",),
+        ),
+    ],
+)
+def test_the_reason_is_kept_and_the_noise_is_not(wrap, cause: str, reasons: tuple[str, ...]) -> None:
+    assert parse_log(wrap(f"{cause}\n{NOISE}")).reasons == reasons
+
+
+def test_noise_alone_is_better_than_nothing() -> None:
+    log = parse_log(NOISE)
+    assert log.broken_off and "Failed to apply GPU delegate." in log.reasons and len(log.reasons) == 5
+
+
+def test_a_delegate_that_takes_nothing() -> None:
+    log = parse_log(
+        "ERROR: Following operations are not supported by GPU delegate:\n"
+        "CAST: Not supported cast case\n"
+        "No operations will run on the GPU, and all 2 operations will run on the CPU.\n"
+        f"INFO: Created 0 GPU delegate kernels.\n{NO_GPU}\nERROR: unrelated: words\n"
+    )
+    assert (log.gpu.taken, log.gpu.left, log.gpu.partitions) == (0, 2, 0)
+    assert log.gpu.rejections == ("CAST: Not supported cast case",)
+
+
+def test_a_list_of_rejections_that_is_cut_short_takes_in_nothing_else() -> None:
+    log = "ERROR: Following operations are not supported by GPU delegate:\nCAST: why\nINFO: Created 1 GPU delegate kernels."
+    found = read_gpu_delegation(f"{log}\nVERBOSE: Replacing: something")
+    assert found.rejections == ("CAST: why",) and found.partitions == 1 and found.taken is None
+
+
+def test_refused_nodes_are_those_of_the_listed_ops() -> None:
+    nodes = {"STRIDED_SLICE": 37, "CONV_2D": 500, "CAST": 5}
+    assert refused_at_most(("STRIDED_SLICE: one reason", "STRIDED_SLICE: another"), nodes) == 37
+    assert refused_at_most(("STRIDED_SLICE: why", "CAST: why", "GELU: why"), nodes) == 42
+    assert refused_at_most((), nodes) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "partitions"),
+    [
+        (
+            "Replacing 366 out of 366 node(s) with delegate (D) node, yielding 1 partitions for subgraph 0 (main).",
+            1,
+        ),
+        ("Replacing 366 out of 366 node(s) with delegate (D) node, yielding 1 partitions.", 1),
+        # Parts that stay on the processor are counted, too.
+        (
+            "Replacing 2 out of 3 node(s) with delegate (D) node, yielding 3 partitions for subgraph 0 (main).",
+            None,
+        ),
+    ],
+)
+def test_replaced_nodes(line: str, partitions: int | None) -> None:
+    log = parse_log(f"VERBOSE: {line}")
+    assert log.partitions == partitions and (log.delegated_nodes, log.total_nodes) in {(366, 366), (2, 3)}
 
 
 NUMBERS = st.floats(min_value=0, max_value=1e10, allow_nan=False).map(lambda value: float(f"{value:.6g}"))
@@ -296,4 +383,29 @@ def test_a_delegates_own_nodes_are_marked() -> None:
         ("CONV_2D", False),
         ("ADD", False),
         ("Convolution (NHWC, F32) IGEMM", True),
+    ]
+
+
+def test_a_delegates_nodes_in_the_main_table_are_marked() -> None:
+    rows = [
+        [
+            "Convolution (NHWC, F32) IGEMM",
+            "1",
+            "1",
+            "25%",
+            "25%",
+            "0",
+            "2",
+            "Delegate/Convolution (NHWC, F32) IGEMM:7",
+        ],
+        ["CONV_2D", "1", "1", "25%", "50%", "0", "1", "[a/Conv:0]:12"],
+        ["TfLiteXNNPackDelegate", "1", "1", "25%", "75%", "0", "1", "[b]:13"],
+        ["TfLiteGpuDelegateV2", "1", "1", "25%", "100%", "0", "1", "[c]:14"],
+    ]
+    found = parse_op_table(REGULAR + table(NEW, rows))
+    assert [(row.name, row.index, row.inside_delegate, row.is_delegate_kernel) for row in found] == [
+        ("Convolution (NHWC, F32) IGEMM", 7, True, False),
+        ("a/Conv:0", 12, False, False),
+        ("b", 13, False, True),
+        ("c", 14, False, True),
     ]

@@ -132,10 +132,10 @@ def several_types(path: Path) -> Path:
     return w.write(path, [x, y, n], [difference, greater, doubled, narrow])
 
 
-def islands(path: Path) -> Path:
+def islands(path: Path, input_name: str = "x") -> Path:
     """Float work cut in two by an op that XNNPACK does not take: two partitions."""
     w = ModelWriter()
-    x, a, b, c = (w.tensor(name, [1, 16]) for name in "xabc")
+    x, a, b, c = (w.tensor(name, [1, 16]) for name in (input_name, *"abc"))
     w.op("TANH", [x], [a])
     w.op("FLOOR_MOD", [a, w.constant("half", np.full((1, 16), 0.5, np.float32))], [b], "FloorModOptions")
     w.op("LOGISTIC", [b], [c])

@@ -1,8 +1,8 @@
 """Building the embedded runner.
 
-The compiler is Zig's, from PyPI: a fresh Debian has no compiler at all, a user should not need root for one,
-and one package compiles for every target here, so that a runner for an arm64 device is built on an x86-64
-host without a cross-compiler. It links against the glibc version it is told, not against the newest around.
+The compiler is Zig's, from PyPI: a fresh Debian has no compiler, and a user should not need root for one. One package
+compiles for every target here, so that a runner for an arm64 device is built on an x86-64 host, and it links against a
+chosen version of glibc, not the newest installed.
 """
 
 from __future__ import annotations
@@ -46,27 +46,22 @@ def build_runner(abi: str) -> Path:
     return build_once(target, lambda folder: _compile(folder, _TARGETS[abi]))
 
 
-def _compile(folder: Path, target: str) -> Path:
+def check_compiler() -> None:
+    """``DeviceError`` when the compiler is not installed."""
     if importlib.util.find_spec("ziglang") is None:
         raise DeviceError(
-            "the compiler for the embedded runner is missing; run: pip install 'ziglang>=0.13,<0.18'"
+            "the compiler for the embedded runner, ziglang, is not installed",
+            "run: pip install 'ziglang>=0.13,<0.18'",
         )
+
+
+def _compile(folder: Path, target: str) -> Path:
+    check_compiler()
     output = folder / _NAME
     sources = [str(path) for path in _sources() if path.suffix == ".c"]
-    command = [
-        sys.executable,
-        "-m",
-        "ziglang",
-        "cc",
-        *_FLAGS,
-        "-target",
-        target,
-        *sources,
-        "-o",
-        str(output),
-        "-ldl",
-    ]
-    # Zig keeps hundreds of MB of intermediate files; they belong in our cache, where `clean` finds them.
+    command = [sys.executable, "-m", "ziglang", "cc", *_FLAGS, "-target", target]
+    command += [*sources, "-o", str(output), "-ldl"]
+    # Zig keeps hundreds of MB of intermediate files, which belong in our cache, where they are cleaned up.
     zig_cache = str(cache_folder("zig"))
     environment = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": zig_cache, "ZIG_LOCAL_CACHE_DIR": zig_cache}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)

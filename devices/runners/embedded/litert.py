@@ -17,8 +17,9 @@ from devices.errors import DeviceError
 
 PACKAGE = "ai-edge-litert"
 _LOWEST, _BELOW = (2, 2), (2, 4)
+_INSTALLATION = f"run: pip install '{PACKAGE}>=2.2,<2.4'"
 _LIBRARY = "libLiteRt.so"
-# Platform tags of wheels' names, of which pip takes only those that it is told.
+# Platform tags of wheels' names; pip takes only those that it is given.
 _WHEEL_PLATFORMS = ("manylinux_2_27", "manylinux_2_28", "manylinux_2_31", "manylinux_2_34", "manylinux_2_35")
 _MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 
@@ -29,14 +30,12 @@ def litert_version() -> str:
     try:
         version = importlib.metadata.version(PACKAGE)
     except importlib.metadata.PackageNotFoundError as error:
-        raise DeviceError(
-            f"the package {PACKAGE} is not installed; run: pip install '{PACKAGE}>=2.2,<2.4'"
-        ) from error
+        raise DeviceError(f"the package {PACKAGE} is not installed", _INSTALLATION) from error
     numbers = re.match(r"(\d+)\.(\d+)", version)
     if not numbers or not _LOWEST <= (int(numbers[1]), int(numbers[2])) < _BELOW:
         raise DeviceError(
-            f"{PACKAGE} {version} is installed, but the embedded runner knows the C API of 2.2 and 2.3 only; "
-            f"run: pip install '{PACKAGE}>=2.2,<2.4'"
+            f"{PACKAGE} {version} is installed, but the embedded runner knows the C API of 2.2 and 2.3 only",
+            _INSTALLATION,
         )
     return version
 
@@ -53,7 +52,7 @@ def litert_library(abi: str) -> Path:
 
 
 def plugins_folder() -> Path:
-    """Folder of the installed wheel, where its GPU accelerator lies."""
+    """Folder of the installed wheel, which has the GPU accelerator."""
     return _installed_library().parent
 
 
@@ -62,7 +61,7 @@ def _installed_library() -> Path:
     library = Path(spec.origin).parent / _LIBRARY if spec and spec.origin else None
     if library is None or not library.exists():
         raise DeviceError(
-            f"{PACKAGE} is installed without {_LIBRARY}; run: pip install --force-reinstall {PACKAGE}"
+            f"{PACKAGE} is installed without {_LIBRARY}", f"run: pip install --force-reinstall {PACKAGE}"
         )
     return library
 

@@ -6,19 +6,20 @@ import json
 import signal
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from devices.fairness import affinity_prefix
-from devices.launches import LaunchRequest, LaunchResult, OpProfile, failed_launch, scratch_name, unit_of
+from devices.launches import LaunchFailed, LaunchRequest, LaunchResult, OpProfile, unit_of
 from devices.protocol import Device, RunResult
-from devices.runners.delegation import read_gpu_delegation
+from devices.runners.delegation import read_gpu_delegation, refused_at_most
 from devices.runners.embedded.build import build_runner, runner_hash
 from devices.runners.embedded.litert import litert_library, litert_version, plugins_folder
 from devices.runners.embedded.vulkan import vulkan_environment
+from devices.runners.outputs import outputs_file, read_outputs
 from devices.runners.repeating import run_launch
+from devices.runners.tflite_io import TensorInfo, nodes_by_op
 
 _ON_GPU = {"gpu-webgpu"}
 _WITHOUT_DELEGATE = {"cpu", "cpu-reference"}
@@ -35,29 +36,37 @@ def runner_name() -> str:
 
 
 def launch_embedded(device: Device, request: LaunchRequest) -> LaunchResult:
-    """One launch with the embedded runner."""
+    """One launch with the embedded runner.
+
+    Raises:
+        LaunchFailed: The launch came to nothing, or the delegate took no node.
+        DeviceError: The device is not usable, or this machine lacks what the runner needs.
+    """
     if device.emulated:
         # Instruction counts repeat, so a number of runs is enough; seconds there are instructions, too.
         request = replace(request, warmup_seconds=0.0, min_seconds=0.0)
-    remote_outputs = f"{device.scratch}/{scratch_name(request, '.outputs')}" if request.want_outputs else ""
-    try:
+    with outputs_file(device, request) as remote_outputs:
         done = _run(device, request, remote_outputs)
         log = done.stderr.decode(errors="replace")
-        report, error = _read_report(done, log, request)
-        if error:
-            return failed_launch(device, request, error, log=log, runner=runner_name())
-        outputs = _pull_outputs(device, remote_outputs, report["outputs"]) if remote_outputs else []
-    finally:
-        if remote_outputs:
-            device.run(["rm", "-f", remote_outputs], timeout=30)
+        report = _read_report(done, log, request)
+        tensors = [
+            TensorInfo(entry["name"], entry["dtype"], tuple(entry["shape"])) for entry in report["outputs"]
+        ]
+        outputs = read_outputs(device, remote_outputs, tensors) if remote_outputs else []
     if request.delegate in _ON_GPU:
-        report |= _gpu_counts(report, log)
+        report |= _gpu_counts(report, log, request.model)
     result = _result(device, request, report, outputs, log)
     if request.delegate not in _WITHOUT_DELEGATE and not result.delegated_nodes:
-        reason = (
-            f"{request.delegate} took none of the model's {result.total_nodes} nodes, so they ran on the cpu"
+        raise LaunchFailed(
+            f"{request.delegate} took none of the model's {result.total_nodes} nodes, so they ran on the cpu",
+            runner=runner_name(),
+            log=log,
+            applied="cpu",
+            delegated_nodes=0,
+            total_nodes=result.total_nodes,
+            left=result.left,
+            refused_at_most=result.refused_at_most,
         )
-        return failed_launch(device, request, reason, log=log, runner=runner_name(), applied="cpu")
     return result
 
 
@@ -68,7 +77,7 @@ def _run(device: Device, request: LaunchRequest, remote_outputs: str) -> RunResu
     argv = [
         *affinity_prefix(info, request.cores),
         device.push(build_runner(info.abi)),
-        # On this machine the library stays where its wheel lies: the GPU accelerator is looked for beside it.
+        # On this machine the library is used where it is installed: it looks for the GPU accelerator beside itself.
         f"--library={library if info.kind == 'host' else device.push(library)}",
         f"--plugins={plugins_folder() if on_gpu else ''}",
         f"--model={device.push(request.model)}",
@@ -89,16 +98,18 @@ def _run(device: Device, request: LaunchRequest, remote_outputs: str) -> RunResu
     return run_launch(device, argv, timeout=request.timeout, env=environment)
 
 
-def _read_report(done: RunResult, log: str, request: LaunchRequest) -> tuple[dict[str, Any], str | None]:
-    """The runner's document, or the reason why there is none."""
+def _read_report(done: RunResult, log: str, request: LaunchRequest) -> dict[str, Any]:
+    """The runner's document; ``LaunchFailed`` with the reason when there is none."""
     if done.timed_out:
-        return {}, f"ended after {request.timeout:g} s, its time limit"
+        raise LaunchFailed(
+            f"ended after {request.timeout:g} s, its time limit", runner=runner_name(), log=log
+        )
     try:
         report = json.loads(done.stdout)
     except ValueError:
         report = {}
     if done.exit_code == 0 and "times_us" in report:
-        return report, None
+        return report
     complaints = [line.partition(": ")[2] for line in log.splitlines() if line.startswith("ERROR: ")]
     if done.exit_code > 128:
         reason = f"the runner was ended by {_signal_name(done.exit_code - 128)}"
@@ -108,7 +119,7 @@ def _read_report(done: RunResult, log: str, request: LaunchRequest) -> tuple[dic
             complaints = log.splitlines()[-3:]
     if any(_DATA_DEPENDENT in line for line in complaints):
         reason = f"an output's shape depends on the data, which this runtime's API cannot return; {reason}"
-    return {}, "; ".join([reason, *dict.fromkeys(complaints)])
+    raise LaunchFailed("; ".join([reason, *dict.fromkeys(complaints)]), runner=runner_name(), log=log)
 
 
 def _signal_name(number: int) -> str:
@@ -118,27 +129,16 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _pull_outputs(device: Device, remote: str, tensors: list[dict[str, Any]]) -> list[np.ndarray]:
-    """The outputs, which lie in one file one after the other."""
-    with TemporaryDirectory() as folder:
-        local = Path(folder) / "outputs"
-        device.pull(remote, local)
-        content = local.read_bytes()
-    outputs, offset = [], 0
-    for tensor in tensors:
-        dtype, shape = np.dtype(tensor["dtype"]).newbyteorder("<"), tuple(tensor["shape"])
-        count = int(np.prod(shape, dtype=np.int64))
-        outputs.append(np.frombuffer(content, dtype, count, offset).reshape(shape).astype(tensor["dtype"]))
-        offset += count * dtype.itemsize
-    return outputs
-
-
-def _gpu_counts(report: dict[str, Any], log: str) -> dict[str, Any]:
-    """The GPU's delegate has no profiler to count its nodes with; it writes them to the log, or takes them all."""
+def _gpu_counts(report: dict[str, Any], log: str, model: Path) -> dict[str, Any]:
+    """The GPU delegate has no profiler to count its nodes with; it writes their number to the log, or takes all."""
     said = read_gpu_delegation(log)
     nothing_said = report["total_nodes"] if report["fully_delegated"] else 0
-    taken = said.taken if said.taken is not None else nothing_said
-    return {"delegated_nodes": taken, "partitions": said.partitions, "left": said.rejections}
+    return {
+        "delegated_nodes": said.taken if said.taken is not None else nothing_said,
+        "partitions": said.partitions,
+        "left": said.rejections,
+        "refused_at_most": refused_at_most(said.rejections, nodes_by_op(model)) if said.rejections else None,
+    }
 
 
 def _result(
@@ -167,6 +167,7 @@ def _result(
                 partition=row["partition"] if row["partition"] >= 0 else None,
                 time=row["us"],
                 calls=row["calls"],
+                delegated=row["partition"] >= 0,
             )
             for row in report.get("operators", [])
         ],
@@ -174,4 +175,5 @@ def _result(
         log=log,
         runner=runner_name(),
         left=() if request.delegate in _WITHOUT_DELEGATE else tuple(dict.fromkeys(report["left"])),
+        refused_at_most=report.get("refused_at_most"),
     )

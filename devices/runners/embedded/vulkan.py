@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from devices.cache import build_once, cache_folder
-from devices.emulator.packages import download_for_this_system, unpack
+from devices.debian import download_for_this_system, unpack
 from devices.errors import DeviceError
 
 _PACKAGE = "chromium-common"

@@ -1,4 +1,4 @@
-"""The official binary for a platform: fetched once, kept, and held to the hash that it had the first time."""
+"""The official binary for a platform: fetched once, kept, and checked against the hash that it had the first time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TIMEOUT_SECONDS = 60
 
 
 def platform_of(info: DeviceInfo) -> str:
-    """The store's name of a device's platform."""
+    """The store's name for a device's platform; ``DeviceError`` when nothing is published for it."""
     platform = _PLATFORMS.get((info.android, info.abi))
     if platform is None:
         system = "Android" if info.android else "Linux"
@@ -40,7 +40,11 @@ def platform_of(info: DeviceInfo) -> str:
 
 
 def official_binary(platform: str, release: str = _RELEASE) -> Path:
-    """The published binary for a platform."""
+    """The published binary for a platform.
+
+    Raises:
+        DeviceError: It cannot be fetched, or is not the one of the first time.
+    """
     from filelock import FileLock
 
     folder = cache_folder("official", *release.split("/"), platform)
@@ -54,7 +58,7 @@ def official_binary(platform: str, release: str = _RELEASE) -> Path:
             record.write_text(digest + "\n", encoding="ascii")
         elif digest != recorded:
             raise DeviceError(
-                f"{binary} has SHA-256 {digest}, but had {recorded} when it was first used; remove it to fetch it anew"
+                f"{binary} has SHA-256 {digest}, but had {recorded} when it was first used; remove it to fetch it again"
             )
         binary.chmod(0o755)
     return binary

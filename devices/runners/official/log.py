@@ -47,7 +47,20 @@ _FALLBACKS = (
     "Disallowed CPU fallback detected",
     "the model graph will not be executed by the delegate",
 )
+# Older builds print failures without a level.
 _FAILURES = ("Failed to apply", "Failed to load model", "Failed to allocate tensors", "Benchmarking failed")
+# A warning that is the whole reason why a delegate was not applied: the errors after it say nothing.
+_DECISIVE_WARNINGS = ("Attempting to use a delegate that only supports static-sized tensors",)
+# What follows upon any failure, and does not say why.
+_CONSEQUENCES = re.compile(
+    r"TfLiteGpuDelegate Prepare(?: \(async\))?: delegate is not initialized"
+    r"|Node number \d+ \(.*\) failed to prepare"
+    r"|Restored original execution plan after delegate application failure"
+    r"|Failed to apply .* delegate"
+    r"|Wrong input value file item specified"
+    r"|Benchmarking failed"
+    r"|^\d+$"
+)
 
 
 @dataclass(frozen=True)
@@ -93,17 +106,27 @@ class BenchmarkLog:
     partitions: int | None = None
     fallbacks: tuple[str, ...] = ()
     """Lines that say that something else ran than was asked for."""
-    errors: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    """Why it failed, as far as the log says: its errors without those that merely follow upon others, unless there are
+    no others. Empty where nothing failed."""
+    broken_off: bool = False
+    """The program itself says that it did not come to its end."""
     unknown_flags: str | None = None
     text: str = field(default="", repr=False)
 
     def has(self, words: str) -> bool:
+        """Whether some line contains ``words``."""
         return words in self.text
 
     @property
     def complete(self) -> bool:
         """Whether the benchmark came to its end."""
-        return self.avg_us is not None and not any("Benchmarking failed" in line for line in self.errors)
+        return self.avg_us is not None and not self.broken_off
+
+    def applied_to(self, name: str) -> bool | None:
+        """Whether the delegate whose name contains ``name`` took any node; ``None`` where the log does not say."""
+        entries = [entry for entry in self.applied if name in entry.name.lower()]
+        return any(entry.extent != "none" for entry in entries) if entries else None
 
 
 def clean_line(line: str) -> tuple[str, str]:
@@ -130,7 +153,7 @@ def parse_statistics(line: str) -> Statistics | None:
 
 
 def parse_log(text: str) -> BenchmarkLog:
-    """Read stdout and stderr, one after the other or mixed."""
+    """Read what was printed on stdout and stderr, one after the other or mixed."""
     lines = [clean_line(line) for line in text.splitlines()]
     plain = "\n".join(line for _, line in lines)
     statistics = [stats for _, line in lines if (stats := parse_statistics(line))]
@@ -156,12 +179,20 @@ def parse_log(text: str) -> BenchmarkLog:
         gpu=read_gpu_delegation(plain),
         total_nodes=int(replaced[0]["total"]) if replaced else None,
         delegated_nodes=int(replaced[0]["taken"]) if replaced else None,
-        partitions=int(replaced[0]["partitions"]) if replaced and replaced[0]["partitions"] else None,
+        partitions=_partitions(replaced),
         fallbacks=tuple(line.strip() for _, line in lines if any(words in line for words in _FALLBACKS)),
-        errors=_errors(lines),
+        reasons=_reasons(lines),
+        broken_off="Benchmarking failed" in plain,
         unknown_flags=unknown[1].strip() if unknown else None,
         text=plain,
     )
+
+
+def _partitions(replaced: list[re.Match[str]]) -> int | None:
+    """Parts of the graph that the delegate took. The line counts the parts left to the processor, too, so it is of use
+    only where there are none."""
+    whole = replaced and replaced[0]["partitions"] == "1" and replaced[0]["taken"] == replaced[0]["total"]
+    return 1 if whole else None
 
 
 def _applied(found: re.Match[str]) -> Applied:
@@ -169,15 +200,22 @@ def _applied(found: re.Match[str]) -> Applied:
     return Applied(found["name"], extent, int(found["kernels"]) if found["kernels"] else None)
 
 
-def _errors(lines: list[tuple[str, str]]) -> tuple[str, ...]:
-    # The list of operations that a GPU leaves to the CPU is logged as an error, and is none.
-    found = (
-        line.strip()
-        for level, line in lines
-        if (level in {"ERROR", "FATAL"} and "operations are not supported" not in line)
+def _reasons(lines: list[tuple[str, str]]) -> tuple[str, ...]:
+    found = [line.strip() for level, line in lines if _is_failure(level, line)]
+    causes = [line for line in found if not _CONSEQUENCES.search(line)]
+    return tuple(dict.fromkeys(causes or found))
+
+
+def _is_failure(level: str, line: str) -> bool:
+    # Two lines are logged as errors and are none: the head of the list of operations that a GPU leaves to the CPU, and
+    # the word on OpenGL, which is among the fallbacks.
+    if "operations are not supported" in line or any(words in line for words in _FALLBACKS):
+        return False
+    return (
+        level in {"ERROR", "FATAL"}
         or any(words in line for words in _FAILURES)
+        or any(words in line for words in _DECISIVE_WARNINGS)
     )
-    return tuple(dict.fromkeys(found))
 
 
 def _result_us(results: dict[str, re.Match[str]], name: str) -> float | None:

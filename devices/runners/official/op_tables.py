@@ -28,12 +28,22 @@ _NAMES = {
 }
 
 
+# Newer builds put the nodes inside a delegate into the main table, under names that begin so; older ones give them a
+# section of their own.
+_DELEGATE_PREFIX = "Delegate/"
+# The node that runs one of a delegate's partitions, by its name in the runtime.
+_DELEGATE_KERNEL = re.compile(r"^(?:TfLite\w*Delegate\w*|DELEGATE)(?:/|$)")
+
+
 @dataclass(frozen=True)
 class OpRow:
-    """One operator of the run, in the order of the run."""
+    """One row of the table. Rows of one name are merged by the program, those of several partitions, too, so neither
+    their order nor their number need be the run's."""
 
     node_type: str
     name: str
+    index: int | None
+    """Of the node in the graph, or within the delegate; ``None`` where the name has no number."""
     first_ms: float
     avg_ms: float
     percent: float
@@ -42,9 +52,14 @@ class OpRow:
     inside_delegate: bool
     """One of the delegate's own nodes."""
 
+    @property
+    def is_delegate_kernel(self) -> bool:
+        """A node of the graph that stands for a whole partition, whose time is that of the nodes inside."""
+        return not self.inside_delegate and bool(_DELEGATE_KERNEL.match(self.node_type))
+
 
 def parse_op_table(text: str) -> list[OpRow]:
-    """Rows of the regular runs in run order; empty when the log has no such table."""
+    """Rows of the regular runs, in the order in which the program lists them; empty when the log has no such table."""
     lines = [clean_line(line)[1] for line in text.splitlines()]
     if any(line.startswith("node type") and "," in line for line in lines):
         return _parse_csv(lines)
@@ -100,23 +115,38 @@ def _parse_csv(lines: list[str]) -> list[OpRow]:
 
 def _row(columns: list[str], cells: list[str], inside_delegate: bool) -> OpRow | None:
     if cells and not cells[0]:
-        cells = cells[1:]  # text rows begin with a tab
+        # Rows of the text form begin with a tab.
+        cells = cells[1:]
     # A name may hold the separator; it is the last column, so what is left over belongs to it.
     if len(cells) > len(columns) > 0:
         cells = [*cells[: len(columns) - 1], "\t".join(cells[len(columns) - 1 :])]
     if len(cells) != len(columns) or not columns:
         return None
     found = {_NAMES[name]: cell for name, cell in zip(columns, cells, strict=True) if name in _NAMES}
+    name, index = _name_and_index(found.get("name", ""))
     try:
         return OpRow(
             node_type=found["node_type"],
-            name=re.sub(r"^\[(.*)\](:\d+)?$", r"\1", found.get("name", "")),
+            name=name.removeprefix(_DELEGATE_PREFIX),
+            index=index,
             first_ms=float(found.get("first_ms", "nan")),
             avg_ms=float(found["avg_ms"]),
             percent=float(found.get("percent", "nan").rstrip("%")),
             mem_kb=float(found.get("mem_kb", "nan")),
             times_called=float(found.get("times_called", "1")),
-            inside_delegate=inside_delegate,
+            inside_delegate=inside_delegate or name.startswith(_DELEGATE_PREFIX),
         )
     except (KeyError, ValueError):
-        return None  # the end of the table, or a line of another thread in its middle
+        # The end of the table, or another thread's line in its middle.
+        return None
+
+
+def _name_and_index(text: str) -> tuple[str, int | None]:
+    """``[a/Conv]:3`` and ``Delegate/Convolution:3`` without their brackets and number."""
+    numbered = re.fullmatch(r"(.*):(\d+)", text)
+    name, index = (numbered[1], int(numbered[2])) if numbered else (text, None)
+    bracketed = re.fullmatch(r"\[(.*)\]", name)
+    if bracketed:
+        return bracketed[1], index
+    # Without brackets and a delegate's prefix the number may belong to the name itself.
+    return (name, index) if name.startswith(_DELEGATE_PREFIX) else (text, None)

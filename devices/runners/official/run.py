@@ -1,77 +1,81 @@
-"""One launch with the official `benchmark_model`."""
+"""Launches with the official `benchmark_model`.
+
+A profile is taken in a launch of its own: with the profiler on, a GPU delegate enqueues operators many times over, so
+that launch's outputs and times are wrong. Neither is ever taken from it.
+"""
 
 from __future__ import annotations
 
-import math
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import numpy as np
 
 from devices.cache import sha256_of
 from devices.errors import DeviceError
 from devices.fairness import affinity_prefix
-from devices.launches import LaunchRequest, LaunchResult, OpProfile, failed_launch, scratch_name, unit_of
+from devices.launches import LaunchFailed, LaunchRequest, LaunchResult, OpProfile, unit_of
 from devices.protocol import Device
+from devices.runners.delegation import refused_at_most
 from devices.runners.official.download import official_binary, platform_of
 from devices.runners.official.flags import Flavour, flags_for
 from devices.runners.official.log import BenchmarkLog, parse_log
-from devices.runners.official.op_tables import parse_op_table
+from devices.runners.official.op_tables import OpRow, parse_op_table
 from devices.runners.official.verdict import judge
+from devices.runners.outputs import outputs_file, read_outputs
 from devices.runners.repeating import run_launch
-from devices.runners.tflite_io import TensorInfo, model_tensors
+from devices.runners.tflite_io import TensorInfo, model_tensors, nodes_by_op
 
 DELEGATES = ("xnnpack", "xnnpack-fp16", "cpu", "gpu-opencl", "gpu-opencl-fp16")
 _HELP_SECONDS = 60.0
+_PROFILE_HEADING = "\n===== profiled in a launch of its own =====\n"
+
+
+@dataclass(frozen=True)
+class _Tool:
+    """The binary as it lies on the device."""
+
+    remote: str
+    flavour: Flavour
+    name: str
 
 
 def launch_official(device: Device, request: LaunchRequest) -> LaunchResult:
-    """Run the binary that the request names, or the published one."""
-    binary = _binary(device, request)
-    remote = device.push(binary)
-    flavour = read_flavour(device, remote)
-    runner = f"benchmark_model {flavour.value} {sha256_of(binary)[:12]}"
-    remote_outputs = ""
-    outputs_info: list[TensorInfo] = []
-    if flavour is Flavour.CLASSIC and (request.inputs or request.want_outputs):
-        inputs_info, outputs_info = model_tensors(request.model)
-        inputs = list(zip(inputs_info, [device.push(path) for path in request.inputs], strict=False))
-        if request.inputs and len(request.inputs) != len(inputs_info):
-            reason = f"{len(request.inputs)} input files were given, the model has {len(inputs_info)} inputs"
-            return failed_launch(device, request, reason, runner=runner)
-        if request.want_outputs:
-            remote_outputs = f"{device.scratch}/{scratch_name(request, '.outputs')}"
-    elif request.inputs or request.want_outputs:
-        reason = (
-            "LiteRT's own benchmark_model takes no inputs and gives no outputs, so its work cannot be checked"
-        )
-        return failed_launch(device, request, reason, runner=runner)
-    else:
-        inputs = []
-    flags = flags_for(flavour, request, device.push(request.model), inputs, remote_outputs)
-    if isinstance(flags, str):
-        return failed_launch(device, request, flags, runner=runner)
-    try:
-        command = [*affinity_prefix(device.info(), request.cores), remote, *flags]
-        done = run_launch(device, command, timeout=request.timeout)
-        text = (done.stdout + b"\n" + done.stderr).decode(errors="replace")
+    """One launch with the binary that the request names, or the published one; one more where a profile is wanted.
+
+    Raises:
+        LaunchFailed: The launch came to nothing, or something else ran than was asked for.
+        DeviceError: The device or the binary is not usable.
+    """
+    tool = _prepare(device, request)
+    inputs_info, outputs_info, nodes = _read_model(request, tool)
+    inputs = _push_inputs(device, request, tool, inputs_info)
+    with outputs_file(device, request) as remote_outputs:
+        text, exit_code = _run(device, replace(request, profile=False), tool, inputs, remote_outputs)
         log = parse_log(text)
-        if done.timed_out:
-            reason: str | None = f"ended after {request.timeout:g} s, its time limit"
-            applied = None
-        else:
-            applied, reason = judge(log, request.delegate, flavour, done.exit_code)
-        if reason is not None:
-            return failed_launch(device, request, reason, log=text, runner=runner, applied=applied)
-        outputs = _pull_outputs(device, remote_outputs, outputs_info) if remote_outputs else []
-    finally:
-        if remote_outputs:
-            device.run(["rm", "-f", remote_outputs], timeout=30)
-    return _result(device, request, log, text, runner, applied, outputs)
+        applied, problem = judge(log, request.delegate, exit_code)
+        if problem is not None:
+            raise LaunchFailed(
+                problem,
+                runner=tool.name,
+                log=text,
+                applied=applied,
+                delegated_nodes=log.gpu.taken,
+                total_nodes=sum(nodes.values()),
+                left=log.gpu.rejections,
+                refused_at_most=refused_at_most(log.gpu.rejections, nodes),
+            )
+        outputs = read_outputs(device, remote_outputs, outputs_info) if remote_outputs else []
+    result = _result(device, request, log, tool, applied, nodes)
+    result = replace(result, outputs=outputs, log=text)
+    return _with_profile(device, request, tool, inputs, result) if request.profile else result
 
 
 def read_flavour(device: Device, remote: str) -> Flavour:
-    """Tell the two programs apart by their help text."""
+    """Tell the two programs apart by their help text.
+
+    Raises:
+        DeviceError: It is neither of them.
+    """
     done = device.run([remote, "--help"], timeout=_HELP_SECONDS)
     text = (done.stdout + done.stderr).decode(errors="replace")
     if "use_xnnpack" in text:
@@ -85,60 +89,100 @@ def read_flavour(device: Device, remote: str) -> Flavour:
     )
 
 
+def _prepare(device: Device, request: LaunchRequest) -> _Tool:
+    binary = _binary(device, request)
+    remote = device.push(binary)
+    flavour = read_flavour(device, remote)
+    return _Tool(remote, flavour, f"benchmark_model {flavour.value} {sha256_of(binary)[:12]}")
+
+
 def _binary(device: Device, request: LaunchRequest) -> Path:
-    if request.benchmark_binary is not None:
-        if not request.benchmark_binary.is_file():
-            raise DeviceError(f"there is no file {request.benchmark_binary} (--benchmark-binary)")
-        request.benchmark_binary.chmod(request.benchmark_binary.stat().st_mode | 0o100)
-        return request.benchmark_binary
-    return official_binary(platform_of(device.info()))
+    if request.benchmark_binary is None:
+        return official_binary(platform_of(device.info()))
+    if not request.benchmark_binary.is_file():
+        raise DeviceError(f"there is no file {request.benchmark_binary} (--benchmark-binary)")
+    request.benchmark_binary.chmod(request.benchmark_binary.stat().st_mode | 0o100)
+    return request.benchmark_binary
 
 
-def _pull_outputs(device: Device, remote: str, tensors: list[TensorInfo]) -> list[np.ndarray]:
-    with TemporaryDirectory() as folder:
-        local = Path(folder) / "outputs"
-        device.pull(remote, local)
-        content = local.read_bytes()
-    outputs, offset = [], 0
-    for tensor in tensors:
-        count = math.prod(tensor.shape)
-        size = count * np.dtype(tensor.dtype).itemsize
-        if offset + size > len(content):
-            raise DeviceError(
-                f"{device.name}: {remote} holds {len(content)} bytes, fewer than the model's outputs"
-            )
-        outputs.append(np.frombuffer(content, tensor.dtype, count, offset).reshape(tensor.shape))
-        offset += size
-    return outputs
+def _read_model(
+    request: LaunchRequest, tool: _Tool
+) -> tuple[list[TensorInfo], list[TensorInfo], Counter[str]]:
+    """The model's inputs and outputs, as far as the launch needs them, and its nodes by op."""
+    try:
+        nodes = nodes_by_op(request.model)
+        if not request.inputs and not request.want_outputs:
+            return [], [], nodes
+        return *model_tensors(request.model), nodes
+    except DeviceError as error:
+        raise LaunchFailed(str(error), runner=tool.name) from error
+
+
+def _push_inputs(
+    device: Device, request: LaunchRequest, tool: _Tool, tensors: list[TensorInfo]
+) -> list[tuple[TensorInfo, str]]:
+    if tool.flavour is Flavour.LITERT and (request.inputs or request.want_outputs):
+        raise LaunchFailed(
+            "LiteRT's own benchmark_model takes no inputs and gives no outputs, so its work cannot be checked; "
+            "use the classic one",
+            runner=tool.name,
+        )
+    if not request.inputs:
+        return []
+    if len(request.inputs) != len(tensors):
+        raise LaunchFailed(
+            f"{len(request.inputs)} input files were given, the model has {len(tensors)} inputs",
+            runner=tool.name,
+        )
+    return [(info, device.push(path)) for info, path in zip(tensors, request.inputs, strict=True)]
+
+
+def _run(
+    device: Device,
+    request: LaunchRequest,
+    tool: _Tool,
+    inputs: list[tuple[TensorInfo, str]],
+    remote_outputs: str,
+) -> tuple[str, int]:
+    """What it printed, on both streams, and its exit code."""
+    flags = flags_for(tool.flavour, request, device.push(request.model), inputs, remote_outputs)
+    if isinstance(flags, str):
+        raise LaunchFailed(flags, runner=tool.name)
+    command = [*affinity_prefix(device.info(), request.cores), tool.remote, *flags]
+    done = run_launch(device, command, timeout=request.timeout)
+    text = (done.stdout + b"\n" + done.stderr).decode(errors="replace")
+    if done.timed_out:
+        raise LaunchFailed(f"ended after {request.timeout:g} s, its time limit", runner=tool.name, log=text)
+    return text, done.exit_code
 
 
 def _result(
     device: Device,
     request: LaunchRequest,
     log: BenchmarkLog,
-    text: str,
-    runner: str,
+    tool: _Tool,
     applied: str | None,
-    outputs: list[np.ndarray],
+    nodes: Counter[str],
 ) -> LaunchResult:
+    total = sum(nodes.values())
     named = log.applied[0] if log.applied else None
     taken = log.delegated_nodes if log.delegated_nodes is not None else log.gpu.taken
-    total = log.total_nodes
-    if total is None and log.gpu.taken is not None and log.gpu.left is not None:
-        total = log.gpu.taken + log.gpu.left
-    full = (
-        named.extent == "full"
-        if named
-        else (taken == total if taken is not None and total is not None else None)
-    )
-    rows = parse_op_table(text) if request.profile else []
+    if applied == "cpu":
+        taken, full, partitions = 0, False, 0
+    elif named is not None:
+        full, partitions = named.extent == "full", named.kernels
+    else:
+        full, partitions = (None if taken is None else taken == total), None
+    if full:
+        # A release build prints no counts here, and none are needed.
+        taken, partitions = total, partitions or 1
     return LaunchResult(
         ok=True,
         error=None,
         delegate_asked=request.delegate,
         delegate_applied=applied,
-        fully_delegated=False if applied == "cpu" else full,
-        partitions=named.kernels if named and named.kernels else (log.partitions or (1 if full else None)),
+        fully_delegated=full,
+        partitions=partitions if partitions is not None else log.partitions,
         delegated_nodes=taken,
         total_nodes=total,
         init_us=log.init_us or 0.0,
@@ -147,18 +191,60 @@ def _result(
         times_us=[log.avg_us] if log.avg_us is not None else [],
         unit=unit_of(device),
         peak_rss_kb=round((log.peak_mb or 0.0) * 1024),
-        ops=[
-            OpProfile(
-                row.name or row.node_type,
-                index,
-                0 if row.inside_delegate else None,
-                row.avg_ms * 1000,
-                row.times_called,
-            )
-            for index, row in enumerate(rows)
-        ],
-        outputs=outputs,
-        log=text,
-        runner=runner,
+        ops=[],
+        outputs=[],
+        log="",
+        runner=tool.name,
         left=log.gpu.rejections,
+        refused_at_most=refused_at_most(log.gpu.rejections, nodes),
     )
+
+
+def _with_profile(
+    device: Device,
+    request: LaunchRequest,
+    tool: _Tool,
+    inputs: list[tuple[TensorInfo, str]],
+    result: LaunchResult,
+) -> LaunchResult:
+    """``result`` with the table of a second launch, or with the reason why that gave none."""
+    try:
+        text, exit_code = _run(device, request, tool, inputs, "")
+        _, problem = judge(parse_log(text), request.delegate, exit_code)
+    except LaunchFailed as failure:
+        text, problem = failure.log, str(failure)
+    rows = parse_op_table(text)
+    if problem is None and not rows:
+        problem = "the profiled launch printed no table of operators"
+    log = result.log + _PROFILE_HEADING + text
+    if problem is not None:
+        return replace(result, log=log, profile_error=problem)
+    return _with_nodes_left(replace(result, log=log, ops=_op_profiles(rows)), rows)
+
+
+def _with_nodes_left(result: LaunchResult, rows: list[OpRow]) -> LaunchResult:
+    """A release build of the program prints no counts for XNNPACK, so the nodes outside it are counted in the table."""
+    if result.delegated_nodes is not None or result.total_nodes is None:
+        return result
+    outside = [row for row in rows if not row.inside_delegate and not row.is_delegate_kernel]
+    kinds = tuple(dict.fromkeys(row.node_type.partition("/")[0] for row in outside))
+    return replace(
+        result, delegated_nodes=max(0, result.total_nodes - len(outside)), left=result.left or kinds
+    )
+
+
+def _op_profiles(rows: list[OpRow]) -> list[OpProfile]:
+    """Operators of both sides. A delegate's kernel is left out where the table has the nodes inside, whose sum it is."""
+    has_inside = any(row.inside_delegate for row in rows)
+    return [
+        OpProfile(
+            name=row.name or row.node_type,
+            node=row.index,
+            partition=None,
+            time=row.avg_ms * 1000 * max(row.times_called, 1),
+            calls=row.times_called,
+            delegated=row.inside_delegate or row.is_delegate_kernel,
+        )
+        for row in rows
+        if not (has_inside and row.is_delegate_kernel)
+    ]

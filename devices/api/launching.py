@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from devices.errors import DeviceError
-from devices.launches import DELEGATES, LaunchRequest, LaunchResult, failed_launch
+from devices.launches import DELEGATES, LaunchFailed, LaunchRequest, LaunchResult, failed_launch
 from devices.protocol import Device
 from devices.runners.embedded.run import launch_embedded
 from devices.runners.official.run import launch_official
@@ -14,23 +14,32 @@ from devices.runners.official.run import launch_official
 def launch(device: Device, request: LaunchRequest) -> LaunchResult:
     """Run ``request`` on ``device``.
 
-    A launch that fails (bad model, crash, another delegate than the one asked for, time-out) is a result.
-    A device that cannot be reached, and a machine that lacks what the runner needs, raise ``DeviceError``.
+    Returns:
+        What came of it. A launch that fails (bad model, crash, another delegate than the one asked for, time-out) is a
+        result, too.
+
+    Raises:
+        DeviceError: The device cannot be reached or lacks the delegate, or this machine lacks what the runner needs.
     """
+    try:
+        return _launch(device, request)
+    except LaunchFailed as failure:
+        return failed_launch(device, request, failure)
+
+
+def _launch(device: Device, request: LaunchRequest) -> LaunchResult:
     for path in (request.model, *request.inputs):
         if not Path(path).is_file():
-            return failed_launch(device, request, f"there is no file {path}", runner="none")
+            raise LaunchFailed(f"there is no file {path}", runner="none")
     if request.delegate not in DELEGATES:
         raise DeviceError(
             f"there is no delegate called {request.delegate!r}; known are {', '.join(DELEGATES)}"
         )
-    info = device.info()
     if request.benchmark_binary is not None:
         return launch_official(device, request)
+    info = device.info()
     if request.delegate not in info.delegates:
         raise DeviceError(
             f"{device.name} has no delegate {request.delegate}; it has {', '.join(info.delegates) or 'none'}"
         )
-    if info.android:
-        return launch_official(device, request)
-    return launch_embedded(device, request)
+    return launch_official(device, request) if info.android else launch_embedded(device, request)

@@ -11,8 +11,15 @@ KNOWN = ("host", "arm", "x86", "adb")
 
 
 def open_device(spec: str) -> Device:
-    """Open ``host``, ``arm`` or ``x86`` (emulated; ``arm:cortex-a53#2`` for another processor and a second
-    one), ``adb:SERIAL``, ``adb:HOST:PORT``, or ``adb`` when a single device is attached."""
+    """Open a device by name.
+
+    Args:
+        spec: ``host``; ``arm`` or ``x86`` (emulated; ``arm:cortex-a53#2`` for another processor and a second machine);
+            ``adb:SERIAL``, ``adb:HOST:PORT``, or ``adb`` when a single device is attached.
+
+    Raises:
+        DeviceError: There is no device of that name, or this machine lacks what it needs.
+    """
     from devices.emulator.kinds import is_machine_name, parse_machine
 
     if spec == "host":
@@ -24,7 +31,8 @@ def open_device(spec: str) -> Device:
         from devices.emulator.machine import qemu_path
 
         machine = parse_machine(spec)
-        qemu_path(machine)  # says now, not in the middle of a plan, which package is missing
+        # Raises now, not in the middle of a run, where the emulator is not installed.
+        qemu_path(machine)
         return EmulatedDevice(machine)
     if spec == "adb" or spec.startswith("adb:"):
         from devices.adb.discover import open_adb

@@ -1,9 +1,11 @@
-"""What there is to measure on, and the life of emulated machines: plain functions for a command line to present."""
+"""The devices there are, and starting and stopping emulated machines: plain functions for a command line to present."""
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from devices.errors import DeviceError
 
@@ -23,8 +25,8 @@ class DeviceEntry:
 def list_devices() -> list[DeviceEntry]:
     """This host, the devices behind adb, and the machines that can be emulated. Starts nothing."""
     from devices.adb.discover import attached_devices
+    from devices.api.registry import open_device
     from devices.emulator.kinds import KINDS
-    from devices.registry import open_device
 
     info = open_device("host").info()
     entries = [DeviceEntry("host", "host", True, f"{info.soc or info.model}, {info.cores} cores, {info.abi}")]
@@ -56,6 +58,38 @@ def _machine_entry(name: str) -> DeviceEntry:
     return DeviceEntry(name, "emulated", True, state)
 
 
+@dataclass(frozen=True)
+class Description:
+    """What a device is and how it is now."""
+
+    info: dict[str, Any]
+    """Fields of ``DeviceInfo``; of a machine that does not run, those that are known."""
+    state: dict[str, Any] | None
+    """Fields of ``DeviceState``; ``None`` for a machine that does not run."""
+
+
+def describe(name: str, *, boot: bool = False) -> Description:
+    """What a device is and how it is now.
+
+    Args:
+        name: What ``open_device`` takes.
+        boot: Start an emulated machine that does not run, in order to ask it (some 25 seconds); without it, what is
+            known of the machine beforehand is all there is.
+
+    Raises:
+        DeviceError: There is no such device, or it cannot be reached.
+    """
+    from devices.api.registry import open_device
+    from devices.emulator.kinds import is_machine_name, parse_machine
+    from devices.emulator.machine import find_running
+    from devices.emulator.outline import outline
+
+    if not boot and is_machine_name(name) and not find_running(spec := parse_machine(name)):
+        return Description(outline(spec), None)
+    with closing(open_device(name)) as device:
+        return Description(asdict(device.info()), asdict(device.state()))
+
+
 def create_machine(kind: str) -> DeviceEntry:
     """Build the image of ``arm`` or ``x86`` unless it is there (about ten seconds, from Debian's packages)."""
     from devices.emulator.image import build_image
@@ -77,7 +111,7 @@ def start_machine(name: str) -> DeviceEntry:
 
 
 def stop_machine(name: str) -> bool:
-    """Stop what ``start_machine`` started; false when it did not run."""
+    """Stop what ``start_machine`` started; false when it was not running."""
     from devices.emulator.kinds import parse_machine
     from devices.emulator.machine import stop_detached
 
@@ -86,10 +120,10 @@ def stop_machine(name: str) -> bool:
 
 def clean(name: str) -> int:
     """Remove what was pushed to a device; for an emulated machine that does not run, its image. Bytes freed."""
+    from devices.api.registry import open_device
     from devices.emulator.image import image_folder
     from devices.emulator.kinds import is_machine_name, parse_machine
     from devices.emulator.machine import find_running
-    from devices.registry import open_device
 
     if is_machine_name(name) and not find_running(parse_machine(name)):
         # What is pushed to a machine ends with it, so the image is all that is left.

@@ -1,8 +1,7 @@
-"""What works on this machine, what is missing, and the command that mends it."""
+"""What works on this machine, what is missing, and how to get it."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 from collections.abc import Callable
@@ -13,49 +12,47 @@ from devices.errors import DeviceError
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """One thing that was checked."""
 
     what: str
     ok: bool
     detail: str
     fix: str | None = None
-    """The command or step that mends it."""
+    """The command or step that puts it right; not repeated in ``detail``."""
 
 
 def doctor() -> list[Check]:
     """Look at everything that devices and runners need. Changes nothing, fetches nothing."""
-    checks: list[tuple[str, Callable[[], str], str | None]] = [
-        ("cache folder", _cache, "set NOBUCO_CACHE_DIR to a writable folder"),
-        ("LiteRT runtime", _runtime, "pip install 'ai-edge-litert>=2.2,<2.4'"),
-        ("compiler for the embedded runner", _compiler, "pip install 'ziglang>=0.13,<0.18'"),
-        ("emulated arm machine", lambda: _machine("arm"), "sudo apt-get install qemu-system-arm"),
-        ("emulated x86 machine", lambda: _machine("x86"), "sudo apt-get install qemu-system-x86"),
-        (
-            "Debian packages for machines",
-            _debian,
-            "use Debian or Ubuntu, or share a cache folder built there",
-        ),
-        ("adb key", _key, None),
-        ("devices behind adb", _attached, "attach one with USB debugging on, or name it by adb:HOST:PORT"),
-        ("adb over USB", _usb, "pip install 'adb-shell[usb]' && sudo apt-get install libusb-1.0-0"),
-        ("Vulkan for gpu-webgpu", _vulkan, "sudo apt-get install chromium-common"),
+    looks: list[tuple[str, Callable[[], str]]] = [
+        ("cache folder", _cache),
+        ("LiteRT runtime", _runtime),
+        ("compiler for the embedded runner", _compiler),
+        ("emulated arm machine", lambda: _machine("arm")),
+        ("emulated x86 machine", lambda: _machine("x86")),
+        ("Debian packages for machines", _debian),
+        ("adb key", _key),
+        ("devices behind adb", _attached),
+        ("adb over USB", _usb),
+        ("Vulkan for gpu-webgpu", _vulkan),
     ]
-    return [_check(what, look, fix) for what, look, fix in checks]
+    return [_check(what, look) for what, look in looks]
 
 
-def _check(what: str, look: Callable[[], str], fix: str | None) -> Check:
+def _check(what: str, look: Callable[[], str]) -> Check:
     try:
         return Check(what, True, look())
     except DeviceError as error:
-        return Check(what, False, str(error), fix)
+        return Check(what, False, error.problem, error.remedy and error.remedy.removeprefix("run: "))
 
 
 def _cache() -> str:
-    from devices.cache import cache_folder
+    from devices.cache import CACHE_VARIABLE, cache_folder
 
     folder = cache_folder()
     if not os.access(folder, os.W_OK):
-        raise DeviceError(f"the cache folder {folder} is not writable")
+        raise DeviceError(
+            f"the cache folder {folder} is not writable", f"set {CACHE_VARIABLE} to a writable folder"
+        )
     return f"{folder}, {shutil.disk_usage(folder).free / 1e9:.0f} GB free"
 
 
@@ -68,10 +65,9 @@ def _runtime() -> str:
 
 
 def _compiler() -> str:
-    from devices.runners.embedded.build import runner_hash
+    from devices.runners.embedded.build import check_compiler, runner_hash
 
-    if importlib.util.find_spec("ziglang") is None:
-        raise DeviceError("ziglang is not installed")
+    check_compiler()
     return f"ziglang; runner {runner_hash()} is built when first used"
 
 
@@ -86,7 +82,7 @@ def _machine(name: str) -> str:
 
 
 def _debian() -> str:
-    from devices.emulator.packages import check_tools
+    from devices.debian import check_tools
 
     return f"apt-get, dpkg-deb, mirror {check_tools()}"
 
@@ -103,7 +99,7 @@ def _attached() -> str:
 
     attached = attached_devices()
     if not attached:
-        raise DeviceError("none")
+        raise DeviceError("none", "attach one with USB debugging on, or name it by adb:HOST:PORT")
     return ", ".join(f"adb:{device.serial} ({device.state}, through {device.through})" for device in attached)
 
 
@@ -121,5 +117,8 @@ def _vulkan() -> str:
         return "this machine's GPU"
     folder = find_software_driver()
     if folder is None and shutil.which("apt-get") is None:
-        raise DeviceError("no GPU, and SwiftShader is neither installed nor can be fetched")
+        raise DeviceError(
+            "no GPU, and SwiftShader is neither installed nor can be fetched",
+            "run: sudo apt-get install chromium-common",
+        )
     return f"SwiftShader in {folder}" if folder else "no GPU; SwiftShader is fetched when first used"

@@ -1,5 +1,5 @@
-"""Fetching Debian packages of another architecture and release, without root and without touching the
-system's apt."""
+"""Fetching Debian packages, also of another architecture and release, without root and without touching the system's
+apt."""
 
 from __future__ import annotations
 
@@ -81,9 +81,8 @@ class PackageSource:
         if done.returncode or failed:
             reason = (failed or done.stderr.strip().splitlines() or ["no reason given"])[0]
             raise DeviceError(
-                f"cannot {purpose} from {_mirror()} ({RELEASE}): {reason}; check the network, or set "
-                f"{MIRROR_VARIABLE} "
-                "to a Debian mirror"
+                f"cannot {purpose} from {_mirror()} ({RELEASE}): {reason}",
+                f"check the network, or set {MIRROR_VARIABLE} to a Debian mirror",
             )
         return done.stdout
 
@@ -93,11 +92,11 @@ def check_tools() -> str:
     for program in ("apt-get", "dpkg-deb"):
         if shutil.which(program) is None:
             raise DeviceError(
-                f"building an emulated machine needs {program}, which Debian and its kin have; on another system, "
-                "build it in a Debian container and share the cache folder"
+                f"building an emulated machine needs {program}, which Debian and its derivatives have",
+                "build it in a Debian container and share the cache folder",
             )
     if not _KEYRING.exists():
-        raise DeviceError(f"{_KEYRING} is missing; run: sudo apt-get install debian-archive-keyring")
+        raise DeviceError(f"{_KEYRING} is missing", "run: sudo apt-get install debian-archive-keyring")
     return _mirror()
 
 
@@ -135,6 +134,6 @@ def _mirror() -> str:
         if label == "Debian":
             return site
     raise DeviceError(
-        f"this machine's apt knows no Debian mirror; run `sudo apt-get update`, or set {MIRROR_VARIABLE} "
-        f"to one"
+        "this machine's apt knows no Debian mirror",
+        f"run: sudo apt-get update, or set {MIRROR_VARIABLE} to a mirror",
     )
