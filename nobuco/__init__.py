@@ -5,7 +5,7 @@ Names are loaded on first use: to look into a `.tflite` file takes neither PyTor
 import importlib
 import os
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from nobuco.errors import ConversionError, NobucoError
@@ -117,18 +117,16 @@ def __getattr__(name: str) -> Any:
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'nobuco' has no attribute {name!r}")
-    with _quietly():
+    # TensorFlow's start-up lines are held back where it is loaded now, unless the user has asked for its log.
+    quiet = "tensorflow" not in sys.modules and "TF_CPP_MIN_LOG_LEVEL" not in os.environ
+    with without_native_noise() if quiet else nullcontext():
         if home != "nobuco.tflite":
             importlib.import_module("nobuco.node_converters")  # registers our own converters
         globals()[name] = value = getattr(importlib.import_module(home), name)
+        if quiet and "tensorflow" in sys.modules:
+            # where it looks for GPUs, and complains of their absence: else at the first conversion
+            sys.modules["tensorflow"].config.list_physical_devices()
     return value
-
-
-def _quietly() -> AbstractContextManager[None]:
-    """TensorFlow's start-up lines are held back where it is loaded now, unless the user has asked to see its log."""
-    if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        return nullcontext()
-    return without_native_noise()
 
 
 def __dir__() -> list[str]:

@@ -80,7 +80,12 @@ def export_tflite(
         # TensorFlow's functions are rings of references, and these hold every weight about ten times over
         del model
         gc.collect()
-    return ExportedTFLite(path, inspect_tflite(path), error)
+    return ExportedTFLite(path, inspect_tflite(path, _converted(keras_model)), error)
+
+
+def _converted(keras_model: keras.Model) -> keras.Model | None:
+    """The model, where it knows which PyTorch calls it was made from."""
+    return keras_model if isinstance(getattr(keras_model, "report", None), Report) else None
 
 
 def _allowed(keras_model: keras.Model, tolerance: float) -> float:

@@ -70,14 +70,36 @@ def type_name(tensor: Any) -> str:
 
 def activation(operator: Any) -> str | None:
     """Name of the activation fused into an op (`relu6`), None when there is none."""
+    options = _options(operator)
+    fused = getattr(options, "FusedActivationFunction", None)
+    return None if fused is None else _ACTIVATIONS.get(fused())
+
+
+# Where the ops that run other graphs keep their numbers.
+_BRANCHES = {
+    "WhileOptions": ("CondSubgraphIndex", "BodySubgraphIndex"),
+    "IfOptions": ("ThenSubgraphIndex", "ElseSubgraphIndex"),
+    "CallOnceOptions": ("InitSubgraphIndex",),
+}
+
+
+def branches(operator: Any) -> tuple[int, ...]:
+    """The graphs that a loop, a branch or an initialisation runs."""
+    options = _options(operator)
+    if options is None:
+        return ()
+    return tuple(getattr(options, name)() for name in _BRANCHES.get(type(options).__name__, ()))
+
+
+def _options(operator: Any) -> Any:
+    """The op's own parameters, None where it has none."""
     table = operator.BuiltinOptions()
     if table is None:
         return None
     kind = next(n for n, code in vars(schema.BuiltinOptions).items() if code == operator.BuiltinOptionsType())
     options = getattr(schema, kind)()
     options.Init(table.Bytes, table.Pos)
-    fused = getattr(options, "FusedActivationFunction", None)
-    return None if fused is None else _ACTIVATIONS.get(fused())
+    return options
 
 
 def shape(tensor: Any) -> tuple[int, ...]:

@@ -1,15 +1,21 @@
 """What is in a `.tflite` file: which ops, how many transposes, where the weights are."""
 
+from __future__ import annotations
+
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
 from nobuco.tflite import flatbuffer as fb
+from nobuco.tflite.origins import with_origins
+
+if TYPE_CHECKING:
+    from nobuco.keras_model.origins import Origin
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,20 @@ class TFLiteTensor:
 
 @dataclass(frozen=True)
 class TFLiteOp:
-    """One op: `name` is its first output tensor's, which carries the names of the layers it was made from."""
+    """One op.
+
+    Attributes:
+        op: its kind, `CONV_2D`.
+        name: of its first output tensor; carries the names of the Keras layers it was made from.
+        activation: the one that is fused into it.
+        input_shapes, output_shapes: as the file states them.
+        weight_bytes: of the constants among its inputs.
+        subgraph: which of the file's graphs it stands in; 0 is the main one.
+        inputs, outputs: indices of its tensors in that graph.
+        branches: the graphs that it runs itself (loops and branches).
+        origins: the PyTorch calls it was made from; several where the converter has fused ops. Empty unless
+            `inspect_tflite` was given the Keras model.
+    """
 
     op: str
     name: str
@@ -37,6 +56,21 @@ class TFLiteOp:
     output_shapes: tuple[tuple[int, ...], ...]
     weight_bytes: int
     subgraph: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    branches: tuple[int, ...] = ()
+    origins: tuple[Origin, ...] = ()
+
+    @property
+    def module_path(self) -> str:
+        """Of the innermost PyTorch module that holds all its origins; empty for the model itself."""
+        paths = [origin.module_path.split(".") for origin in self.origins]
+        shared = []
+        for parts in zip(*paths, strict=False):
+            if len(set(parts)) > 1:
+                break
+            shared.append(parts[0])
+        return ".".join(shared)
 
 
 @dataclass(frozen=True)
@@ -91,10 +125,17 @@ class TFLiteInfo:
         return table
 
 
-def inspect_tflite(path: str | os.PathLike[str]) -> TFLiteInfo:
-    """Read a `.tflite` file.
+def inspect_tflite(path: str | os.PathLike[str], keras_model: Any = None) -> TFLiteInfo:
+    """Reads a `.tflite` file; takes neither PyTorch nor TensorFlow.
 
-    Raises TFLiteFileError when it is missing, is not a TFLite model, or is truncated.
+    Args:
+        path: the file.
+        keras_model: the model from `pytorch_to_keras` that the file was exported from. With it, each op is given its
+            `origins`: the module path and the source line of the PyTorch calls it was made from.
+
+    Raises:
+        TFLiteFileError: the file is missing, is no TFLite model, or is truncated.
+        ValueError: `keras_model` does not come from `pytorch_to_keras`, or the file is not one of it.
     """
     path = Path(path)
     data = fb.read_model(path)
@@ -104,13 +145,15 @@ def inspect_tflite(path: str | os.PathLike[str]) -> TFLiteInfo:
         graphs = fb.subgraphs(model)
         named_inputs, named_outputs = fb.signature_indices(model)
         main = graphs[0]
-        return TFLiteInfo(
+        made = tuple(main.Outputs(i) for i in range(main.OutputsLength()))
+        info = TFLiteInfo(
             path=path,
             size_bytes=len(data),
             inputs=_tensors(main, [main.Inputs(i) for i in range(main.InputsLength())], named_inputs),
-            outputs=_tensors(main, [main.Outputs(i) for i in range(main.OutputsLength())], named_outputs),
+            outputs=_tensors(main, list(made), named_outputs),
             rows=tuple(_rows(model, graphs)),
         )
+    return info if keras_model is None else replace(info, rows=with_origins(info.rows, made, keras_model))
 
 
 def _tensors(graph: Any, indices: list[int], named: dict[str, int]) -> tuple[TFLiteTensor, ...]:
@@ -131,10 +174,9 @@ def _rows(model: Any, graphs: list[Any]) -> Iterator[TFLiteOp]:
         for i in range(graph.OperatorsLength()):
             operator = graph.Operators(i)
             indices = [operator.Inputs(j) for j in range(operator.InputsLength())]
-            inputs = [
-                graph.Tensors(index) for index in indices if index >= 0
-            ]  # -1: an optional input left out
-            outputs = [graph.Tensors(operator.Outputs(j)) for j in range(operator.OutputsLength())]
+            given = tuple(index for index in indices if index >= 0)  # -1: an optional input left out
+            made = tuple(operator.Outputs(j) for j in range(operator.OutputsLength()))
+            inputs, outputs = ([graph.Tensors(index) for index in each] for each in (given, made))
             yield TFLiteOp(
                 op=fb.op_name(model, operator),
                 name=outputs[0].Name().decode() if outputs else "",
@@ -143,6 +185,9 @@ def _rows(model: Any, graphs: list[Any]) -> Iterator[TFLiteOp]:
                 output_shapes=tuple(fb.shape(t) for t in outputs),
                 weight_bytes=sum(fb.constant_bytes(model, t) for t in inputs),
                 subgraph=number,
+                inputs=given,
+                outputs=made,
+                branches=fb.branches(operator),
             )
 
 

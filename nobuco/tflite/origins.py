@@ -1,0 +1,88 @@
+"""From a TFLite op back to the PyTorch calls it was made from.
+
+TensorFlow names a tensor by the scopes it was made in, `Model_1/features.0.conv2d_1/convolution`, TFLite joins the
+names of fused ops by semicolons. A scope is the name of a Keras layer and a number, and the report knows the call of
+each layer. Ops that bear no layer's name are traced through the graph: what makes an output of the model through the
+layer that yields it, what stands in a loop through the op that runs the loop, the rest through the ops around it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nobuco.keras_model.origins import Origin
+    from nobuco.tflite.inspection import TFLiteOp
+
+_NUMBER = re.compile(r"_\d+$")
+
+
+def with_origins(
+    rows: Sequence[TFLiteOp], model_outputs: Sequence[int], keras_model: Any
+) -> tuple[TFLiteOp, ...]:
+    """The rows with their origins. `model_outputs`: the tensors, in graph 0, that are the model's outputs, in order.
+
+    Raises ValueError for a Keras model or a file that does not fit."""
+    layers: Mapping[str, Origin] | None = getattr(getattr(keras_model, "report", None), "origins", None)
+    if layers is None:
+        raise ValueError("keras_model has no report: give the very model that pytorch_to_keras returned")
+    tensors = keras_model.outputs
+    if len(tensors) != len(model_outputs):
+        raise ValueError(
+            f"the file has {len(model_outputs)} outputs and keras_model {len(tensors)}: it was made from another model"
+        )
+    # Only this private attribute tells which layer a Keras tensor comes from.
+    makers = {
+        index: tensor._keras_history.operation.name
+        for index, tensor in zip(model_outputs, tensors, strict=True)
+    }
+    named = [_distinct(_layers_in(row.name, layers)) for row in rows]
+    if any("/" in row.name for row in rows) and not any(named):
+        raise ValueError(
+            "no op of the file bears the name of a layer of keras_model: it was made from another model"
+        )
+    found = [
+        origins or _distinct(layers.get(makers.get(index, "")) for index in row.outputs if row.subgraph == 0)
+        for row, origins in zip(rows, named, strict=True)
+    ]
+    _from_around(rows, found)
+    return tuple(replace(row, origins=origins) for row, origins in zip(rows, found, strict=True))
+
+
+def _layers_in(name: str, layers: Mapping[str, Origin]) -> Iterable[Origin | None]:
+    """The origins of the layers whose scopes stand in a tensor's name, behind the scope of the whole model."""
+    for part in name.split(";"):
+        for scope in part.split("/")[1:]:
+            yield layers.get(_NUMBER.sub("", scope)) or layers.get(scope)
+
+
+def _from_around(rows: Sequence[TFLiteOp], found: list[tuple[Origin, ...]]) -> None:
+    """Fills in the origins of ops without any: of the op whose loop or branch they stand in, else of the nearest op
+    that reads what they make, else of the nearest that makes what they read."""
+    callers = {graph: number for number, row in enumerate(rows) for graph in row.branches}
+    makers = {(row.subgraph, index): number for number, row in enumerate(rows) for index in row.outputs}
+    readers: dict[tuple[int, int], list[int]] = {}
+    for number, row in enumerate(rows):
+        for index in row.inputs:
+            readers.setdefault((row.subgraph, index), []).append(number)
+
+    def after(row: TFLiteOp) -> Iterable[int]:
+        return (number for index in row.outputs for number in readers.get((row.subgraph, index), ()))
+
+    def before(row: TFLiteOp) -> Iterable[int]:
+        keys = ((row.subgraph, index) for index in row.inputs)
+        return (makers[key] for key in keys if key in makers)
+
+    def caller(row: TFLiteOp) -> Iterable[int]:
+        return [callers[row.subgraph]] if row.subgraph in callers else []
+
+    for neighbours, order in ((caller, 1), (after, -1), (before, 1)):
+        for number, row in list(enumerate(rows))[::order]:
+            if not found[number]:
+                found[number] = _distinct(origin for other in neighbours(row) for origin in found[other])
+
+
+def _distinct(origins: Iterable[Origin | None]) -> tuple[Origin, ...]:
+    return tuple(dict.fromkeys(origin for origin in origins if origin is not None))
