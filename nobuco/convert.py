@@ -211,7 +211,7 @@ def _build(
     progress: Progress,
 ) -> keras.Model:
     builder = GraphBuilder()
-    factory = NodeFactory(dynamic, constants_to_variables)
+    factory = NodeFactory(dynamic, constants_to_variables, builder.static_shape if dynamic else None)
     inputs = [
         builder.add_input(value, spec.layout, spec.shape, spec.name)
         for value, spec in zip(traced.inputs, specs, strict=True)

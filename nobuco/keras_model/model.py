@@ -59,6 +59,11 @@ class GraphBuilder:
             self._relaid[id(value), layout] = set_layout(layer(made), layout)
         return self._relaid[id(value), layout]
 
+    def static_shape(self, value: Value) -> tuple[int | None, ...]:
+        """The sizes of a value that has been made, in PyTorch's order, None where Keras does not know them."""
+        tensor, layout = self._made[id(value)]
+        return tuple(tensor.shape[layout.index(dim)] for dim in range(len(layout)))
+
     def layout_of(self, value: Value) -> Layout | None:
         return self._made[id(value)][1] if id(value) in self._made else None
 

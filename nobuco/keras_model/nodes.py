@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
@@ -20,9 +21,11 @@ from nobuco.contract.registry import Converter
 from nobuco.contract.results import LayerChain
 from nobuco.contract.sites import name_of
 from nobuco.contract.tree import tree_leaves
+from nobuco.contract.unknown_sizes import ExampleTensor
 from nobuco.errors import NobucoError
 from nobuco.keras_model.codec import Slot, Weight
 from nobuco.keras_model.op_layer import CallSpec, TensorFlowOp
+from nobuco.keras_model.value_ranges import fits_32_bits
 from nobuco.layout.planner import Mode
 from nobuco.trace.calls import Call, Kind, Value, map_values
 
@@ -59,11 +62,20 @@ def graph_inputs(call: Call, mode: Mode) -> list[tuple[Value, Layout]]:
 
 
 class NodeFactory:
-    """Runs node converters. A module that is called again with the same kind of arguments keeps its layers."""
+    """Runs node converters. A module that is called again with the same kind of arguments keeps its layers.
 
-    def __init__(self, dynamic: bool, constants_to_variables: bool) -> None:
+    `static_shape` tells the sizes of a value of the graph, in PyTorch's order, None for those that may change; without
+    it all are as they were traced."""
+
+    def __init__(
+        self,
+        dynamic: bool,
+        constants_to_variables: bool,
+        static_shape: Callable[[Value], tuple[int | None, ...]] | None = None,
+    ) -> None:
         self._dynamic = dynamic
         self._constants_to_variables = constants_to_variables
+        self._static_shape = static_shape or (lambda value: value.shape)
         self._reusable: dict[Any, Any] = {}
         self._built: dict[Any, keras.layers.Layer] = {}  # Keras layers by what makes them the same
         self._names: dict[str, int] = {}
@@ -79,12 +91,14 @@ class NodeFactory:
         return node
 
     def _converted(self, call: Call, converter: Converter, mode: Mode) -> Node:
+        given = {id(value): self._given(value) for value in call.inputs}
         context = ConversionContext(
-            constants=frozenset(id(value.tensor) for value in call.inputs if value.constant),
-            nonnegative=frozenset(id(value.tensor) for value in call.inputs if _is_nonnegative(value)),
+            constants=frozenset(id(given[id(value)]) for value in call.inputs if value.constant),
+            nonnegative=frozenset(id(given[id(value)]) for value in call.inputs if _is_nonnegative(value)),
+            in_32_bits=frozenset(id(given[id(value)]) for value in call.inputs if fits_32_bits(value)),
             dynamic=self._dynamic,
         )
-        args, kwargs = map_values((call.args, call.kwargs), lambda value: value.tensor)
+        args, kwargs = map_values((call.args, call.kwargs), lambda value: given[id(value)])
         if isinstance(call.op, nn.Module):
             args = (call.op, *args)
         with converting(context):
@@ -109,6 +123,14 @@ class NodeFactory:
             )
         layer = self._function_layer(call, converter, mode, result)
         return Node(call, converter, mode, lambda tensors: _flat(layer(_one_or_list(tensors))), [layer])
+
+    def _given(self, value: Value) -> torch.Tensor:
+        """What the converter sees of a value: the traced tensor, without the sizes that may change."""
+        static = self._shape_of(value)
+        return ExampleTensor.of(value.tensor, static) if None in static else value.tensor
+
+    def _shape_of(self, value: Value) -> tuple[int | None, ...]:
+        return value.shape if value.constant else self._static_shape(value)
 
     def _function_layer(self, call: Call, converter: Converter, mode: Mode, function: Any) -> TensorFlowOp:
         inputs = graph_inputs(call, mode)
@@ -143,6 +165,7 @@ class NodeFactory:
             args=args,
             kwargs=kwargs,
             slots=[(value.shape, value.tensor.dtype) for value, _ in inputs],
+            static_shapes=[self._shape_of(value) for value, _ in inputs],
             input_layouts=[layout for _, layout in inputs],
             output_layouts=list(mode.outputs),
             outputs=None
@@ -165,15 +188,14 @@ class NodeFactory:
         self._names[name] = count + 1
         return f"{name}_{count}" if count else name
 
-    @staticmethod
-    def _key(call: Call, mode: Mode) -> Any:
+    def _key(self, call: Call, mode: Mode) -> Any:
         """Equal for calls that may share one converted layer; None where the arguments do not tell."""
 
         def part(value: Value) -> Any:
             return (
                 ("constant", id(value.tensor))
                 if value.constant
-                else ("graph", value.shape, value.tensor.dtype)
+                else ("graph", value.shape, self._shape_of(value), value.tensor.dtype)
             )
 
         if not isinstance(call.op, nn.Module) and not any(v.constant and v.path for v in call.inputs):

@@ -12,6 +12,7 @@ from nobuco.contract.channel_order import ChannelOrderingStrategy
 from nobuco.contract.context import is_constant
 from nobuco.contract.registry import builtin
 from nobuco.contract.results import LayerChain, with_weights
+from nobuco.contract.unknown_sizes import static_shape
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 
@@ -31,7 +32,7 @@ def embedding(
         raise ValueError("embedding with max_norm changes its table at every call")
     if is_constant(weight) and not is_constant(input):
         layer = keras.layers.Embedding(*weight.shape)
-        return LayerChain(with_weights(layer, tuple(input.shape), weight))
+        return LayerChain(with_weights(layer, static_shape(input), weight))
     return lambda input, weight, *args, **kwargs: tf.gather(weight, input)
 
 

@@ -25,7 +25,7 @@ from nobuco.trace.tracer import trace
 from nobuco.validate.compare import relative_error
 
 MOST_MODES = 3
-_NOT_FILLED = {"torch.empty_like", "Tensor.new_empty"}  # hold what memory held
+NOT_FILLED = {"torch.empty_like", "Tensor.new_empty"}  # hold what memory held
 
 
 def problems(
@@ -75,7 +75,7 @@ def graph_tensors_of(args: Sequence[Any], kwargs: dict[str, Any]) -> list[int | 
 
 
 def _call_problems(call: Call, converter: Converter, tolerance: float) -> Iterator[str]:
-    for number, mode in enumerate(_modes(call, converter)):
+    for number, mode in enumerate(modes_of_call(call, converter)):
         where = f"{call.name}{_shapes(call)} in {list(mode.inputs)}"
         node = NodeFactory(dynamic=False, constants_to_variables=True).convert(call, converter, mode)
         for found in _compared(node, node.apply, tolerance):
@@ -89,7 +89,7 @@ def _call_problems(call: Call, converter: Converter, tolerance: float) -> Iterat
                 yield f"{where}, saved and loaded: {found}"
 
 
-def _modes(call: Call, converter: Converter) -> list[Mode]:
+def modes_of_call(call: Call, converter: Converter) -> list[Mode]:
     offered = modes_of(call, converter)([_layouts(value.rank) for value in call.inputs])
     return list(offered)[:MOST_MODES]
 
@@ -112,7 +112,7 @@ def _compared(node: Node, apply: Callable[[Sequence[Any]], list[Any]], tolerance
         if actual.ndim != len(layout) or actual.transpose(inverse(layout)).shape != value.shape:
             yield f"shape {actual.shape} in {layout}, PyTorch has {value.shape}"
             continue
-        if node.call.name in _NOT_FILLED:
+        if node.call.name in NOT_FILLED:
             continue
         error = relative_error(actual.transpose(inverse(layout)), to_numpy(value.tensor))
         if not error <= tolerance:
