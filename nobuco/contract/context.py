@@ -14,10 +14,12 @@ import torch
 @dataclass(frozen=True)
 class ConversionContext:
     """`constants` holds the ids of the tensors that no input of the model can change: weights, tables; `nonnegative`
-    those of the tensors that are outcomes of a ReLU or the like."""
+    those of the tensors that are outcomes of a ReLU or the like; `in_32_bits` those of 64-bit integers that need no more
+    than 32."""
 
     constants: frozenset[int] = frozenset()
     nonnegative: frozenset[int] = frozenset()
+    in_32_bits: frozenset[int] = frozenset()
     dynamic: bool = (
         False  # some input has dims of unknown size: sizes of the traced tensors are examples only
     )
@@ -55,3 +57,11 @@ def is_nonnegative(tensor: torch.Tensor) -> bool:
     """Whether a tensor is known to have no negative element, whatever the model's inputs."""
     context = _current.get()
     return context is not None and id(tensor) in context.nonnegative
+
+
+def fits_32_bits(operand: Any) -> bool:
+    """Whether an integer argument is known to need no more than 32 bits, whatever the model's inputs."""
+    if isinstance(operand, int):
+        return -(1 << 31) <= operand < 1 << 31
+    context = _current.get()
+    return context is not None and id(operand) in context.in_32_bits

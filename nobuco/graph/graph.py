@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -12,6 +12,7 @@ from nobuco.contract.context import ConversionContext
 from nobuco.contract.converter import Converter
 from nobuco.contract.registry import is_nonnegative_op
 from nobuco.contract.tree import tree_leaves
+from nobuco.graph.value_ranges import fits_32_bits
 from nobuco.trace.calls import Call, Value
 
 
@@ -81,11 +82,18 @@ def release(root: Call, kept: Container[Value] = ()) -> None:
                 value.release()
 
 
-def context_of(call: Call, dynamic: bool) -> ConversionContext:
-    """What the converter of `call` may ask about it."""
+def context_of(
+    call: Call, dynamic: bool, given: Callable[[Value], torch.Tensor] = lambda value: value.tensor
+) -> ConversionContext:
+    """What the converter of `call` may ask about the tensors that it is `given` for the values."""
+
+    def where(known: Callable[[Value], bool]) -> frozenset[int]:
+        return frozenset(id(given(value)) for value in call.inputs if known(value))
+
     return ConversionContext(
-        constants=frozenset(id(value.tensor) for value in call.inputs if value.constant),
-        nonnegative=frozenset(id(value.tensor) for value in call.inputs if _is_nonnegative(value)),
+        constants=where(lambda value: value.constant),
+        nonnegative=where(_is_nonnegative),
+        in_32_bits=where(fits_32_bits),
         dynamic=dynamic,
     )
 

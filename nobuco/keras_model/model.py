@@ -60,8 +60,9 @@ def build_model(
     reads is let go.
 
     Raises ConversionError, with the call's line, where a converter or what it returned fails."""
-    factory = NodeFactory(graph.dynamic, constants_to_variables)
     tensors = KerasTensors()
+    static_shape = tensors.static_shape if graph.dynamic else None
+    factory = NodeFactory(graph.dynamic, constants_to_variables, static_shape)
     given = [
         tensors.add_input(value, spec.layout, spec.shape, spec.name)
         for value, spec in zip(graph.inputs, inputs, strict=True)
@@ -107,6 +108,11 @@ class KerasTensors:
         self._anchor = tensor
         self._made[value] = set_layout(tensor, layout), layout
         return tensor
+
+    def static_shape(self, value: Value) -> tuple[int | None, ...]:
+        """The sizes of a value that has been made, in PyTorch's order, None where Keras does not know them."""
+        tensor, layout = self._made[value]
+        return tuple(tensor.shape[layout.index(dim)] for dim in range(len(layout)))
 
     def get(self, value: Value, layout: Layout, reader: Node | None = None) -> Any:
         if value.constant:

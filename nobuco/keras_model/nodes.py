@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+import torch
 from torch import nn
 
 from nobuco.contract.channel_order import Layout, identity, set_layout
@@ -19,6 +20,7 @@ from nobuco.contract.dtypes import tf_dtype, to_numpy
 from nobuco.contract.registry import saved_name
 from nobuco.contract.results import LayerChain
 from nobuco.contract.tree import tree_leaves
+from nobuco.contract.unknown_sizes import ExampleTensor
 from nobuco.errors import ConversionError, NobucoError
 from nobuco.graph.graph import Node, context_of
 from nobuco.keras_model.codec import Slot, Weight
@@ -63,11 +65,20 @@ def graph_inputs(node: Node, mode: Mode) -> list[tuple[Value, Layout]]:
 
 
 class NodeFactory:
-    """Runs node converters. A module that is called again with the same kind of arguments keeps its layers."""
+    """Runs node converters. A module that is called again with the same kind of arguments keeps its layers.
 
-    def __init__(self, dynamic: bool = False, constants_to_variables: bool = True) -> None:
+    `static_shape` tells the sizes of a value of the graph, in PyTorch's order, None for those that may change; without
+    it all are as they were traced."""
+
+    def __init__(
+        self,
+        dynamic: bool = False,
+        constants_to_variables: bool = True,
+        static_shape: Callable[[Value], tuple[int | None, ...]] | None = None,
+    ) -> None:
         self._dynamic = dynamic
         self._constants_to_variables = constants_to_variables
+        self._static_shape = static_shape or (lambda value: value.shape)
         self._reusable: dict[Any, ConvertedNode] = {}
         self._built: dict[Any, keras.layers.Layer] = {}  # Keras layers by what makes them the same
         self._names: dict[str, int] = {}
@@ -75,7 +86,7 @@ class NodeFactory:
     def convert(self, node: Node, mode: Mode) -> ConvertedNode:
         """Raises ConversionError, which names the call, when the converter raises or returns what cannot stand in a
         Keras model."""
-        key = sharing_key(node.call, mode) if node.converter.reusable else None
+        key = sharing_key(node.call, mode, self._shape_of) if node.converter.reusable else None
         shared = self._reusable.get(key) if key is not None else None
         if shared is not None:
             return ConvertedNode(node, mode, shared.apply, shared.layers, reused=True)
@@ -86,10 +97,11 @@ class NodeFactory:
 
     def _converted(self, node: Node, mode: Mode) -> ConvertedNode:
         call, converter = node.call, node.converter
-        args, kwargs = map_values((call.args, call.kwargs), lambda value: value.tensor)
+        given = {value: self._given(value) for value in call.inputs}
+        args, kwargs = map_values((call.args, call.kwargs), given.__getitem__)
         if isinstance(call.op, nn.Module):
             args = (call.op, *args)
-        with converting(context_of(call, self._dynamic)):
+        with converting(context_of(call, self._dynamic, given.__getitem__)):
             try:
                 result = converter.function(*args, **kwargs)
             except NobucoError as error:
@@ -110,6 +122,14 @@ class NodeFactory:
             )
         layer = self._function_layer(node, mode, result)
         return ConvertedNode(node, mode, lambda tensors: _flat(layer(_one_or_list(tensors))), [layer])
+
+    def _given(self, value: Value) -> torch.Tensor:
+        """What the converter sees of a value: the traced tensor, without the sizes that may change."""
+        static = self._shape_of(value)
+        return ExampleTensor.of(value.tensor, static) if None in static else value.tensor
+
+    def _shape_of(self, value: Value) -> tuple[int | None, ...]:
+        return value.shape if value.constant else self._static_shape(value)
 
     def _function_layer(self, node: Node, mode: Mode, function: Any) -> TensorFlowOp:
         call = node.call
@@ -146,6 +166,7 @@ class NodeFactory:
             args=args,
             kwargs=kwargs,
             slots=[(value.shape, value.tensor.dtype) for value, _ in inputs],
+            static_shapes=[self._shape_of(value) for value, _ in inputs],
             input_layouts=[layout for _, layout in inputs],
             output_layouts=list(mode.outputs),
             outputs=None

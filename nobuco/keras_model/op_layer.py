@@ -25,6 +25,7 @@ from nobuco.contract.channel_order import (
 from nobuco.contract.context import ConversionContext, converting
 from nobuco.contract.registry import match, op_named
 from nobuco.contract.tree import tree_leaves, tree_map
+from nobuco.contract.unknown_sizes import ExampleTensor
 from nobuco.errors import NobucoError
 from nobuco.keras_model.codec import Slot, Weight, decode, encode
 
@@ -35,7 +36,8 @@ PACKAGE = "nobuco"
 class CallSpec:
     """One converted call, without its weights' values.
 
-    `args` and `kwargs` hold a `Slot` for each graph tensor and a `Weight` for each constant; `outputs` are the shapes
+    `args` and `kwargs` hold a `Slot` for each graph tensor and a `Weight` for each constant; `slots` are the graph
+    tensors as traced, `static_shapes` what is known of their sizes (None where they may change); `outputs` are the shapes
     (in TensorFlow's axes, None where unknown) and dtypes of the results; `align_rank` says to what rank inputs of lower
     rank are expanded first (element-wise ops), `of_module` that the op is a module, which no saved model holds."""
 
@@ -43,6 +45,7 @@ class CallSpec:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     slots: list[tuple[tuple[int, ...], torch.dtype]]
+    static_shapes: list[tuple[int | None, ...]]
     input_layouts: list[Layout]
     output_layouts: list[Layout]
     outputs: list[tuple[tuple[int | None, ...], str]] | None
@@ -57,7 +60,7 @@ class CallSpec:
     @classmethod
     def decoded(cls, config: dict[str, Any]) -> CallSpec:
         spec = cls(**{name: decode(value) for name, value in config.items()})
-        for name in ("slots", "input_layouts", "output_layouts", "weight_layouts"):
+        for name in ("slots", "static_shapes", "input_layouts", "output_layouts", "weight_layouts"):
             setattr(spec, name, list(getattr(spec, name)))
         return spec
 
@@ -127,6 +130,12 @@ class TensorFlowOp(keras.layers.Layer):
                 f"the converter of {spec.op} returned {len(flat)} tensors; "
                 f"PyTorch's function returns {len(spec.output_layouts)}"
             )
+        for tensor, layout in zip(flat, spec.output_layouts, strict=True):
+            rank = tensor.shape.rank if tf.is_tensor(tensor) else len(layout)
+            if rank not in (None, len(layout)):
+                raise NobucoError(
+                    f"the converter of {spec.op} returned a tensor of rank {rank}, PyTorch's function one of {len(layout)}"
+                )
         flat = [_in_layout(tensor, layout) for tensor, layout in zip(flat, spec.output_layouts, strict=True)]
         return flat[0] if len(flat) == 1 else flat
 
@@ -172,7 +181,9 @@ def _convert_again(spec: CallSpec, weights: Sequence[tuple[str, np.ndarray, bool
     def fill(leaf: Any) -> Any:
         if isinstance(leaf, Slot):
             shape, dtype = spec.slots[leaf.index]
-            return torch.zeros(shape, dtype=dtype)
+            static = spec.static_shapes[leaf.index]
+            example = torch.zeros(shape, dtype=dtype)
+            return ExampleTensor.of(example, static) if None in static else example
         if isinstance(leaf, Weight):
             layout = spec.weight_layouts[leaf.index]
             array = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 PACKAGE = "nobuco"
 ops: Any = keras.ops  # whose stubs return the union of every backend's tensors
@@ -97,7 +98,9 @@ class RecurrentStack(keras.layers.Layer):
             for number in range(start, start + self.directions):
                 layer = self.stack[number]
                 states = self._initial(layer, initial, number, x)
-                output, *finals = layer(x, initial_state=states)
+                output, *finals = (
+                    _stepped(layer, x, states) if x.shape[0] is None else layer(x, initial_state=states)
+                )
                 outputs.append(ops.flip(output, 1) if layer.go_backwards else output)
                 for kept, final in zip(last, finals, strict=True):
                     kept.append(final)
@@ -129,6 +132,31 @@ class RecurrentStack(keras.layers.Layer):
         config = dict(config)
         config["layers"] = [keras.saving.deserialize_keras_object(layer) for layer in config["layers"]]
         return cls(**config)
+
+
+def _stepped(layer: Any, x: Any, states: Any) -> list[Any]:
+    """What the layer does, for a batch of unknown size: each step's output is written to its place.
+
+    Keras collects the outputs in a list whose elements TFLite must know the sizes of."""
+    batch, count = tf.shape(x)[0], tf.shape(x)[1]
+    steps = tf.transpose(x, (1, 0, 2))
+    steps = tf.reverse(steps, [0]) if layer.go_backwards else steps
+    states = list(states or layer.get_initial_state(batch))
+    outputs = tf.zeros([count, batch, _output_size(layer)], x.dtype)
+
+    def step(place: Any, outputs: Any, *states: Any) -> tuple[Any, ...]:
+        output, states = layer.cell(steps[place], list(states))
+        return place + 1, tf.tensor_scatter_nd_update(outputs, [[place]], output[None]), *states
+
+    free = [
+        tf.TensorShape([None] * (tensor.shape.rank - 1) + [tensor.shape[-1]]) for tensor in (outputs, *states)
+    ]
+    _, outputs, *states = tf.while_loop(
+        lambda place, *_: place < count, step, [0, outputs, *states], [tf.TensorShape([]), *free]
+    )
+    outputs = tf.transpose(outputs, (1, 0, 2))
+    outputs.set_shape([None, x.shape[1], _output_size(layer)])
+    return [outputs, *states]
 
 
 def _output_size(layer: Any) -> int:

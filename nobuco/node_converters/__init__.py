@@ -5,6 +5,7 @@ Also a place to look things up: `nobuco.locate_converter(torch.Tensor.repeat)` f
 from nobuco.node_converters import activation as activation
 from nobuco.node_converters import arithmetic as arithmetic
 from nobuco.node_converters import attention as attention
+from nobuco.node_converters import bitwise as bitwise
 from nobuco.node_converters import channel_order as channel_order
 from nobuco.node_converters import convolution as convolution
 from nobuco.node_converters import creation as creation

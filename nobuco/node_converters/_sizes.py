@@ -1,8 +1,69 @@
-"""Small arithmetic on kernel sizes and paddings that several families share."""
+"""Sizes: those of a tensor, known or computed, and small arithmetic on kernel sizes and paddings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from nobuco.contract.channel_order import get_layout
+
+
+def shape_of(x: Any) -> list[Any]:
+    """The sizes of a TensorFlow tensor, axis by axis: numbers where they are known, else scalar tensors (int32)."""
+    static = x.shape.as_list()
+    if None not in static:
+        return static
+    dynamic = tf.shape(x)
+    return [dynamic[axis] if size is None else size for axis, size in enumerate(static)]
+
+
+def sizes_of(x: Any) -> list[Any]:
+    """The sizes of a TensorFlow tensor in PyTorch's order: numbers where known, else scalar tensors."""
+    static, dynamic, layout = x.shape.as_list(), None, get_layout(x)
+    sizes: list[Any] = [None] * len(static)
+    for axis, dim in enumerate(layout):
+        if static[axis] is None and dynamic is None:
+            dynamic = tf.shape(x)
+        sizes[dim] = static[axis] if dynamic is None or static[axis] is not None else dynamic[axis]
+    return sizes
+
+
+def product_of(sizes: Iterable[Any]) -> Any:
+    result: Any = 1
+    for size in sizes:
+        result = result * size
+    return result
+
+
+def larger(a: Any, b: Any) -> Any:
+    """Of two sizes, known or computed."""
+    return tf.maximum(a, b) if tf.is_tensor(a) or tf.is_tensor(b) else max(a, b)
+
+
+def smaller(a: Any, b: Any) -> Any:
+    return tf.minimum(a, b) if tf.is_tensor(a) or tf.is_tensor(b) else min(a, b)
+
+
+def surely_equal(a: Any, b: Any) -> bool:
+    """Whether two tensors have one shape for certain: TensorFlow takes unknown sizes for equal, which they need not be."""
+    return a.shape.is_fully_defined() and a.shape == b.shape
+
+
+def broadcast(*tensors: Any) -> tuple[Any, ...]:
+    """All of one shape; as they are where they have one already."""
+    if all(surely_equal(tensors[0], each) for each in tensors[1:]):
+        return tensors
+    if all(each.shape.is_fully_defined() for each in tensors):
+        shape: Any = tensors[0].shape
+        for each in tensors[1:]:
+            shape = tf.broadcast_static_shape(shape, each.shape)
+        return tuple(x if x.shape == shape else tf.broadcast_to(x, shape) for x in tensors)
+    shape = tf.shape(tensors[0])
+    for each in tensors[1:]:
+        shape = tf.broadcast_dynamic_shape(shape, tf.shape(each))
+    return tuple(tf.broadcast_to(x, shape) for x in tensors)
 
 
 def per_dim(value: int | Sequence[int], dims: int) -> tuple[int, ...]:
@@ -21,13 +82,18 @@ def same_padding(size: int, kernel: int, stride: int, dilation: int) -> tuple[in
 
 
 def pads_like_same(
-    sizes: Sequence[int], kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int],
+    sizes: Sequence[int | None], kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int],
     padding: Sequence[tuple[int, int]],
 ) -> bool:  # fmt: skip
     """Whether padding by `padding` (before and after, a dim) and SAME read the same windows.
 
-    PyTorch may pad more at the end than any window reaches; that does not matter, but the number of windows does."""
+    PyTorch may pad more at the end than any window reaches; that does not matter, but the number of windows does. Of
+    an unknown size it is known for stride 1 only, where it does not depend on the size."""
     for size, k, s, d, (before, after) in zip(sizes, kernel, stride, dilation, padding, strict=True):
+        if size is None:
+            if s != 1 or (before, after) != same_padding(1 << 20, k, 1, d):
+                return False
+            continue
         windows = (size + before + after - (k - 1) * d - 1) // s + 1
         same_before, same_after = same_padding(size, k, s, d)
         if windows != -(-size // s) or before != same_before or after < same_after:

@@ -157,7 +157,7 @@ def prelu(input: Tensor, weight: Tensor):
     def func(input, weight):
         if input.shape.rank == 0:
             weight = tf.reshape(weight, [])
-        elif input.shape.rank > 1 and weight.shape.rank == 1 and weight.shape[0] > 1:
+        elif input.shape.rank > 1 and weight.shape.rank == 1 and weight.shape[0] != 1:
             shape = [1] * input.shape.rank
             shape[axis_of(input, 1)] = -1
             weight = tf.reshape(weight, shape)

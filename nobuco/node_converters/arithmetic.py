@@ -10,9 +10,12 @@ import tensorflow as tf
 import torch
 from torch import Tensor
 
+from nobuco.contract.context import fits_32_bits
 from nobuco.contract.converter import Impossible
 from nobuco.contract.dtypes import tf_dtype
 from nobuco.contract.registry import builtin, spellings
+from nobuco.node_converters._integers import absolute, floor_divided, powered, sign, truncated
+from nobuco.node_converters._sizes import surely_equal
 from nobuco.node_converters._types import cast, floating, result_dtype
 
 
@@ -22,7 +25,7 @@ def _nan(x: Any) -> Any:
 
 def _same_shape(a: Any, b: Any) -> tuple[Any, Any]:
     """For ops that do not broadcast in TFLite."""
-    if a.shape == b.shape:
+    if surely_equal(a, b):
         return a, b
     shape = tf.broadcast_dynamic_shape(tf.shape(a), tf.shape(b))
     return tf.broadcast_to(a, shape), tf.broadcast_to(b, shape)
@@ -33,7 +36,7 @@ def _negative(x: Any) -> Any:
     return (x < 0) | ((x == 0) & (1 / x < 0))
 
 
-def _exp2(x: Any) -> Any:
+def exp2(x: Any) -> Any:
     return tf.pow(tf.constant(2, x.dtype), x)
 
 
@@ -49,7 +52,7 @@ _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "multiply": lambda a, b: a * b,
     "maximum": tf.maximum,
     "minimum": tf.minimum,
-    "fmod": lambda a, b: tf.sign(a) * tf.math.floormod(tf.abs(a), tf.abs(b)),
+    "fmod": lambda a, b: sign(a) * tf.math.floormod(absolute(a), absolute(b)),
     "remainder": tf.math.floormod,
     "pow": tf.pow,
     "fmax": lambda a, b: tf.where(_nan(b), a, tf.where(_nan(a), b, tf.maximum(a, b))),
@@ -65,7 +68,7 @@ _FLOAT_BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "xlogy": tf.math.xlogy,
     "xlog1py": tf.math.xlog1py,
     "logaddexp": lambda a, b: _log_sum(a, b, tf.exp, tf.math.log1p),
-    "logaddexp2": lambda a, b: _log_sum(a, b, _exp2, lambda x: tf.math.log1p(x) / math.log(2)),
+    "logaddexp2": lambda a, b: _log_sum(a, b, exp2, lambda x: tf.math.log1p(x) / math.log(2)),
     "hypot": lambda a, b: tf.sqrt(a * a + b * b),
     "copysign": lambda a, b: tf.where(_negative(b), -tf.abs(a), tf.abs(a)),
     "nextafter": tf.math.nextafter,
@@ -74,7 +77,7 @@ _FLOAT_BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "igammac": tf.math.igammac,
     "gammaincc": tf.math.igammac,
     "zeta": tf.math.zeta,
-    "ldexp": lambda a, b: a * _exp2(b),
+    "ldexp": lambda a, b: a * exp2(b),
 }
 
 _COMPARISON: dict[str, Callable[[Any, Any], Any]] = {
@@ -91,12 +94,6 @@ _LOGICAL: dict[str, Callable[[Any, Any], Any]] = {
     "logical_xor": tf.math.logical_xor,
 }
 
-_BITWISE: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]] = {
-    "and": (tf.bitwise.bitwise_and, tf.logical_and),
-    "or": (tf.bitwise.bitwise_or, tf.logical_or),
-    "xor": (tf.bitwise.bitwise_xor, tf.math.logical_xor),
-}
-
 
 def _operand(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
     first = args[0] if args else kwargs.get("input", kwargs.get("self"))
@@ -110,6 +107,8 @@ def _register(name: str, function: Callable[[Any, Any], Any], dtype_of: Callable
 
         def func(*args: Any, **kwargs: Any):
             a, b = _operand(args, kwargs)
+            if name == "pow" and dtype == tf.int64:
+                return powered(cast(a, dtype), b)
             if dtype == tf.bool and name in _NOT_OF_BOOLS:  # TensorFlow has them for numbers only
                 result = function(cast(cast(a, dtype), tf.int32), cast(cast(b, dtype), tf.int32))
                 return result if result.dtype == tf.bool else cast(result, dtype)
@@ -189,15 +188,15 @@ def rsub(self: Tensor, other, *, alpha=1):
     return func
 
 
-def _divided(a, b, dtype, rounding_mode):
+def _divided(a, b, dtype, rounding_mode, in_32_bits=False):
     if rounding_mode is None:
         dtype = floating(dtype)
         return cast(a, dtype) / cast(b, dtype)
     a, b = cast(a, dtype), cast(b, dtype)
     if rounding_mode == "floor":
-        return tf.math.floordiv(a, b)
+        return floor_divided(a, b, in_32_bits)
     if dtype.is_integer:
-        return tf.truncatediv(a, b)
+        return truncated(a, b, in_32_bits)
     quotient = a / b
     return tf.where(quotient < 0, tf.math.ceil(quotient), tf.floor(quotient))
 
@@ -211,13 +210,15 @@ def _divided(a, b, dtype, rounding_mode):
 )
 def div(self: Tensor, other, *, rounding_mode=None):
     dtype = result_dtype(self, other)
-    return lambda self, other, *, rounding_mode=None: _divided(self, other, dtype, rounding_mode)
+    small = fits_32_bits(self) and fits_32_bits(other)
+    return lambda self, other, *, rounding_mode=None: _divided(self, other, dtype, rounding_mode, small)
 
 
 @builtin(*spellings("floor_divide"), torch.Tensor.__floordiv__, torch.Tensor.__ifloordiv__, any_layout=True)
 def floor_divide(self: Tensor, other):
     dtype = result_dtype(self, other)
-    return lambda self, other: _divided(self, other, dtype, "floor")
+    small = fits_32_bits(self) and fits_32_bits(other)
+    return lambda self, other: _divided(self, other, dtype, "floor", small)
 
 
 @builtin(torch.Tensor.__rdiv__, any_layout=True)
@@ -229,7 +230,8 @@ def rdiv(self: Tensor, other):
 @builtin(torch.Tensor.__rfloordiv__, any_layout=True)
 def rfloordiv(self: Tensor, other):
     dtype = result_dtype(self, other)
-    return lambda self, other: _divided(other, self, dtype, "floor")
+    small = fits_32_bits(self) and fits_32_bits(other)
+    return lambda self, other: _divided(other, self, dtype, "floor", small)
 
 
 @builtin(torch.Tensor.__rmod__, any_layout=True)
@@ -242,55 +244,6 @@ def rmod(self: Tensor, other):
 def rpow(self: Tensor, other):
     dtype = result_dtype(self, other)
     return lambda self, other: tf.pow(cast(other, dtype), cast(self, dtype))
-
-
-def _bitwise(name: str, integer: Callable[[Any, Any], Any], boolean: Callable[[Any, Any], Any]) -> None:
-    def binary(self: Tensor, other):
-        dtype = result_dtype(self, other)
-        function = boolean if dtype == tf.bool else integer
-        return lambda self, other: function(cast(self, dtype), cast(other, dtype))
-
-    builtin(*spellings(f"bitwise_{name}"), *_reflected(name), any_layout=True)(binary)
-
-
-def _reflected(name: str) -> tuple[Any, ...]:
-    own = (getattr(torch.Tensor, each, None) for each in (f"__{name}__", f"__r{name}__", f"__i{name}__"))
-    return tuple(op for op in own if op is not None)
-
-
-for _name, (_integer, _boolean) in _BITWISE.items():
-    _bitwise(_name, _integer, _boolean)
-
-
-def _shift(name: str, function: Callable[[Any, Any], Any]) -> None:
-    def shift(self: Tensor, other):
-        dtype = result_dtype(self, other)
-        return lambda self, other: function(cast(self, dtype), cast(other, dtype))
-
-    def reflected(self: Tensor, other):
-        dtype = result_dtype(self, other)
-        return lambda self, other: function(cast(other, dtype), cast(self, dtype))
-
-    own = (getattr(torch.Tensor, each) for each in (f"__{name[0]}shift__", f"__i{name[0]}shift__"))
-    builtin(*spellings(f"bitwise_{name}_shift"), *own, any_layout=True)(shift)
-    builtin(getattr(torch.Tensor, f"__r{name[0]}shift__"), any_layout=True)(reflected)
-
-
-def _left(a: Any, b: Any) -> Any:
-    return tf.bitwise.left_shift(a, b) if a.dtype.is_integer else a * _exp2(b)
-
-
-def _right(a: Any, b: Any) -> Any:
-    return tf.bitwise.right_shift(a, b) if a.dtype.is_integer else a / _exp2(b)
-
-
-_shift("left", _left)
-_shift("right", _right)
-
-
-@builtin(*spellings("bitwise_not"), torch.Tensor.__invert__, any_layout=True)
-def bitwise_not(self: Tensor):
-    return lambda self: tf.logical_not(self) if self.dtype == tf.bool else tf.bitwise.invert(self)
 
 
 @builtin(torch.logical_not, torch.Tensor.logical_not, any_layout=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 from nobuco.contract.channel_order import ChannelOrderingStrategy
 from nobuco.contract.converter import Impossible
 from nobuco.contract.registry import builtin
+from nobuco.node_converters._sizes import shape_of
 
 
 def _no_dropout(call: Any) -> str | None:
@@ -43,18 +44,15 @@ def scaled_dot_product_attention(
     A boolean mask is true where attention is paid; a row in which it is nowhere true yields zeros, as in PyTorch. A
     float mask is added. `is_causal` lets each place see itself and what lies before."""
     boolean = attn_mask is not None and attn_mask.dtype is torch.bool
-    factor = scale if scale is not None else 1 / math.sqrt(query.shape[-1])
-    length, seen = query.shape[-2], key.shape[-2]
-    repeats = query.shape[-3] // key.shape[-3] if enable_gqa else 1
 
     def func(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
-        key, value = (_repeated(each, repeats) for each in (key, value))
-        scores = tf.matmul(query * tf.constant(factor, query.dtype), key, transpose_b=True)
+        if enable_gqa:
+            heads = shape_of(query)[-3]
+            key, value = (_repeated(each, heads) for each in (key, value))
+        scores = tf.matmul(query * _factor(query, scale), key, transpose_b=True)
         if is_causal:
             # a large number, not infinity: it is added, and every row sees at least one place
-            scores += tf.constant(-1e9, scores.dtype) * (
-                1 - tf.linalg.band_part(tf.ones([length, seen], scores.dtype), -1, 0)
-            )
+            scores += tf.constant(-1e9, scores.dtype) * (1 - _lower_triangle(scores))
         if attn_mask is None:
             return tf.matmul(tf.nn.softmax(scores), value)
         if not boolean:
@@ -66,10 +64,26 @@ def scaled_dot_product_attention(
     return func
 
 
-def _repeated(x, times: int):
+def _factor(query, scale: float | None):
+    width = shape_of(query)[-1]
+    if scale is None and tf.is_tensor(width):
+        return tf.math.rsqrt(tf.cast(width, query.dtype))
+    return tf.constant(1 / math.sqrt(width) if scale is None else scale, query.dtype)
+
+
+def _lower_triangle(scores):
+    """Ones up to the diagonal. A constant where the sizes are known; TFLite has no op for it where they are not."""
+    length, seen = shape_of(scores)[-2:]
+    if tf.is_tensor(length) or tf.is_tensor(seen):
+        return tf.cast(tf.range(seen)[None, :] <= tf.range(length)[:, None], scores.dtype)
+    return tf.linalg.band_part(tf.ones([length, seen], scores.dtype), -1, 0)
+
+
+def _repeated(x, heads: Any):
     """Each head as often as the queries have heads for it."""
-    if times == 1:
+    shape = shape_of(x)
+    times = heads // shape[-3]
+    if isinstance(times, int) and times == 1:
         return x
-    shape = x.shape.as_list()
     tiled = tf.tile(tf.expand_dims(x, -3), [1] * (len(shape) - 2) + [times, 1, 1])
-    return tf.reshape(tiled, [*shape[:-3], shape[-3] * times, *shape[-2:]])
+    return tf.reshape(tiled, [*shape[:-3], heads, *shape[-2:]])

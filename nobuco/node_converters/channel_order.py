@@ -8,7 +8,7 @@ import torch
 from nobuco.contract.channel_order import ChannelOrderingStrategy
 from nobuco.contract.registry import builtin
 from nobuco.contract.traceable import force_pytorch_order, force_tensorflow_order, shape
-from nobuco.node_converters.shape_ops import sizes_of
+from nobuco.node_converters._sizes import sizes_of
 
 
 @builtin(shape)

@@ -11,11 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nobuco.contract.channel_order import ChannelOrderingStrategy
-from nobuco.contract.context import is_constant, is_dynamic
+from nobuco.contract.context import is_constant
 from nobuco.contract.registry import builtin
 from nobuco.contract.results import LayerChain, with_weights
+from nobuco.contract.unknown_sizes import static_shape
 from nobuco.node_converters._channels import batch_of_one, without_batch
-from nobuco.node_converters._sizes import pads_like_same, per_dim, same_padding
+from nobuco.node_converters._sizes import pads_like_same, per_dim, same_padding, shape_of
 
 _CONV = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D, 3: keras.layers.Conv3D}
 _DEPTHWISE = {1: keras.layers.DepthwiseConv1D, 2: keras.layers.DepthwiseConv2D}
@@ -43,14 +44,11 @@ def convolution(
     constant = is_constant(weight) and is_constant(bias)
     if input.dim() == dims + 1 or not constant or both or grouped_volume:
         return _function(dims, stride, pads, dilation, groups, batched=input.dim() > dims + 1)
-    sizes = tuple(input.shape[2:])
-    same = pads_like_same(sizes, kernel, stride, dilation, pads)
-    if is_dynamic():  # one stride: the windows are the same whatever the size
-        same = set(stride) == {1} and pads_like_same(sizes, kernel, stride, dilation, pads)
+    same = pads_like_same(static_shape(input)[2:], kernel, stride, dilation, pads)
     mode = "same" if same and any(any(pad) for pad in pads) else "valid"
     layers = [] if same or not any(any(pad) for pad in pads) else [_zero_padding(pads)]
 
-    channels = input.shape[1]
+    channels = weight.shape[1] * groups
     depthwise = groups == channels > 1 and dims in _DEPTHWISE and len(set(stride)) == 1
     common = {
         "kernel_size": kernel, "strides": stride, "padding": mode, "dilation_rate": dilation,
@@ -126,12 +124,10 @@ def dilated(kernel, dilation):
 
 def _spread(x, axis: int, step: int):
     """Zeros between the elements of an axis, `step - 1` of them."""
-    shape = x.shape.as_list()
-    size = tf.shape(x)[axis] if shape[axis] is None else shape[axis]
-    pads = [[0, step - 1 if i == axis + 1 else 0] for i in range(len(shape) + 1)]
+    size = shape_of(x)[axis]
+    pads = [[0, step - 1 if i == axis + 1 else 0] for i in range(x.shape.rank + 1)]
     x = tf.pad(tf.expand_dims(x, axis + 1), pads)
-    dynamic = tf.shape(x)
-    sizes = [dynamic[i] if n is None else n for i, n in enumerate(x.shape.as_list())]
+    sizes = shape_of(x)
     x = tf.reshape(x, [*sizes[:axis], size * step, *sizes[axis + 2 :]])
     return x[(slice(None),) * axis + (slice(0, (size - 1) * step + 1),)]
 
@@ -157,6 +153,8 @@ def transposed_convolution(
         per_dim(each, dims) for each in (stride, padding, output_padding, dilation)
     )
     batched = input.dim() > dims + 1
+    for taps in weight.shape[2:]:
+        int(taps)  # an unknown one is refused
 
     def func(input, weight, bias=None, *args, **kwargs):
         # (I, *kernel, O / groups) as every tensor here
@@ -182,13 +180,12 @@ def _gradient(x, kernel, stride, padding, extra):
     taps = kernel.shape.as_list()[:dims]
     same = not any(extra) and all(0 < k - 2 * p <= s for k, p, s in zip(taps, padding, stride, strict=True))
     cut = padding if same else (0,) * dims
-    static, sizes = x.shape.as_list(), tf.shape(x)
-    known = [sizes[i] if n is None else n for i, n in enumerate(static)]
+    batch, *space, _ = shape_of(x)
     lengths = [
         (n - 1) * s + (k - 2 * p if same else max(k, s))
-        for n, s, k, p in zip(known[1:-1], stride, taps, cut, strict=True)
+        for n, s, k, p in zip(space, stride, taps, cut, strict=True)
     ]
-    shape: Any = [known[0], *lengths, kernel.shape[-2]]
+    shape: Any = [batch, *lengths, shape_of(kernel)[-2]]
     shape = tf.stack(shape) if any(map(tf.is_tensor, shape)) else shape
     function = tf.nn.conv2d_transpose if dims == 2 else tf.nn.conv3d_transpose
     x = function(x, kernel, shape, stride, padding="SAME" if same else "VALID")
@@ -211,7 +208,7 @@ def _cropped(x, taps, stride, padding, extra):
 
 def _over_zeros(x, weight, stride, padding, extra, dilation, groups):
     dims = len(stride)
-    shape = weight.shape.as_list()
+    shape = shape_of(weight)
     inputs, outputs, taps = shape[0], shape[-1], shape[1:-1]
     # (I, *kernel, O / groups) -> (*kernel, I / groups, O), backwards
     kernel = tf.reshape(weight, [groups, inputs // groups, *taps, outputs])

@@ -15,8 +15,9 @@ from nobuco.contract.converter import Impossible
 from nobuco.contract.dtypes import tf_dtype
 from nobuco.contract.registry import builtin, spellings
 from nobuco.node_converters._layouts import same_layout
+from nobuco.node_converters._sizes import sizes_of
 from nobuco.node_converters._types import cast
-from nobuco.node_converters.shape_ops import sizes_of, spread
+from nobuco.node_converters.shape_ops import spread
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 

@@ -10,6 +10,8 @@ from nobuco.contract.channel_order import ChannelOrderingStrategy, axis_of, get_
 from nobuco.contract.registry import builtin
 from nobuco.layout.shapes import permuted
 from nobuco.node_converters._layouts import same_layout
+from nobuco.node_converters._sizes import larger, shape_of, smaller
+from nobuco.node_converters.joining import mirrored
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 
@@ -19,11 +21,13 @@ def _diagonal_of(x, offset: int, dim1: int, dim2: int):
     dim1, dim2 = dim1 % rank, dim2 % rank
     perm = [*(i for i in range(rank) if i not in (dim1, dim2)), dim1, dim2]
     x = x if perm == list(range(rank)) else tf.transpose(x, perm)
-    rows, columns = x.shape[-2], x.shape[-1]
+    *batch, rows, columns = shape_of(x)
     start = (0, offset) if offset >= 0 else (-offset, 0)
-    count = max(min(rows - start[0], columns - start[1]), 0)
-    flat = tf.reshape(x, [*x.shape.as_list()[:-2], rows * columns])
+    count = larger(smaller(rows - start[0], columns - start[1]), 0)
+    flat = tf.reshape(x, [*batch, rows * columns])
     first = start[0] * columns + start[1]
+    if any(map(tf.is_tensor, (first, count, columns))):
+        return tf.gather(flat, first + tf.range(count) * (columns + 1), axis=-1)
     # every (columns + 1)-th element from the first on
     return (
         flat[..., first : first + (count - 1) * (columns + 1) + 1 : columns + 1] if count else flat[..., :0]
@@ -51,11 +55,13 @@ def trace(input: Tensor):
 
 def _embedded(x, offset: int, dim1: int, dim2: int):
     """The last dim on a diagonal of two new ones; by a product with the rows of a shifted unit matrix."""
-    rank, size = x.shape.rank + 1, x.shape[-1]
+    rank, size = x.shape.rank + 1, shape_of(x)[-1]
     side = size + abs(offset)
     row = tf.range(side)[:, None]
     place = (
-        tf.eye(side, side, dtype=tf.bool) if offset == 0 else tf.equal(tf.range(side)[None, :] - row, offset)
+        tf.eye(side, side, dtype=tf.bool)
+        if offset == 0 and isinstance(side, int)
+        else tf.equal(tf.range(side)[None, :] - row, offset)
     )
     before = [[0, 0]] * (x.shape.rank - 1)
     line = tf.pad(x, [*before, [max(-offset, 0), max(offset, 0)]])  # the value of each row
@@ -87,13 +93,13 @@ def diagflat(input: Tensor, offset: int = 0):
 @builtin(torch.diagonal_scatter, torch.Tensor.diagonal_scatter, strategy=_PYTORCH)
 def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1):
     rank = input.dim()
-    rows, columns = input.shape[dim1], input.shape[dim2]
 
     def func(input, src, offset=0, dim1=0, dim2=1):
         d1, d2 = dim1 % rank, dim2 % rank
+        rows, columns = shape_of(input)[d1], shape_of(input)[d2]
         above, left = max(-offset, 0), max(offset, 0)
         block = _embedded(src, 0, -2, -1)
-        count = src.shape[-1]
+        count = shape_of(src)[-1]
         before = [[0, 0]] * (rank - 2)
         block = tf.pad(block, [*before, [above, rows - above - count], [left, columns - left - count]])
         order = [*(i for i in range(rank) if i not in (d1, d2)), d1, d2]
@@ -125,7 +131,7 @@ def rot90(input: Tensor, k: int = 1, dims=(0, 1)):
     def func(input, k=1, dims=(0, 1)):
         first, second = axis_of(input, dims[0]), axis_of(input, dims[1])
         axes = {0: [], 1: [second], 2: [first, second], 3: [first]}[k % 4]
-        return tf.reverse(input, axes) if axes else tf.identity(input)
+        return mirrored(input, axes)
 
     return func
 

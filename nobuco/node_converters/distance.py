@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nobuco.contract.channel_order import ChannelOrderingStrategy
 from nobuco.contract.registry import builtin
+from nobuco.node_converters._sizes import broadcast, shape_of
 from nobuco.node_converters._types import cast, floating, result_dtype
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
@@ -49,8 +50,17 @@ def dist(input: Tensor, other: Tensor, p: float = 2):
 @builtin(F.pdist, torch.pdist, strategy=_PYTORCH)
 def pdist(input: Tensor, p: float = 2.0):
     """Of each pair of rows once."""
-    first, second = np.triu_indices(input.shape[0], 1)
-    return lambda input, p=2.0: _norm(tf.gather(input, first) - tf.gather(input, second), float(p), -1)
+
+    def func(input, p=2.0):
+        rows = shape_of(input)[0]
+        if tf.is_tensor(rows):
+            pairs = tf.where(tf.range(rows)[:, None] < tf.range(rows)[None, :])
+            first, second = pairs[:, 0], pairs[:, 1]
+        else:
+            first, second = np.triu_indices(rows, 1)
+        return _norm(tf.gather(input, first) - tf.gather(input, second), float(p), -1)
+
+    return func
 
 
 @builtin(F.pairwise_distance, torch.pairwise_distance, strategy=_PYTORCH)
@@ -61,11 +71,10 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
 @builtin(F.cosine_similarity, torch.cosine_similarity, strategy=_PYTORCH)
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8):
     dtype = floating(result_dtype(x1, x2))
-    shape = tuple(torch.broadcast_shapes(x1.shape, x2.shape))
 
     def func(x1, x2, dim=1, eps=1e-8):
-        a, b = (tf.broadcast_to(x, shape or [1]) if x.shape != shape or not shape else x for x in (x1, x2))
-        a, b = (cast(x, dtype) for x in (a, b))
+        a, b = broadcast(x1, x2)
+        a, b = (cast(x if x.shape.rank else tf.reshape(x, [1]), dtype) for x in (a, b))
         a, b = (x / tf.maximum(_norm(x, 2, dim, True), eps) for x in (a, b))
         return tf.reduce_sum(a * b, dim)
 

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from nobuco.contract.dtypes import tf_dtype
 from nobuco.contract.registry import builtin, spellings
+from nobuco.node_converters._integers import absolute, sign
+from nobuco.node_converters._sizes import surely_equal
 from nobuco.node_converters._types import cast, floating
 
 
@@ -58,8 +60,8 @@ def _above_zero(x: Any, function: Callable[[Any], Any], at_zero: float) -> Any:
 
 # The dtype stays as it is.
 _SAME: dict[str, Callable[[Any], Any]] = {
-    "abs": tf.abs,
-    "absolute": tf.abs,
+    "abs": absolute,
+    "absolute": absolute,
     "neg": tf.negative,
     "negative": tf.negative,
     "positive": tf.identity,
@@ -68,8 +70,8 @@ _SAME: dict[str, Callable[[Any], Any]] = {
     "trunc": lambda x: _truncated(x),
     "fix": lambda x: _truncated(x),
     "frac": lambda x: x - _truncated(x),
-    "sign": lambda x: x if x.dtype == tf.bool else tf.sign(x),
-    "sgn": lambda x: x if x.dtype == tf.bool else tf.sign(x),
+    "sign": lambda x: x if x.dtype == tf.bool else sign(x),
+    "sgn": lambda x: x if x.dtype == tf.bool else sign(x),
     "detach": tf.identity,
     "clone": tf.identity,
     "contiguous": tf.identity,
@@ -323,6 +325,6 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False):
 
     def func(self, src, non_blocking=False):
         src = cast(src, self.dtype)
-        return tf.identity(src) if src.shape == self.shape else tf.broadcast_to(src, tf.shape(self))
+        return tf.identity(src) if surely_equal(src, self) else tf.broadcast_to(src, tf.shape(self))
 
     return func

@@ -15,6 +15,7 @@ from nobuco.contract.context import is_constant
 from nobuco.contract.converter import Impossible
 from nobuco.contract.registry import builtin
 from nobuco.contract.results import LayerChain, with_weights
+from nobuco.contract.unknown_sizes import static_shape
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 
@@ -40,7 +41,7 @@ def embedding(
     """A Keras Embedding where the table is a weight. `padding_idx` concerns training alone: its row is an ordinary one."""
     if is_constant(weight) and not is_constant(input):
         layer = keras.layers.Embedding(*weight.shape)
-        return LayerChain(with_weights(layer, tuple(input.shape), weight))
+        return LayerChain(with_weights(layer, static_shape(input), weight))
     return lambda input, weight, *args, **kwargs: tf.gather(weight, input)
 
 

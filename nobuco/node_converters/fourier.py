@@ -12,6 +12,7 @@ from torch import Tensor
 from nobuco.contract.channel_order import ChannelOrderingStrategy, axis_of
 from nobuco.contract.registry import builtin
 from nobuco.node_converters._layouts import same_layout
+from nobuco.node_converters._sizes import larger, shape_of
 from nobuco.node_converters._types import cast
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
@@ -19,19 +20,26 @@ _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 
 def _sized(x: Any, axis: int, size: int | None) -> Any:
     """Cut off, or zeros added at the end."""
-    if size is None or x.shape[axis] == size:
+    own = shape_of(x)[axis]
+    if own is size or (isinstance(own, int) and own == size):
         return x
-    if x.shape[axis] > size:
+    if tf.is_tensor(own) or tf.is_tensor(size):
+        x = x[(slice(None),) * axis + (slice(0, size),)]
+        return tf.pad(x, [[0, larger(size - own, 0) if i == axis else 0] for i in range(x.shape.rank)])
+    if own > size:
         return x[(slice(None),) * axis + (slice(0, size),)]
-    return tf.pad(x, [[0, size - x.shape[axis] if i == axis else 0] for i in range(x.shape.rank)])
+    return tf.pad(x, [[0, size - own if i == axis else 0] for i in range(x.shape.rank)])
 
 
-def _scale(count: int, norm: str | None, backwards: bool) -> float:
+def _scale(count: Any, norm: str | None, backwards: bool) -> Any:
     """What remains to be multiplied: TensorFlow divides by the size on the way back, and not on the way there."""
+    if tf.is_tensor(count):
+        count = tf.cast(count, tf.float32)
+    root = tf.sqrt if tf.is_tensor(count) else math.sqrt
     if norm == "ortho":
-        return math.sqrt(count) if backwards else 1 / math.sqrt(count)
+        return root(count) if backwards else 1 / root(count)
     if norm == "forward":
-        return float(count) if backwards else 1 / count
+        return count * 1.0 if backwards else 1 / count
     return 1.0
 
 
@@ -49,15 +57,17 @@ def _transform(x: Any, n: int | None, dim: int, norm: str | None, kind: str) -> 
         x = cast(x, tf.float32) if not x.dtype.is_floating else x
     else:
         x = cast(x, tf.complex128 if x.dtype in (tf.float64, tf.complex128) else tf.complex64)
-    size = n if n is not None else 2 * (x.shape[axis] - 1) if kind == "irfft" else x.shape[axis]
-    x = _sized(x, axis, size // 2 + 1 if kind == "irfft" else size)
+    own = shape_of(x)[axis]
+    size = n if n is not None else 2 * (own - 1) if kind == "irfft" else own
+    if n is not None:
+        x = _sized(x, axis, size // 2 + 1 if kind == "irfft" else size)
     functions = {
         "fft": tf.signal.fft, "ifft": tf.signal.ifft,
         "rfft": tf.signal.rfft, "irfft": lambda v: tf.signal.irfft(v, [size]),
     }  # fmt: skip
     out = _along_last(x, axis, functions[kind])
     scale = _scale(size, norm, backwards)
-    return out if scale == 1 else out * tf.cast(scale, out.dtype)
+    return out if isinstance(scale, float) and scale == 1 else out * tf.cast(scale, out.dtype)
 
 
 def _one(kind: str) -> None:
@@ -111,7 +121,7 @@ def _shifted(name: str, forward: bool) -> None:
             axes = [axis_of(input, each) for each in dims]
             x = input
             for axis in axes:
-                size = x.shape[axis]
+                size = shape_of(x)[axis]
                 cut = (size + 1) // 2 if forward else size // 2
                 lead = (slice(None),) * axis
                 x = tf.concat([x[(*lead, slice(cut, None))], x[(*lead, slice(0, cut))]], axis)

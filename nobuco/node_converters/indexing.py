@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import Tensor
 from nobuco.contract.channel_order import Layout, axis_of, get_layout, identity, set_layout
 from nobuco.contract.registry import builtin
 from nobuco.layout.shapes import dropped, inserted
+from nobuco.node_converters._sizes import larger, shape_of, sizes_of
 from nobuco.node_converters._types import cast
 
 Index = tuple[Any, ...]
@@ -71,19 +71,18 @@ def _getitem_layout(layout: Layout, self, index):
 @builtin(torch.Tensor.__getitem__, output_layout=_getitem_layout)
 def getitem(self: Tensor, index):
     """Slices and numbers become one strided slice in whatever layout; index tensors gather, in PyTorch's order."""
-    shape = tuple(self.shape)
 
     def func(self, index):
         layout = get_layout(self)
         parts = index_parts(index, len(layout))
         if any(_is_array(item) for item in parts):
             return _gathered(self, parts)
-        return _sliced(self, parts, shape)
+        return _sliced(self, parts)
 
     return func
 
 
-def _sliced(x: Any, parts: list[Any], shape: Sequence[int]) -> Any:
+def _sliced(x: Any, parts: list[Any]) -> Any:
     layout = get_layout(x)
     dims = [item for item in parts if item is not None]
     backwards = [dim for dim, item in enumerate(dims) if isinstance(item, slice) and _negative_step(item)]
@@ -173,7 +172,7 @@ def _gather_one(x: Any, parts: list[Any]) -> Any:
             blocks.append(tf.newaxis if item is None else _plain(item))
             place += item is None or isinstance(item, slice)
     x = x[tuple(blocks)]
-    size = x.shape[axis] if x.shape[axis] is not None else tf.shape(x)[axis]
+    size = shape_of(x)[axis]
     array = tf.cast(array, tf.int32)
     numbers = any(isinstance(item, int) for item in parts)
     picked = tf.gather(x, tf.where(array < 0, array + size, array), axis=axis)
@@ -213,7 +212,6 @@ def _setitem_layout(layout: Layout, self, index, value):
 def setitem(self: Tensor, index, value):
     """The tensor with a part replaced. A block is put between the slices around it, so that the value of no other
     element takes part in any arithmetic."""
-    shape = tuple(self.shape)
     rank = self.dim()
 
     def func(self, index, value):
@@ -222,12 +220,10 @@ def setitem(self: Tensor, index, value):
         value = cast(value, self.dtype)
         if any(_is_array(item) for item in parts):
             return set_layout(_scattered(self, parts, value), layout)
-        if any(tf.is_tensor(bound) for item in parts if item is not None for bound in _bounds(item)):
-            return set_layout(_masked_block(self, parts, value), layout)
-        box = [
-            _range_of(item, size)
-            for item, size in zip([p for p in parts if p is not None], shape, strict=True)
-        ]
+        sizes, dims = sizes_of(self), [item for item in parts if item is not None]
+        if any(map(tf.is_tensor, (*sizes, *(bound for item in dims for bound in _bounds(item))))):
+            return set_layout(_chosen_by_place(self, parts, value), layout)
+        box = [_range_of(item, size) for item, size in zip(dims, sizes, strict=True)]
         value = _boxed(value, parts, box, layout)
         return set_layout(_written(self, [box[dim] for dim in layout], value), layout)
 
@@ -324,37 +320,53 @@ def _interleaved(
     return (tf.concat(stretch, axis) if len(stretch) > 1 else stretch[0]), stop
 
 
-def _masked_block(x: Any, parts: list[Any], value: Any) -> Any:
-    """A block whose bounds are computed: chosen by position. The value must broadcast to the whole tensor."""
-    if value.shape.rank and any(size != 1 for size in value.shape.as_list()):
-        raise ValueError(
-            "writing a tensor into a slice whose bounds are computed is not converted; write a number"
-        )
+def _chosen_by_place(x: Any, parts: list[Any], value: Any) -> Any:
+    """A block of which only the graph knows where it lies, or how large it is: each element by its place."""
     layout, mask = get_layout(x), None
-    sizes = tf.shape(x)
+    value = _of_full_rank(value, parts, layout)
     for dim, item in enumerate(p for p in parts if p is not None):
         if isinstance(item, slice) and item == slice(None):
             continue
         axis = layout.index(dim)
-        size, place = sizes[axis], tf.range(sizes[axis])
-        start, stop, step = (
-            (item.start, item.stop, item.step) if isinstance(item, slice) else (item, item + 1, None)
-        )
-        low = _bound(start, 0, size)
-        inside = (place >= low) & (place < _bound(stop, size, size))
-        if step is not None:
-            inside &= (place - low) % step == 0
+        size = shape_of(x)[axis]
+        place = tf.range(size)
+        if isinstance(item, slice):
+            step = 1 if item.step is None else _int32(item.step)
+            low, stop = _bound(item.start, 0, size), _bound(item.stop, size, size)
+        else:
+            step, low = 1, _bound(item, 0, size)
+            stop = low + 1
+        inside = (place >= low) & (place < stop) & ((place - low) % step == 0)
         inside = tf.reshape(inside, [-1 if i == axis else 1 for i in range(len(layout))])
         mask = inside if mask is None else mask & inside
-    value = tf.reshape(value, [])
-    return value + tf.zeros_like(x) if mask is None else tf.where(mask, value, x)
+        if value.shape.rank and value.shape[axis] != 1:
+            source = tf.clip_by_value((place - low) // step, 0, shape_of(value)[axis] - 1)
+            value = tf.gather(value, source, axis=axis)
+    return tf.broadcast_to(value, tf.shape(x)) if mask is None else tf.where(mask, value, x)
+
+
+def _of_full_rank(value: Any, parts: list[Any], layout: Layout) -> Any:
+    """With a dim for each dim of the tensor written to, of size 1 where a number picks or the value is repeated."""
+    plain = all(isinstance(item, slice) for item in parts)
+    if not value.shape.rank or (plain and value.shape.rank == len(layout)):
+        return value
+    shown = [item for item in parts if item is None or isinstance(item, slice)]
+    sizes = shape_of(value)
+    sizes = [1] * (len(shown) - len(sizes)) + sizes[max(len(sizes) - len(shown), 0) :]
+    left = iter(sizes)
+    full = [next(left) if item is None or isinstance(item, slice) else 1 for item in parts]
+    full = [size for size, item in zip(full, parts, strict=True) if item is not None]
+    value = tf.reshape(value, full)
+    return value if layout == identity(len(layout)) else tf.transpose(value, layout)
 
 
 def _bound(value: Any, default: Any, size: Any) -> Any:
     if value is None:
         return default
-    value = tf.cast(value, tf.int32)
-    return tf.where(value < 0, value + size, value)
+    value = _int32(value)
+    if isinstance(value, int):
+        return value if value >= 0 else larger(value + size, 0)
+    return tf.where(value < 0, tf.maximum(value + size, 0), value)
 
 
 def _scattered(x: Any, parts: list[Any], value: Any) -> Any:
@@ -365,7 +377,7 @@ def _scattered(x: Any, parts: list[Any], value: Any) -> Any:
         others = [item for item in parts if not _is_array(item)]
         if all(isinstance(item, slice) and item == slice(None) for item in others):
             axis = next(i for i, item in enumerate(parts) if _is_array(item))
-            shape = [1] * axis + mask.shape.as_list() + [1] * (x.shape.rank - axis - mask.shape.rank)
+            shape = [1] * axis + shape_of(mask) + [1] * (x.shape.rank - axis - mask.shape.rank)
             return tf.where(tf.reshape(mask, shape), value, x)
     shape = tf.shape(x)
     picked = places_of(x, parts)
@@ -406,12 +418,10 @@ def _narrow_layout(layout: Layout, self, dim, start, length):
 
 @builtin(torch.narrow, torch.Tensor.narrow, output_layout=_narrow_layout)
 def narrow(self: Tensor, dim: int, start, length):
-    size = self.shape[dim]
-
     def func(self, dim, start, length):
-        layout = get_layout(self)
-        begin = start + size if isinstance(start, int) and start < 0 else _int32(start)
-        picked = (slice(None),) * axis_of(self, dim) + (slice(begin, begin + _int32(length)),)
+        layout, axis = get_layout(self), axis_of(self, dim)
+        begin = start + shape_of(self)[axis] if isinstance(start, int) and start < 0 else _int32(start)
+        picked = (slice(None),) * axis + (slice(begin, begin + _int32(length)),)
         return set_layout(self[picked], layout)
 
     return func

@@ -21,8 +21,10 @@ from nobuco.contract.channel_order import (
 from nobuco.contract.context import is_constant
 from nobuco.contract.converter import Impossible
 from nobuco.contract.registry import builtin
+from nobuco.contract.unknown_sizes import UnknownSizeError, static_shape
 from nobuco.layout.shapes import dropped, inserted
 from nobuco.node_converters._layouts import same_layout, without_dim
+from nobuco.node_converters._sizes import larger, shape_of
 from nobuco.node_converters._types import cast, result_dtype
 from nobuco.node_converters.shape_ops import spread
 
@@ -38,7 +40,9 @@ def _joined_layout(layout: Layout, tensors, dim=0):
 @builtin(torch.cat, torch.concat, torch.concatenate, output_layout=_joined_layout)
 def cat(tensors: Sequence[Tensor], dim: int = 0):
     dtype = result_dtype(*tensors) if len({t.dtype for t in tensors}) > 1 else None
-    empty = [t.dim() == 1 and t.numel() == 0 for t in tensors]
+    # a vector among tensors of higher rank has no elements: PyTorch takes no other
+    rank = max(t.dim() for t in tensors)
+    empty = [t.dim() == 1 and (rank > 1 or static_shape(t)[0] == 0) for t in tensors]
 
     def func(tensors, *args, **kwargs):
         kept = [each for each, skipped in zip(tensors, empty, strict=True) if not skipped or all(empty)]
@@ -89,7 +93,7 @@ def at_least(x: Any, rank: int) -> Any:
         return x
     if rank == 3 and own:
         return x[None, :, None] if own == 1 else x[:, :, None]
-    return tf.reshape(x, [1] * (rank - own) + x.shape.as_list())
+    return tf.reshape(x, [1] * (rank - own) + shape_of(x))
 
 
 _stacked_along(lambda rank: 0 if rank == 1 else 1, 1, torch.hstack)
@@ -146,10 +150,12 @@ def block_diag(*tensors: Any):
 
     def func(*tensors: Any):
         blocks = [cast(at_least(each, 2), dtype) for each in spread(tensors)]
-        width, left, rows = sum(block.shape[1] for block in blocks), 0, []
-        for block in blocks:
-            rows.append(tf.pad(block, [[0, 0], [left, width - left - block.shape[1]]]))
-            left += block.shape[1]
+        widths = [shape_of(block)[1] for block in blocks]
+        left, right, rows = 0, sum(widths), []
+        for block, width in zip(blocks, widths, strict=True):
+            right = right - width
+            rows.append(tf.pad(block, [[0, 0], [left, right]]))
+            left = left + width
         return tf.concat(rows, 0)
 
     return func
@@ -157,9 +163,10 @@ def block_diag(*tensors: Any):
 
 def _splitting(name: str, dim_of) -> None:
     def converter(input: Tensor, indices_or_sections):
-        pieces = getattr(torch, name)(input, indices_or_sections)
         dim = dim_of(input.dim())
-        return _pieces([piece.shape[dim] for piece in pieces], dim)
+        if isinstance(indices_or_sections, int):
+            return _equal_pieces(indices_or_sections, dim)
+        return _pieces_at(indices_or_sections, static_shape(input)[dim], dim)
 
     builtin(getattr(torch, name), getattr(torch.Tensor, name), output_layout=same_layout)(converter)
 
@@ -177,17 +184,48 @@ _splitting("dsplit", lambda rank: 2)
 def split(tensor: Tensor, split_size_or_sections=None, dim: int = 0, **kwargs):
     sections = kwargs.get("split_size", split_size_or_sections)
     sections = kwargs.get("split_sizes", sections)
-    total = tensor.shape[dim]
-    sizes = list(sections) if not isinstance(sections, int) else _steps(total, sections)
-    return _pieces(sizes, dim)
+    if isinstance(sections, int):
+        return _pieces(_steps(_known(tensor, dim, "split into pieces of one size"), sections), dim)
+    if isinstance(sections, Tensor):
+        raise ValueError(
+            "split by a size that is computed has as many outputs as the size tells: give all sizes"
+        )
+    if not any(isinstance(each, Tensor) for each in sections):
+        return _pieces(list(sections), dim)
+
+    def func(tensor, split_size_or_sections=None, dim=0, **kwargs):
+        layout = get_layout(tensor)
+        sizes = kwargs.get("split_sizes", kwargs.get("split_size", split_size_or_sections))
+        parts = tf.split(
+            tensor, tf.stack([cast(each, tf.int32) for each in sizes]), axis_of(tensor, dim), len(sizes)
+        )
+        return tuple(set_layout(part, layout) for part in parts)
+
+    return func
 
 
 @builtin(
     torch.chunk, torch.Tensor.chunk, torch.unsafe_chunk, torch.Tensor.unsafe_chunk, output_layout=same_layout
 )
 def chunk(input: Tensor, chunks: int, dim: int = 0):
-    total = input.shape[dim]
+    if chunks == 2 and static_shape(input)[dim] is None:
+        return _halves(dim)
+    total = _known(input, dim, f"chunk into {chunks}")
     return _pieces(_steps(total, -(-total // chunks)), dim)
+
+
+def _halves(dim: int):
+    """The one number of chunks that PyTorch makes of every size from 2 on."""
+
+    def func(input, *args, **kwargs):
+        layout, axis = get_layout(input), axis_of(input, dim)
+        size = shape_of(input)[axis]
+        half = (size + 1) // 2
+        return tuple(
+            set_layout(part, layout) for part in tf.split(input, tf.stack([half, size - half]), axis, 2)
+        )
+
+    return func
 
 
 def _places_are_known(call: Any) -> str | None:
@@ -198,11 +236,64 @@ def _places_are_known(call: Any) -> str | None:
 
 @builtin(torch.tensor_split, torch.Tensor.tensor_split, output_layout=same_layout, accepts=_places_are_known)
 def tensor_split(input: Tensor, indices_or_sections, dim: int = 0):
-    return _pieces([piece.shape[dim] for piece in torch.tensor_split(input, indices_or_sections, dim)], dim)
+    if isinstance(indices_or_sections, Tensor):
+        indices_or_sections = indices_or_sections.tolist()
+    if isinstance(indices_or_sections, int):
+        return _nearly_equal_pieces(indices_or_sections, static_shape(input)[dim], dim)
+    return _pieces_at(indices_or_sections, static_shape(input)[dim], dim)
+
+
+def _known(input: Tensor, dim: int, what: str) -> int:
+    size = static_shape(input)[dim]
+    if size is None:
+        raise UnknownSizeError(
+            f"{what} along dim {dim}, whose size is not known, has as many outputs as the size tells. Give that size in "
+            "input_shapes, or the size of each piece"
+        )
+    return size
 
 
 def _steps(total: int, size: int) -> list[int]:
     return [min(size, total - start) for start in range(0, total, size)] if size else [total]
+
+
+def _equal_pieces(count: int, dim: int):
+    def func(input, *args, **kwargs):
+        layout = get_layout(input)
+        parts = tf.split(input, count, axis_of(input, dim)) if count > 1 else [tf.identity(input)]
+        return tuple(set_layout(part, layout) for part in parts)
+
+    return func
+
+
+def _nearly_equal_pieces(count: int, total: int | None, dim: int):
+    """The first ones longer by one, as many as remain."""
+    if total is not None:
+        return _pieces([total // count + (place < total % count) for place in range(count)], dim)
+
+    def func(input, *args, **kwargs):
+        layout, axis = get_layout(input), axis_of(input, dim)
+        size = shape_of(input)[axis]
+        sizes = size // count + tf.cast(tf.range(count) < size % count, tf.int32)
+        return tuple(set_layout(part, layout) for part in tf.split(input, sizes, axis, count))
+
+    return func
+
+
+def _pieces_at(indices: Sequence[int], total: int | None, dim: int):
+    """Cut before each index."""
+    bounds = list(zip([None, *indices], [*indices, None], strict=True))
+    if total is not None:
+        sizes = [len(range(total)[start:stop]) for start, stop in bounds]
+        if sum(sizes) == total:
+            return _pieces(sizes, dim)
+
+    def func(input, *args, **kwargs):
+        layout = get_layout(input)
+        lead = (slice(None),) * axis_of(input, dim)
+        return tuple(set_layout(input[(*lead, slice(start, stop))], layout) for start, stop in bounds)
+
+    return func
 
 
 def _pieces(sizes: list[int], dim: int):
@@ -219,6 +310,8 @@ def _pieces(sizes: list[int], dim: int):
 
 @builtin(torch.unbind, torch.Tensor.unbind, output_layout=without_dim)
 def unbind(input: Tensor, dim: int = 0):
+    _known(input, dim, "unbind")
+
     def func(input, dim=0):
         layout = get_layout(input)
         rest = dropped(layout, [dim])
@@ -232,9 +325,22 @@ def flip(input: Tensor, *dims, **kwargs):
     def func(input, *dims, **kwargs):
         layout = get_layout(input)
         axes = [axis_of(input, dim) for dim in spread(dims or (kwargs["dims"],))]
-        return set_layout(tf.reverse(input, axes), layout)
+        return set_layout(mirrored(input, axes), layout)
 
     return func
+
+
+def mirrored(x: Any, axes: Sequence[int]) -> Any:
+    """One op for each run of neighbouring axes: TFLite mirrors no others at once."""
+    runs: list[list[int]] = []
+    for axis in sorted(axes):
+        if runs and axis == runs[-1][-1] + 1:
+            runs[-1].append(axis)
+        else:
+            runs.append([axis])
+    for run in runs:
+        x = tf.reverse(x, run)
+    return x if runs else tf.identity(x)
 
 
 def _rolled_layout(layout: Layout, input, shifts, dims=None):
@@ -250,14 +356,14 @@ def roll(input: Tensor, shifts, dims=None):
             return tf.identity(input)
         if dims is None:  # of the flattened tensor
             flat = set_layout(tf.reshape(input, [-1]), (0,))
-            return tf.reshape(func(flat, shifts, 0), input.shape)
+            return tf.reshape(func(flat, shifts, 0), shape_of(input))
         steps, along = ([v] if isinstance(v, int) else list(v) for v in (shifts, dims))
         x = input
         for step, dim in zip(steps, along, strict=True):
             axis = axis_of(input, dim)
-            size = x.shape[axis]
-            cut = -step % size if size else 0
-            if cut:
+            size = shape_of(x)[axis]
+            cut = -step % larger(size, 1)
+            if tf.is_tensor(cut) or cut:
                 lead = (slice(None),) * axis
                 x = tf.concat([x[(*lead, slice(cut, None))], x[(*lead, slice(None, cut))]], axis)
         return tf.identity(x)

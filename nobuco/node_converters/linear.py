@@ -14,6 +14,8 @@ from nobuco.contract.channel_order import ChannelOrderingStrategy
 from nobuco.contract.context import is_constant
 from nobuco.contract.registry import builtin
 from nobuco.contract.results import LayerChain, with_weights
+from nobuco.contract.unknown_sizes import UnknownSizeError, static_shape
+from nobuco.node_converters._sizes import broadcast, shape_of
 from nobuco.node_converters._types import cast, result_dtype
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
@@ -109,9 +111,34 @@ def einsum(equation, *operands):
 
     def func(equation, *operands):
         tensors = operands[0] if len(operands) == 1 and isinstance(operands[0], list | tuple) else operands
-        return tf.einsum(equation.replace(" ", ""), *tensors)
+        return tf.einsum(*_without_repeated(equation.replace(" ", ""), tensors))
 
     return func
+
+
+def _without_repeated(equation: str, tensors: Any) -> tuple[Any, ...]:
+    """A dim of size 1 is repeated where its letter has another size elsewhere; TensorFlow lets none differ, so the
+    letter is dropped."""
+    left, arrow, right = equation.partition("->")
+    terms = left.split(",")
+    if "." in equation or len(terms) == 1:
+        return equation, *tensors
+    out = (
+        right if arrow else "".join(sorted(letter for letter in set(left) - {","} if left.count(letter) == 1))
+    )
+    sizes: dict[str, set[int | None]] = {}
+    for term, tensor in zip(terms, tensors, strict=True):
+        for letter, size in zip(term, tensor.shape.as_list(), strict=True):
+            sizes.setdefault(letter, set()).add(size)
+    kept_terms, kept = [], []
+    for term, tensor in zip(terms, tensors, strict=True):
+        dims = tensor.shape.as_list()
+        gone = [i for i, letter in enumerate(term) if dims[i] == 1 and len(sizes[letter]) > 1]
+        kept_terms.append("".join(letter for i, letter in enumerate(term) if i not in gone))
+        kept.append(tf.squeeze(tensor, gone) if gone else tensor)
+    if kept_terms == terms:
+        return equation, *tensors
+    return f"{','.join(kept_terms)}->{out}", *kept
 
 
 def _dims_are_numbers(call: Any) -> str | None:
@@ -146,11 +173,11 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1):
 @builtin(torch.kron, torch.Tensor.kron, strategy=_PYTORCH)
 def kron(input: Tensor, other: Tensor):
     rank = max(input.dim(), other.dim())
-    a_shape = (1,) * (rank - input.dim()) + tuple(input.shape)
-    b_shape = (1,) * (rank - other.dim()) + tuple(other.shape)
     dtype = result_dtype(input, other)
 
     def func(input, other):
+        a_shape = [1] * (rank - input.shape.rank) + shape_of(input)
+        b_shape = [1] * (rank - other.shape.rank) + shape_of(other)
         a = tf.reshape(cast(input, dtype), [size for each in a_shape for size in (each, 1)])
         b = tf.reshape(cast(other, dtype), [size for each in b_shape for size in (1, each)])
         return tf.reshape(a * b, [x * y for x, y in zip(a_shape, b_shape, strict=True)])
@@ -183,20 +210,30 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
 @builtin(torch.cross, torch.Tensor.cross, strategy=_PYTORCH)
 def cross_of_first(input: Tensor, other: Tensor, dim: int | None = None):
     """Without `dim`, along the first dim of size 3."""
-    first = next((i for i, size in enumerate(input.shape) if size == 3), 0) if dim is None else dim
+    first = dim if dim is not None else _first_of_three(input)
     function = cross(input, other, dim=first)
     return lambda input, other, dim=None: function(input, other)
+
+
+def _first_of_three(input: Tensor) -> int:
+    for dim, size in enumerate(static_shape(input)):
+        if size == 3:
+            return dim
+        if size is None:
+            raise UnknownSizeError(
+                f"cross without dim goes along the first dim of size 3, and the size of dim {dim} is not known: give dim"
+            )
+    return 0
 
 
 @builtin(torch.linalg.cross, strategy=_PYTORCH)
 def cross(input: Tensor, other: Tensor, dim: int = -1):
     rank = max(input.dim(), other.dim())
-    shape = torch.broadcast_shapes(input.shape, other.shape)
     axis = dim % rank
 
     def func(input, other, dim=-1):
-        input, other = tf.broadcast_to(input, shape), tf.broadcast_to(other, shape)
-        (a0, a1, a2), (b0, b1, b2) = tf.unstack(input, axis=axis), tf.unstack(other, axis=axis)
+        input, other = broadcast(input, other)
+        (a0, a1, a2), (b0, b1, b2) = (tf.unstack(each, 3, axis) for each in (input, other))
         return tf.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axis)
 
     return func

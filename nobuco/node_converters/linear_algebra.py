@@ -10,6 +10,8 @@ from torch import Tensor
 
 from nobuco.contract.channel_order import ChannelOrderingStrategy
 from nobuco.contract.registry import builtin
+from nobuco.contract.unknown_sizes import UnknownSizeError, static_shape
+from nobuco.node_converters._sizes import shape_of
 from nobuco.node_converters.linear import product
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
@@ -50,7 +52,7 @@ def cholesky(input: Tensor, upper: bool = False):
 
 @builtin(torch.linalg.solve, strategy=_PYTORCH)
 def solve(A: Tensor, B: Tensor, *, left: bool = True):
-    vector = B.dim() == 1 or (B.dim() == A.dim() - 1 and B.shape == A.shape[:-1])
+    vector = B.dim() == 1 or (B.dim() == A.dim() - 1 and _same(static_shape(B), static_shape(A)[:-1]))
 
     def func(A, B, *, left=True):
         if vector:
@@ -64,9 +66,22 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True):
     return func
 
 
+def _same(right: tuple[int | None, ...], rows: tuple[int | None, ...]) -> bool:
+    """Whether PyTorch takes the right side for vectors: where it has the shape of the matrices' rows."""
+    if None not in (*right, *rows) or any(a != b for a, b in zip(right, rows, strict=True) if a and b):
+        return right == rows
+    raise UnknownSizeError(
+        "solve takes its right side for vectors or for a matrix by its sizes, which are not known: give it one dim more"
+    )
+
+
 def _solved(a: Any, b: Any) -> Any:
-    batch = tf.broadcast_static_shape(a.shape[:-2], b.shape[:-2]).as_list()
-    a, b = (tf.broadcast_to(each, [*batch, *each.shape[-2:]]) for each in (a, b))
+    if a.shape.is_fully_defined() and b.shape.is_fully_defined():
+        batch = tf.broadcast_static_shape(a.shape[:-2], b.shape[:-2]).as_list()
+        a, b = (tf.broadcast_to(each, [*batch, *each.shape[-2:]]) for each in (a, b))
+    else:
+        batch = tf.broadcast_dynamic_shape(tf.shape(a)[:-2], tf.shape(b)[:-2])
+        a, b = (tf.broadcast_to(each, tf.concat([batch, tf.shape(each)[-2:]], 0)) for each in (a, b))
     return tf.linalg.solve(a, b)
 
 
@@ -79,8 +94,10 @@ def matrix_power(input: Tensor, n: int):
             if left % 2:
                 result = base if result is None else product(result, base)
             base, left = product(base, base), left // 2
-        eye = tf.eye(input.shape[-1], batch_shape=input.shape[:-2], dtype=input.dtype)
-        return tf.identity(eye if result is None else result)
+        if result is not None:
+            return tf.identity(result)
+        *batch, _, side = shape_of(input)
+        return tf.broadcast_to(tf.eye(side, dtype=input.dtype), [*batch, side, side])
 
     return func
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nobuco.contract.channel_order import ChannelOrderingStrategy
 from nobuco.contract.registry import builtin
+from nobuco.node_converters._sizes import shape_of
 from nobuco.node_converters._types import cast
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
@@ -136,7 +137,7 @@ def _nll(logs: Any, target: Any, weight: Any, ignored: int, reduction: str) -> A
     counts = tf.cast(target != ignored, logs.dtype)
     chosen = tf.one_hot(
         tf.where(target == ignored, tf.zeros_like(target), target),
-        logs.shape[axis],
+        shape_of(logs)[axis],
         axis=axis,
         dtype=logs.dtype,
     )
@@ -153,9 +154,11 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, *
     reduction, ignored = _reduction_of(kwargs), kwargs.get("ignore_index", -100)
     smoothing = kwargs.get("label_smoothing", 0.0)
     soft = target.is_floating_point()
-    axis, classes = (0 if input.dim() == 1 else 1), input.shape[0 if input.dim() == 1 else 1]
+    axis = 0 if input.dim() == 1 else 1
 
     def func(input, target, weight=None, *args, **kwargs):
+        classes = shape_of(input)[axis]
+        count = tf.cast(classes, input.dtype) if tf.is_tensor(classes) else classes
         last = input.shape.rank - 1
         perm = [*(i for i in range(last + 1) if i != axis), axis]
         logs = tf.transpose(
@@ -164,7 +167,7 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, *
         shape = [-1 if i == axis else 1 for i in range(last + 1)]
         weights = None if weight is None else tf.reshape(weight, shape)
         if soft:
-            probabilities = target * (1 - smoothing) + smoothing / classes
+            probabilities = target * (1 - smoothing) + smoothing / count
             loss = -tf.reduce_sum(
                 probabilities * logs if weights is None else probabilities * logs * weights, axis
             )
@@ -175,7 +178,7 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, *
         if not smoothing:
             return plain
         counts = tf.cast(target != ignored, logs.dtype)
-        even = -tf.reduce_sum(logs if weights is None else logs * weights, axis) * counts / classes
+        even = -tf.reduce_sum(logs if weights is None else logs * weights, axis) * counts / count
         if reduction == "mean":
             chosen = tf.one_hot(
                 tf.where(target == ignored, tf.zeros_like(target), target),

@@ -15,6 +15,7 @@ from nobuco.contract.context import is_constant
 from nobuco.contract.converter import Impossible
 from nobuco.contract.registry import builtin
 from nobuco.contract.results import LayerChain, with_weights
+from nobuco.node_converters._sizes import shape_of
 
 
 def _in_evaluation_mode(call: Any) -> str | None:
@@ -49,7 +50,7 @@ def batch_norm(
         epsilon=eps, momentum=1 - (momentum or 0.0), scale=weight is not None, center=bias is not None
     )
     weights = [each for each in (weight, bias, running_mean, running_var) if each is not None]
-    channels = input.shape[min(1, input.dim() - 1)]
+    channels = running_mean.shape[0]
     return LayerChain(with_weights(layer, (None,) * (input.dim() - 1) + (channels,), *weights))
 
 
@@ -93,9 +94,8 @@ def group_norm(
     """Each group of channels by its own mean and variance over the group and space."""
 
     def func(input, num_groups, weight=None, bias=None, eps=eps, cudnn_enabled=True):
-        static, sizes = input.shape.as_list(), tf.shape(input)
-        shape = [sizes[i] if size is None else size for i, size in enumerate(static)]
-        x = tf.reshape(input, [*shape[:-1], num_groups, static[-1] // num_groups])
+        shape = shape_of(input)
+        x = tf.reshape(input, [*shape[:-1], num_groups, shape[-1] // num_groups])
         axes = [*range(1, len(shape) - 1), len(shape)]
         deviation = x - tf.reduce_mean(x, axes, keepdims=True)
         x = deviation * tf.math.rsqrt(tf.reduce_mean(tf.square(deviation), axes, keepdims=True) + eps)
@@ -151,7 +151,7 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     def func(input, size, alpha=1e-4, beta=0.75, k=1.0):
         if input.shape.rank == 4 and size % 2:
             return tf.nn.local_response_normalization(input, before, k, alpha / size, beta)
-        rank, channels = input.shape.rank, input.shape[-1]
+        rank, channels = input.shape.rank, shape_of(input)[-1]
         squares = tf.pad(tf.square(input), [[0, 0]] * (rank - 1) + [[before, behind]])
         total = sum(squares[..., i : i + channels] for i in range(size))
         return input / tf.pow(k + total * (alpha / size), beta)

@@ -15,12 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nobuco.contract.channel_order import ChannelOrderingStrategy
-from nobuco.contract.context import is_dynamic, is_nonnegative
+from nobuco.contract.context import is_nonnegative
 from nobuco.contract.registry import builtin
 from nobuco.contract.results import LayerChain
+from nobuco.contract.unknown_sizes import static_shape
 from nobuco.node_converters._channels import batch_of_one, without_batch
-from nobuco.node_converters._sizes import pads_like_same, per_dim
-from nobuco.node_converters.resampling import by_matrices
+from nobuco.node_converters._sizes import larger, pads_like_same, per_dim, shape_of
+from nobuco.node_converters.resampling import bounds_of_bins, by_matrices, computed_matrix
 
 _MAX = {1: keras.layers.MaxPooling1D, 2: keras.layers.MaxPooling2D, 3: keras.layers.MaxPooling3D}
 _AVERAGE = {
@@ -31,20 +32,31 @@ _AVERAGE = {
 _PADDING = {1: keras.layers.ZeroPadding1D, 2: keras.layers.ZeroPadding2D, 3: keras.layers.ZeroPadding3D}
 
 
-def _windows(size: int, k: int, s: int, p: int, d: int, ceil_mode: bool) -> int:
+def _windows(size: Any, k: int, s: int, p: int, d: int, ceil_mode: bool) -> Any:
     """How many windows PyTorch reads; in `ceil_mode` the last may start inside the padding of the front, not beyond."""
     span = size + 2 * p - (k - 1) * d - 1
-    count = -(-span // s) + 1 if ceil_mode else span // s + 1
-    return count - 1 if ceil_mode and (count - 1) * s >= size + p else count
+    if not ceil_mode:
+        return span // s + 1
+    count = (span + s - 1) // s + 1
+    if tf.is_tensor(count):
+        return count - tf.cast((count - 1) * s >= size + p, tf.int32)
+    return count - 1 if (count - 1) * s >= size + p else count
 
 
-def window_padding(sizes, kernel, stride, padding, dilation, ceil_mode) -> list[tuple[int, int]]:
+def window_padding(sizes, kernel, stride, padding, dilation, ceil_mode) -> list[tuple[Any, Any]]:
     """What must stand before and after each dim for VALID windows to be PyTorch's."""
     pads = []
     for size, k, s, p, d in zip(sizes, kernel, stride, padding, dilation, strict=True):
         count = _windows(size, k, s, p, d, ceil_mode)
-        pads.append((p, max((count - 1) * s + (k - 1) * d + 1 - size - p, 0)))
+        pads.append((p, larger((count - 1) * s + (k - 1) * d + 1 - size - p, 0)))
     return pads
+
+
+def _known_padding(sizes, kernel, stride, padding, dilation, ceil_mode) -> list[tuple[int, int]] | None:
+    """At conversion. Windows that must not go beyond the padding need no more than it, whatever the size."""
+    if None not in sizes:
+        return window_padding(sizes, kernel, stride, padding, dilation, ceil_mode)
+    return None if ceil_mode and set(stride) != {1} else [(p, p) for p in padding]
 
 
 def lowest_of(dtype: torch.dtype) -> float:
@@ -57,7 +69,7 @@ def places_in_windows(
     """For each place in the window, row by row, what stands there in all windows: one strided slice."""
     counts = [
         (n - (k - 1) * d - 1) // s + 1
-        for n, k, d, s in zip(x.shape[1:-1], kernel, dilation, stride, strict=True)
+        for n, k, d, s in zip(shape_of(x)[1:-1], kernel, dilation, stride, strict=True)
     ]
     slices = []
     for place in itertools.product(*(range(k) for k in kernel)):
@@ -82,22 +94,23 @@ def max_pool(
     stride = per_dim(stride, dims) if stride is not None and stride not in ([], ()) else kernel
     padding, dilation = per_dim(padding, dims), per_dim(dilation, dims)
     batched = input.dim() == dims + 2
-    sizes = tuple(input.shape[-dims:])
-    pads = window_padding(sizes, kernel, stride, padding, dilation, ceil_mode)
-    same = pads_like_same(sizes, kernel, stride, dilation, pads) and (not is_dynamic() or set(stride) == {1})
-    if batched and set(dilation) == {1} and (same or not any(any(pad) for pad in pads)):
-        return LayerChain(
-            _MAX[dims](kernel, strides=stride, padding="same" if same and any(map(any, pads)) else "valid")
-        )
-    if batched and set(dilation) == {1} and is_nonnegative(input):  # XNNPACK pads with zeros only
-        return LayerChain(
-            _PADDING[dims](pads[0] if dims == 1 else tuple(pads)), _MAX[dims](kernel, strides=stride)
-        )
+    sizes = static_shape(input)[-dims:]
+    pads = _known_padding(sizes, kernel, stride, padding, dilation, ceil_mode)
+    if batched and pads is not None and set(dilation) == {1}:
+        same = pads_like_same(sizes, kernel, stride, dilation, pads)
+        if same or not any(any(pad) for pad in pads):
+            mode = "same" if same and any(map(any, pads)) else "valid"
+            return LayerChain(_MAX[dims](kernel, strides=stride, padding=mode))
+        if is_nonnegative(input):  # XNNPACK pads with zeros only
+            return LayerChain(
+                _PADDING[dims](pads[0] if dims == 1 else tuple(pads)), _MAX[dims](kernel, strides=stride)
+            )
 
     lowest = lowest_of(input.dtype)
 
     def func(input, *args, **kwargs):
         x = input if batched else batch_of_one(input, dims)
+        pads = window_padding(shape_of(x)[1:-1], kernel, stride, padding, dilation, ceil_mode)
         x = tf.pad(x, [(0, 0), *pads, (0, 0)], constant_values=tf.constant(lowest, x.dtype))
         if set(dilation) == {1}:
             x = tf.nn.max_pool(x, kernel, stride, "VALID")
@@ -123,13 +136,12 @@ def avg_pool(
     stride = per_dim(stride, dims) if stride is not None and stride not in ([], ()) else kernel
     padding = per_dim(padding, dims)
     batched = input.dim() == dims + 2
-    sizes = tuple(input.shape[-dims:])
+    sizes = static_shape(input)[-dims:]
     ones = (1,) * dims
-    pads = window_padding(sizes, kernel, stride, padding, ones, ceil_mode)
-    plain = not any(any(pad) for pad in pads)
-    same = pads_like_same(sizes, kernel, stride, ones, pads) and (not is_dynamic() or set(stride) == {1})
-    if batched and divisor_override is None:
-        if plain:
+    pads = _known_padding(sizes, kernel, stride, padding, ones, ceil_mode)
+    if batched and divisor_override is None and pads is not None:
+        same = pads_like_same(sizes, kernel, stride, ones, pads)
+        if not any(any(pad) for pad in pads):
             return LayerChain(_AVERAGE[dims](kernel, strides=stride))
         if same and not count_include_pad:  # TensorFlow's SAME does not count its padding either
             return LayerChain(_AVERAGE[dims](kernel, strides=stride, padding="same"))
@@ -141,6 +153,8 @@ def avg_pool(
 
     def func(input, *args, **kwargs):
         x = input if batched else batch_of_one(input, dims)
+        sizes = shape_of(x)[1:-1]
+        pads = window_padding(sizes, kernel, stride, padding, ones, ceil_mode)
         x = tf.pad(x, [(0, 0), *pads, (0, 0)])
         x = tf.nn.avg_pool(x, kernel, stride, "VALID")
         if divisor_override is not None:
@@ -154,17 +168,21 @@ def avg_pool(
 
 def _share(x, sizes, kernel, stride, padding, counted, pads):
     """By how much the average over the whole window falls short of the one over the elements that count."""
-    factors = np.ones((1,) * (len(sizes) + 2), np.float32)
+    factors: Any = np.ones((1,) * (len(sizes) + 2), np.float32)
     for axis, (size, k, s, p, c, (before, after)) in enumerate(
         zip(sizes, kernel, stride, padding, counted, pads, strict=True)
     ):
         count = (size + before + after - k) // s + 1
-        starts = np.arange(count) * s - p
-        inside = np.minimum(starts + k, size + c) - np.maximum(starts, -c)
-        shape = [1] * factors.ndim
-        shape[axis + 1] = count
-        factors = factors * (k / inside).astype(np.float32).reshape(shape)
-    return tf.constant(factors, x.dtype)
+        shape = [-1 if i == axis + 1 else 1 for i in range(len(sizes) + 2)]
+        if tf.is_tensor(count):
+            starts = tf.range(count) * s - p
+            inside = tf.minimum(starts + k, size + c) - tf.maximum(starts, -c)
+            factors = factors * tf.reshape(k / tf.cast(inside, tf.float32), shape)
+        else:
+            starts = np.arange(count) * s - p
+            inside = np.minimum(starts + k, size + c) - np.maximum(starts, -c)
+            factors = factors * (k / inside).astype(np.float32).reshape(shape)
+    return tf.cast(factors, x.dtype) if tf.is_tensor(factors) else tf.constant(factors, x.dtype)
 
 
 def adaptive_avg_pool(dims: int, input: Tensor, output_size):
@@ -191,19 +209,18 @@ def _adaptive(dims: int, input: Tensor, output_size, reduce, pools):
     """One reduction for size 1, windows of one size where the sizes divide; else the mean as a product with a constant
     matrix for each dim, which XNNPACK takes, and the maximum slice by slice."""
     batched = input.dim() == dims + 2
-    sizes = tuple(input.shape[-dims:])
-    wanted = [
-        size if want is None else want for want, size in zip(each_size(output_size, dims), sizes, strict=True)
-    ]
+    sizes = static_shape(input)[-dims:]
+    asked = each_size(output_size, dims)
+    wanted = [size if want is None else want for want, size in zip(asked, sizes, strict=True)]
     space = list(range(1, dims + 1))
-    if set(wanted) == {1}:
+    if all(isinstance(want, int) and want == 1 for want in wanted):
         if batched:
             return lambda input, *args, **kwargs: reduce(input, space, keepdims=True)
         return lambda input, *args, **kwargs: without_batch(
             reduce(batch_of_one(input, dims), space, keepdims=True), dims
         )
-    if is_dynamic():
-        raise ValueError("adaptive pooling to more than one element needs inputs of known size")
+    if None in sizes or any(isinstance(want, Tensor) for want in wanted):
+        return _adaptive_of_unknown(dims, batched, reduce)
     if batched and all(size % want == 0 for size, want in zip(sizes, wanted, strict=True)):
         return LayerChain(pools[dims](tuple(size // want for size, want in zip(sizes, wanted, strict=True))))
 
@@ -220,6 +237,38 @@ def _adaptive(dims: int, input: Tensor, output_size, reduce, pools):
         return x if batched else without_batch(x, dims)
 
     return func
+
+
+def _adaptive_of_unknown(dims: int, batched: bool, reduce):
+    """The means as products with computed matrices; the maximum over each bin of what lies in it."""
+
+    def func(input, output_size, *args, **kwargs):
+        x = input if batched else batch_of_one(input, dims)
+        sizes = shape_of(x)[1:-1]
+        wanted = [
+            size if want is None else tf.cast(want, tf.int32)
+            for want, size in zip(each_size(output_size, dims), sizes, strict=True)
+        ]
+        if reduce is tf.reduce_mean:
+            x = by_matrices(
+                x, [computed_matrix(n, w, "area", False, None) for n, w in zip(sizes, wanted, strict=True)]
+            )
+        else:
+            for axis, want in enumerate(wanted, start=1):
+                x = _largest_in_bins(x, axis, want)
+        return x if batched else without_batch(x, dims)
+
+    return func
+
+
+def _largest_in_bins(x, axis: int, wanted: Any) -> Any:
+    size = shape_of(x)[axis]
+    first, end = bounds_of_bins(size, wanted)
+    column = tf.range(size)[None, :]
+    inside = (column >= first[:, None]) & (column < end[:, None])
+    inside = tf.reshape(inside, [1] * axis + [wanted, size] + [1] * (x.shape.rank - axis - 1))
+    lowest = tf.constant(x.dtype.min if x.dtype.is_integer else float("-inf"), x.dtype)
+    return tf.reduce_max(tf.where(inside, tf.expand_dims(x, axis), lowest), axis + 1)
 
 
 def each_size(value, dims: int):

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from nobuco.contract.channel_order import ChannelOrderingStrategy
 from nobuco.contract.registry import builtin
+from nobuco.contract.unknown_sizes import UnknownSizeError, static_shape
 from nobuco.node_converters._channels import batch_of_one, without_batch
-from nobuco.node_converters._sizes import per_dim
+from nobuco.node_converters._sizes import per_dim, product_of, shape_of
 from nobuco.node_converters.pooling import bin_bounds, each_size, lowest_of, places_in_windows, window_padding
 
 _TENSORFLOW = ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER
@@ -28,15 +29,16 @@ def max_pool_with_indices(
     kernel = per_dim(kernel_size, dims)
     stride = per_dim(stride, dims) if stride is not None and stride not in ([], ()) else kernel
     padding, dilation = per_dim(padding, dims), per_dim(dilation, dims)
-    sizes, batched = tuple(input.shape[-dims:]), input.dim() == dims + 2
-    pads = window_padding(sizes, kernel, stride, padding, dilation, ceil_mode)
+    batched = input.dim() == dims + 2
     lowest = lowest_of(input.dtype)
 
     def func(input, *args, **kwargs):
         x = input if batched else batch_of_one(input, dims)
+        sizes = shape_of(x)[1:-1]
+        pads = window_padding(sizes, kernel, stride, padding, dilation, ceil_mode)
         x = tf.pad(x, [(0, 0), *pads, (0, 0)], constant_values=tf.constant(lowest, x.dtype))
         windows = tf.stack(places_in_windows(x, kernel, stride, dilation), 0)
-        counts = windows.shape[2:-1]
+        counts = shape_of(windows)[2:-1]
         best = tf.argmax(windows, 0, output_type=tf.int32)
         index, rest, factor = tf.zeros([], tf.int32), best, 1
         for axis in reversed(range(dims)):
@@ -51,7 +53,12 @@ def max_pool_with_indices(
 
 
 def adaptive_max_pool_with_indices(dims: int, input: Tensor, output_size):
-    sizes, batched = tuple(input.shape[-dims:]), input.dim() == dims + 2
+    sizes, batched = static_shape(input)[-dims:], input.dim() == dims + 2
+    if None in sizes:
+        raise UnknownSizeError(
+            "adaptive max pooling with return_indices has as many windows as its bins, whose bounds are not known: give the "
+            "sizes in input_shapes, or leave the indices out"
+        )
     wanted = [
         size if want is None else want for want, size in zip(each_size(output_size, dims), sizes, strict=True)
     ]
@@ -64,7 +71,7 @@ def adaptive_max_pool_with_indices(dims: int, input: Tensor, output_size):
         ):
             block = x[(slice(None), *(slice(low, high) for low, high in cell))]
             lengths = [high - low for low, high in cell]
-            flat = tf.reshape(block, [-1, *[torch.Size(lengths).numel()], x.shape[-1]])
+            flat = tf.reshape(block, [-1, product_of(lengths), shape_of(x)[-1]])
             index, rest, factor = tf.zeros([], tf.int32), tf.argmax(flat, 1, output_type=tf.int32), 1
             for axis in reversed(range(dims)):
                 inside, rest = rest % lengths[axis], rest // lengths[axis]
@@ -72,7 +79,7 @@ def adaptive_max_pool_with_indices(dims: int, input: Tensor, output_size):
                 factor *= sizes[axis]
             values.append(tf.reduce_max(flat, 1))
             indices.append(index)
-        shape = [-1, *wanted, x.shape[-1]]
+        shape = [-1, *wanted, shape_of(x)[-1]]
         return _both(
             tf.reshape(tf.stack(values, 1), shape), tf.reshape(tf.stack(indices, 1), shape), batched, dims
         )
@@ -91,17 +98,22 @@ def _unpooling(dims: int) -> None:
 
     def unpool(input: Tensor, indices: Tensor, kernel_size, stride=None, padding=0, output_size=None):
         """Zeros, but for the values at their indices."""
-        shape = tuple(op(input, indices, kernel_size, stride, padding, output_size).shape[-dims:])
+        kernel = per_dim(kernel_size, dims)
+        step = per_dim(stride, dims) if stride is not None and stride not in ([], ()) else kernel
+        pads = per_dim(padding, dims)
         batched = input.dim() == dims + 2
 
         def func(input, indices, *args, **kwargs):
             x, where = (each if batched else batch_of_one(each, dims) for each in (input, indices))
-            batch, channels = x.shape[0], x.shape[-1]
+            batch, *space, channels = shape_of(x)
+            shape = [(n - 1) * s - 2 * p + k for n, k, s, p in zip(space, kernel, step, pads, strict=True)]
+            if output_size is not None:
+                shape = list(output_size)[-dims:]
             where = tf.reshape(tf.cast(where, tf.int64), [batch, -1, channels])
-            sample = tf.broadcast_to(tf.range(batch, dtype=tf.int64)[:, None, None], tf.shape(where))
-            channel = tf.broadcast_to(tf.range(channels, dtype=tf.int64)[None, None, :], tf.shape(where))
+            sample = tf.broadcast_to(_count(batch)[:, None, None], tf.shape(where))
+            channel = tf.broadcast_to(_count(channels)[None, None, :], tf.shape(where))
             spots = tf.reshape(tf.stack([sample, where, channel], -1), [-1, 3])
-            plane = tf.zeros([batch, torch.Size(shape).numel(), channels], x.dtype)
+            plane = tf.zeros([batch, product_of(shape), channels], x.dtype)
             out = tf.reshape(
                 tf.tensor_scatter_nd_update(plane, spots, tf.reshape(x, [-1])), [batch, *shape, channels]
             )
@@ -110,6 +122,10 @@ def _unpooling(dims: int) -> None:
         return func
 
     builtin(op, strategy=_TENSORFLOW)(unpool)
+
+
+def _count(size: Any) -> Any:
+    return tf.cast(tf.range(size), tf.int64) if tf.is_tensor(size) else tf.range(size, dtype=tf.int64)
 
 
 def _register(function: Any, dims: int, ops: Sequence[Any]) -> None:

@@ -17,6 +17,7 @@ from nobuco.contract.dtypes import to_numpy
 from nobuco.contract.registry import builtin
 from nobuco.contract.results import LayerChain
 from nobuco.layers.recurrent import ProjectedLSTMCell, RecurrentStack
+from nobuco.node_converters._sizes import shape_of
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 
@@ -123,7 +124,7 @@ def rnn(self: nn.RNN, input: Tensor, hx: Tensor | None = None):
 
 
 def _product(x: Any, weight: Any, bias: Any) -> Any:
-    y = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), weight, transpose_b=True)
+    y = tf.matmul(tf.reshape(x, [-1, shape_of(weight)[-1]]), weight, transpose_b=True)
     return y if bias is None else y + bias
 
 

@@ -15,6 +15,8 @@ from nobuco.contract.channel_order import Layout, get_layout, identity, rank_of,
 from nobuco.contract.dtypes import tf_dtype
 from nobuco.contract.registry import builtin
 from nobuco.layout.shapes import dropped
+from nobuco.node_converters._integers import place_of_extreme
+from nobuco.node_converters._sizes import product_of, shape_of
 from nobuco.node_converters._types import cast, floating, result_dtype
 
 
@@ -142,7 +144,7 @@ def _arg(x, axes: list[int], keep: bool, function):
     if not axes:
         return tf.zeros([], tf.int64)
     x = tf.cast(x, tf.int32) if x.dtype == tf.bool else x
-    indices = function(x, axes[0], output_type=tf.int64)
+    indices = place_of_extreme(x, axes[0], function)
     return tf.expand_dims(indices, axes[0]) if keep else indices
 
 
@@ -161,7 +163,7 @@ def _register_arg(name: str, function) -> None:
         def func(self, dim=None, keepdim=False):
             layout = get_layout(self)
             if dim is None:  # the index into the flattened tensor
-                index = function(tf.reshape(self, [-1]), 0, output_type=tf.int64)
+                index = place_of_extreme(tf.reshape(self, [-1]), 0, function)
                 return tf.reshape(index, [1] * len(layout)) if keepdim else index
             dims, _ = _arguments(self, dim)
             return over_dims(self, dims, keepdim, lambda x, axes, keep: _arg(x, axes, keep, function))
@@ -185,16 +187,18 @@ def _dims_and_correction(self, dim, unbiased, keepdim, correction, kwargs) -> tu
 def _variance(root: bool, with_mean: bool):
     def variance(self: Tensor, dim=None, unbiased=True, keepdim=False, *, correction=None, **kwargs):
         dims, keep, less = _dims_and_correction(self, dim, unbiased, keepdim, correction, kwargs)
-        count = 1
-        for each in dims:
-            count *= self.shape[each]
 
         def moments(x, axes, keep):
             deviation = x - tf.reduce_mean(x, axes, keepdims=True)
             total = tf.reduce_sum(
                 tf.abs(deviation) ** 2 if x.dtype.is_complex else tf.square(deviation), axes, keep
             )
-            total = total / tf.constant(max(count - less, 0), total.dtype)
+            sizes = shape_of(x)
+            count = product_of(sizes[axis] for axis in axes)
+            if tf.is_tensor(count):
+                total = total / tf.maximum(tf.cast(count, total.dtype) - less, 0)
+            else:
+                total = total / tf.constant(max(count - less, 0), total.dtype)
             return tf.sqrt(total) if root else total
 
         def func(self, *args, **kwargs):

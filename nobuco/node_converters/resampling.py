@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import torch
 import torch.nn.functional as F
@@ -11,8 +13,9 @@ from torch import Tensor
 
 from nobuco.contract.channel_order import ChannelOrderingStrategy, get_layout, set_layout
 from nobuco.contract.registry import builtin
+from nobuco.contract.unknown_sizes import static_shape
 from nobuco.node_converters._layouts import same_layout
-from nobuco.node_converters._sizes import per_dim
+from nobuco.node_converters._sizes import larger, per_dim, product_of, shape_of
 from nobuco.node_converters._types import cast
 
 
@@ -40,29 +43,25 @@ def interpolate(
     With a `scale_factor` PyTorch maps coordinates by the factor itself, TensorFlow by the ratio of the sizes; where
     they differ, and for bicubic and trilinear, each dim is a product with a constant matrix."""
     dims = input.dim() - 2
-    sizes = tuple(input.shape[2:])
+    sizes = static_shape(input)[2:]
     given = per_dim(size, dims) if size is not None and not _has_tensor(size) else None
     scales = None if scale_factor is None else tuple(float(f) for f in _each(scale_factor, dims))
-    target = given or (tuple(int(n * f) for n, f in zip(sizes, scales, strict=True)) if scales else None)
+    # of an unknown size, a whole-numbered factor is exact, and no other
     exact = (
-        target is None
-        or scales is None
+        scales is None
         or recompute_scale_factor
-        or all(t == n * f for t, n, f in zip(target, sizes, scales, strict=True))
+        or (None in sizes and bool(align_corners))
+        or all(f % 1 == 0 if n is None else int(n * f) == n * f for n, f in zip(sizes, scales, strict=True))
     )
+    kept = None if recompute_scale_factor or mode == "area" else scales
     resize = _RESIZE.get(mode) if dims <= 2 else None
     if resize is None or not exact:
-        if target is None:
-            raise ValueError(f"interpolate with mode={mode!r} needs sizes that are known at conversion")
-        weights = [
-            _matrix(n, t, mode, align_corners, None if recompute_scale_factor or not scales else scales[i])
-            for i, (n, t) in enumerate(zip(sizes, target, strict=True))
-        ]
-        return lambda input, *args, **kwargs: by_matrices(input, weights)
+        return _by_weights(dims, sizes, given, scales, kept, mode, align_corners)
 
     def func(input, size=None, scale_factor=None, *args, **kwargs):
         x = input if dims == 2 else tf.expand_dims(input, 1)
-        wanted: Any = _tensor_sizes(x, size, scales, dims)
+        wanted: Any = _wanted(x, size, scales, dims)
+        wanted = wanted if dims == 2 else [1, *wanted]
         out = resize(
             x,
             tf.cast(tf.stack(wanted), tf.int32) if any(map(tf.is_tensor, wanted)) else wanted,
@@ -100,20 +99,52 @@ def _each(value, dims: int):
     return tuple(value) if hasattr(value, "__len__") else (value,) * dims
 
 
-def _tensor_sizes(x, size, scales, dims) -> list[Any]:
+def _wanted(x, size, scales, dims) -> list[Any]:
+    """The sizes of the result, numbers or scalar tensors."""
     if size is not None:
-        sizes = list(_each(size, dims)) if not isinstance(size, int) else [size] * dims
-    else:
-        static, dynamic = x.shape.as_list()[-1 - dims : -1], None
-        sizes = []
-        for i, known in enumerate(static):
-            if known is None:
-                dynamic = tf.shape(x) if dynamic is None else dynamic
-                scaled = tf.cast(dynamic[i + x.shape.rank - 1 - dims], tf.float32) * scales[i]
-                sizes.append(tf.cast(scaled, tf.int32))
-            else:
-                sizes.append(int(known * scales[i]))
-    return sizes if dims == 2 else [1, *sizes]
+        return list(_each(size, dims)) if not isinstance(size, int) else [size] * dims
+    return [_scaled(n, scale) for n, scale in zip(shape_of(x)[-1 - dims : -1], scales, strict=True)]
+
+
+LARGEST = 1 << 14  # sizes up to here are scaled exactly as in PyTorch, which multiplies in 64 bits
+
+
+def _scaled(size: Any, scale: float) -> Any:
+    """The whole part of a size times a factor; by whole numbers where the size is computed."""
+    if not tf.is_tensor(size):
+        return int(size * scale)
+    sizes = np.arange(LARGEST)
+    exact = (sizes * scale).astype(np.int64)
+    ratio = Fraction(scale).limit_denominator(10_000)
+    if np.array_equal(sizes * ratio.numerator // ratio.denominator, exact) and ratio.numerator < 1 << 17:
+        times = size if ratio.numerator == 1 else size * ratio.numerator
+        return times if ratio.denominator == 1 else times // ratio.denominator
+    return tf.gather(tf.constant(exact, tf.int32), size)
+
+
+def _by_weights(dims, sizes, given, scales, kept, mode, align_corners):
+    """Each dim as a product with a matrix of weights: a constant one where the sizes are known."""
+    target = given or (
+        tuple(int(n * f) for n, f in zip(sizes, scales, strict=True))
+        if scales and None not in sizes
+        else None
+    )
+    if target is not None and None not in sizes:
+        weights = [
+            _matrix(n, t, mode, align_corners, kept[i] if kept else None)
+            for i, (n, t) in enumerate(zip(sizes, target, strict=True))
+        ]
+        return lambda input, *args, **kwargs: by_matrices(input, weights)
+
+    def func(input, size=None, scale_factor=None, *args, **kwargs):
+        wanted = [tf.cast(n, tf.int32) for n in _wanted(input, size, scales, dims)]
+        weights = [
+            computed_matrix(n, t, mode, bool(align_corners), kept[i] if kept else None)
+            for i, (n, t) in enumerate(zip(shape_of(input)[1:-1], wanted, strict=True))
+        ]
+        return by_matrices(input, weights)
+
+    return func
 
 
 def _matrix(size: int, target: int, mode: str, align_corners: bool | None, scale: float | None):
@@ -142,18 +173,66 @@ def _matrix(size: int, target: int, mode: str, align_corners: bool | None, scale
     return out[0].T.numpy().copy()  # (target, n)
 
 
+def computed_matrix(size: Any, target: Any, mode: str, align_corners: bool, scale: float | None) -> Any:
+    """``(target, size)``: what PyTorch's resize does along one dim, by its formulas, for sizes that the graph computes."""
+    if mode == "area":
+        first, end = bounds_of_bins(size, target)
+        column = tf.range(size)[None, :]
+        inside = tf.cast((column >= first[:, None]) & (column < end[:, None]), tf.float32)
+        return inside / tf.cast(end - first, tf.float32)[:, None]
+    place, length = tf.range(tf.cast(target, tf.float32)), tf.cast(size, tf.float32)
+    if align_corners:
+        source = place * ((length - 1) / tf.maximum(tf.cast(target, tf.float32) - 1, 1))
+    else:
+        ratio = length / tf.cast(target, tf.float32) if scale is None else tf.constant(1 / scale, tf.float32)
+        source = place * ratio if mode == "nearest" else (place + 0.5) * ratio
+        source = source if mode.startswith("nearest") else source - 0.5
+
+    def at(index: Any, weight: Any = None) -> Any:
+        row = tf.one_hot(tf.clip_by_value(tf.cast(index, tf.int32), 0, size - 1), size)
+        return row if weight is None else row * weight[:, None]
+
+    if mode == "bicubic":
+        low = tf.floor(source)
+        t = source - low
+        taps = [_far(t + 1), _near(t), _near(1 - t), _far(2 - t)]
+        return sum(at(low + i - 1, weight) for i, weight in enumerate(taps))
+    if mode.startswith("nearest"):
+        return at(tf.floor(source))
+    source = tf.maximum(source, 0.0)
+    low = tf.minimum(tf.floor(source), length - 1)
+    t = tf.minimum(source - low, 1.0)
+    return at(low, 1 - t) + at(low + 1, t)
+
+
+_A = -0.75  # PyTorch's cubic
+
+
+def _near(t: Any) -> Any:
+    return ((_A + 2) * t - (_A + 3)) * t * t + 1
+
+
+def _far(t: Any) -> Any:
+    return ((_A * t - 5 * _A) * t + 8 * _A) * t - 4 * _A
+
+
+def bounds_of_bins(size: Any, wanted: Any) -> tuple[Any, Any]:
+    """Where each of adaptive pooling's bins begins and ends; they overlap where the sizes do not divide."""
+    place = tf.range(wanted)
+    return place * size // wanted, ((place + 1) * size + wanted - 1) // wanted
+
+
 def by_matrices(x, matrices):
     """Each spatial dim in turn: reshaped to (B * before, n, rest), a product from the left."""
     for i, matrix in enumerate(matrices, start=1):
-        target, size = matrix.shape
-        if target == size and (matrix == torch.eye(size).numpy()).all():
+        constant = isinstance(matrix, np.ndarray)
+        target, size = matrix.shape if constant else shape_of(matrix)
+        if constant and target == size and (matrix == np.eye(size)).all():
             continue
-        shape = x.shape.as_list()
-        rest = 1
-        for each in shape[i + 1 :]:
-            rest *= each
-        product = tf.matmul(tf.constant(matrix, x.dtype), tf.reshape(x, [-1, size, rest]))
-        x = tf.reshape(product, [-1 if shape[0] is None else shape[0], *shape[1:i], target, *shape[i + 1 :]])
+        shape = shape_of(x)
+        weights = tf.constant(matrix, x.dtype) if constant else tf.cast(matrix, x.dtype)
+        product = tf.matmul(weights, tf.reshape(x, [-1, shape[i], product_of(shape[i + 1 :])]))
+        x = tf.reshape(product, [*shape[:i], target, *shape[i + 1 :]])
     return x
 
 
@@ -177,38 +256,49 @@ def pad(input: Tensor, pad, mode: str = "constant", value: float | None = None):
         rank = len(layout)
         pairs: list[tuple[Any, Any]] = [(0, 0)] * rank
         for i in range(len(pad) // 2):
-            pairs[rank - 1 - i] = (pad[2 * i], pad[2 * i + 1])
+            pairs[rank - 1 - i] = (_int32(pad[2 * i]), _int32(pad[2 * i + 1]))
         x = input
         if mode == "constant":
-            crop = tuple(_crop(*pairs[dim]) for dim in layout)
+            crop = tuple(_crop(*pairs[dim], size) for dim, size in zip(layout, shape_of(x), strict=True))
             x = x if all(each == slice(None) for each in crop) else x[crop]
-            amounts = [tuple(_grow(each) for each in pairs[dim]) for dim in layout]
-            if any(each for pair in amounts for each in pair if not tf.is_tensor(each)) or any(
-                tf.is_tensor(each) for pair in amounts for each in pair
-            ):
+            amounts = [tuple(larger(each, 0) for each in pairs[dim]) for dim in layout]
+            if any(tf.is_tensor(each) or each for pair in amounts for each in pair):
                 x = tf.pad(x, amounts, constant_values=cast(value or 0, x.dtype))
         else:
             for axis, dim in enumerate(layout):
-                x = _mirrored(x, axis, *pairs[dim], mode)
+                computed = any(map(tf.is_tensor, pairs[dim]))
+                x = (_gathered if computed else _mirrored)(x, axis, *pairs[dim], mode)
         return set_layout(x, layout)
 
     return func
 
 
-def _grow(amount):
-    return amount if tf.is_tensor(amount) else max(amount, 0)
+def _int32(amount: Any) -> Any:
+    return tf.cast(amount, tf.int32) if tf.is_tensor(amount) else amount
 
 
-def _crop(before, after) -> slice:
-    start = -before if isinstance(before, int) and before < 0 else None
-    stop = after if isinstance(after, int) and after < 0 else None
+def _crop(before: Any, after: Any, size: Any) -> slice:
+    """What negative amounts leave of a dim; of a computed amount only the graph knows its sign."""
+    start = tf.maximum(-before, 0) if tf.is_tensor(before) else -before if before < 0 else None
+    stop = size + tf.minimum(after, 0) if tf.is_tensor(after) else after if after < 0 else None
     return slice(start, stop)
+
+
+def _gathered(x: Any, axis: int, before: Any, after: Any, mode: str) -> Any:
+    """By computed amounts, negative ones too: each place of the result knows where it comes from."""
+    size = shape_of(x)[axis]
+    place = tf.range(-before, size + after)
+    if mode == "circular":
+        place = tf.math.floormod(place, size)
+    elif mode == "reflect":
+        place = size - 1 - tf.abs(size - 1 - tf.abs(place))
+    return tf.gather(x, tf.clip_by_value(place, 0, size - 1), axis=axis)
 
 
 def _mirrored(x, axis: int, before: int, after: int, mode: str):
     if before == 0 and after == 0:
         return x
-    size = x.shape[axis]
+    size = shape_of(x)[axis]
     lead = (slice(None),) * axis
 
     def part(start, stop):
@@ -227,7 +317,7 @@ def _mirrored(x, axis: int, before: int, after: int, mode: str):
             tf.pad(x, [(front, back) if i == axis else (0, 0) for i in range(x.shape.rank)], mode="REFLECT")
         ]
     x = tf.concat(parts, axis) if len(parts) > 1 else parts[0]
-    return part(max(-before, 0), x.shape[axis] + min(after, 0)) if before < 0 or after < 0 else x
+    return part(max(-before, 0), shape_of(x)[axis] + min(after, 0)) if before < 0 or after < 0 else x
 
 
 @builtin(F.pixel_shuffle, torch.pixel_shuffle,
@@ -267,10 +357,9 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int):
          strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER)  # fmt: skip
 def channel_shuffle(input: Tensor, groups: int):
     """The channels of all groups in turn: a transpose of the channels seen as a (groups, channels / groups) matrix."""
-    channels = input.shape[1]
 
     def func(input, groups):
-        space = input.shape.as_list()[1:-1]
+        _, *space, channels = shape_of(input)
         x = tf.reshape(input, [-1, *space, groups, channels // groups])
         rank = x.shape.rank
         x = tf.transpose(x, [*range(rank - 2), rank - 1, rank - 2])

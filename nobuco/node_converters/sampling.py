@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nobuco.contract.channel_order import ChannelOrderingStrategy, channel_last, inverse
 from nobuco.contract.registry import builtin
+from nobuco.node_converters._sizes import shape_of
 
 
 def _not_bicubic(call: Any) -> str | None:
@@ -31,17 +32,17 @@ def grid_sample(
     """``(N, C, *in), (N, *out, dims) -> (N, C, *out)``; the grid holds x first, -1 and 1 are the image's borders.
 
     Bilinear: a gather for each corner of the cell that a place lies in, weighted by how near it is."""
-    return _sampler(tuple(input.shape), mode, padding_mode, bool(align_corners))
+    return _sampler(input.dim() - 2, mode, padding_mode, bool(align_corners))
 
 
-def _sampler(shape, mode, padding_mode, align_corners):
-    dims, sizes = len(shape) - 2, shape[2:]
+def _sampler(dims, mode, padding_mode, align_corners):
 
     def func(input, grid, *args, **kwargs):
         grid = tf.transpose(
             grid, inverse(channel_last(dims + 2))
         )  # its last dim holds coordinates, and is no space
-        flat = tf.reshape(input, [shape[0], -1, shape[1]])
+        batch, *sizes, channels = shape_of(input)
+        flat = tf.reshape(input, [batch, -1, channels])
         places = [
             _place(grid[..., dims - 1 - i], size, padding_mode, align_corners) for i, size in enumerate(sizes)
         ]
@@ -61,13 +62,18 @@ def _sampler(shape, mode, padding_mode, align_corners):
     return func
 
 
-def _place(x: Any, size: int, padding_mode: str, align_corners: bool) -> Any:
+def _place(x: Any, size: Any, padding_mode: str, align_corners: bool) -> Any:
     """From -1..1 to pixels, brought back into the image where the padding asks for it."""
+    size = tf.cast(size, x.dtype) if tf.is_tensor(size) else size
     place = (x + 1) * ((size - 1) / 2) if align_corners else ((x + 1) * size - 1) / 2
     if padding_mode == "reflection":
         low, high = (0.0, size - 1.0) if align_corners else (-0.5, size - 0.5)
         span = high - low
-        if span == 0:
+        if tf.is_tensor(
+            span
+        ):  # one pixel has no span: what is divided by does not matter, but it must be some number
+            span = tf.where(span == 0, tf.ones_like(span), span)
+        elif span == 0:
             return tf.zeros_like(place)
         away = tf.abs(place - low)
         turns = tf.floor(away / span)
@@ -77,12 +83,13 @@ def _place(x: Any, size: int, padding_mode: str, align_corners: bool) -> Any:
     return place if padding_mode == "zeros" else tf.clip_by_value(place, 0.0, size - 1.0)
 
 
-def _read(flat: Any, at: Sequence[Any], sizes: Sequence[int], padding_mode: str) -> Any:
+def _read(flat: Any, at: Sequence[Any], sizes: Sequence[Any], padding_mode: str) -> Any:
     """The pixels at whole-numbered places; outside of the image zeros."""
     index = tf.zeros_like(at[0], tf.int32)
     inside = tf.ones_like(at[0])
     for place, size in zip(at, sizes, strict=True):
-        within = tf.clip_by_value(place, 0.0, size - 1.0)
+        last = tf.cast(size, place.dtype) - 1 if tf.is_tensor(size) else size - 1.0
+        within = tf.clip_by_value(place, 0.0, last)
         index = index * size + tf.cast(within, tf.int32)
         if padding_mode == "zeros":
             inside = inside * tf.cast(tf.equal(within, place), place.dtype)
@@ -101,14 +108,16 @@ _PADDINGS = ("zeros", "border", "reflection")
 def grid_sampler(
     input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool
 ):
-    return _sampler(tuple(input.shape), _MODES[interpolation_mode], _PADDINGS[padding_mode], align_corners)
+    return _sampler(input.dim() - 2, _MODES[interpolation_mode], _PADDINGS[padding_mode], align_corners)
 
 
 @builtin(F.affine_grid, torch.affine_grid_generator, strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER)
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None):
     """``(N, 2, 3) -> (N, H, W, 2)``, or ``(N, 3, 4) -> (N, D, H, W, 3)``: a constant grid times `theta`."""
-    unit = torch.eye(theta.shape[1], theta.shape[2]).unsqueeze(0)
-    dims = theta.shape[1]
+    dims = len(size) - 2
+    if any(isinstance(each, Tensor) for each in size):
+        return lambda theta, size, align_corners=None: _grid_of_sizes(theta, size, bool(align_corners))
+    unit = torch.eye(dims, dims + 1).unsqueeze(0)
     base = F.affine_grid(unit, [1, 1, *size[2:]], bool(align_corners)).reshape(-1, dims)
     places = torch.cat([base, torch.ones(len(base), 1)], 1).numpy()
 
@@ -117,3 +126,19 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
         return tf.reshape(grid, [-1, *size[2:], dims])
 
     return func
+
+
+def _grid_of_sizes(theta: Any, size: Sequence[Any], align_corners: bool) -> Any:
+    """For sizes that the graph computes."""
+    space = [tf.cast(each, tf.int32) for each in size[2:]]
+    lines = []
+    for count in space:
+        place, length = tf.cast(tf.range(count), theta.dtype), tf.cast(count, theta.dtype)
+        lines.append(
+            place * (2 / tf.maximum(length - 1, 1)) - tf.cast(length > 1, theta.dtype)
+            if align_corners
+            else (2 * place + 1) / length - 1
+        )
+    grids = [tf.reshape(grid, [-1]) for grid in tf.meshgrid(*lines, indexing="ij")]
+    places = tf.stack([*reversed(grids), tf.ones_like(grids[0])], -1)
+    return tf.reshape(tf.matmul(places, theta, transpose_b=True), [-1, *space, len(space)])

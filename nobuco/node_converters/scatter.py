@@ -15,6 +15,7 @@ from nobuco.contract.context import is_constant
 from nobuco.contract.converter import Impossible
 from nobuco.contract.dtypes import to_numpy
 from nobuco.contract.registry import builtin, impossible, spellings
+from nobuco.node_converters._sizes import broadcast, larger, product_of, shape_of
 from nobuco.node_converters._types import cast
 from nobuco.node_converters.indexing import index_parts, places_of, setitem
 
@@ -42,8 +43,8 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     def func(input, dim_, index, **kwargs):
         if not index.shape.rank:
             return tf.reshape(input, [])
-        if 0 in index.shape:
-            return tf.zeros(index.shape, input.dtype)
+        if 0 in index.shape.as_list():
+            return tf.zeros(shape_of(index), input.dtype)
         x = input if input.shape.rank else tf.reshape(input, [1])
         return tf.gather_nd(x, _grid(index, dim))
 
@@ -56,16 +57,13 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None):
         if dim is None:
             return tf.gather(tf.reshape(input, [-1]), tf.reshape(indices, [-1]))
         axis = dim % input.shape.rank
-        shape = [
-            1 if i == axis else max(a, b)
-            for i, (a, b) in enumerate(zip(input.shape, indices.shape, strict=True))
-        ]
-        x = tf.broadcast_to(input, [n if i != axis else input.shape[axis] for i, n in enumerate(shape)])
-        index = tf.broadcast_to(
-            indices, [n if i != axis else indices.shape[axis] for i, n in enumerate(shape)]
-        )
+        own, asked = shape_of(input), shape_of(indices)
+        shape = [larger(a, b) for a, b in zip(own, asked, strict=True)]
+        x = tf.broadcast_to(input, [n if i != axis else own[axis] for i, n in enumerate(shape)])
+        index = tf.broadcast_to(indices, [n if i != axis else asked[axis] for i, n in enumerate(shape)])
         index = tf.cast(index, tf.int64)
-        return tf.gather_nd(x, _grid(tf.where(index < 0, index + x.shape[axis], index), axis))
+        size = tf.cast(own[axis], tf.int64) if tf.is_tensor(own[axis]) else own[axis]
+        return tf.gather_nd(x, _grid(tf.where(index < 0, index + size, index), axis))
 
     return func
 
@@ -73,8 +71,14 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None):
 @builtin(torch.take, torch.Tensor.take, strategy=_PYTORCH)
 def take(input: Tensor, index: Tensor):
     """From the flattened tensor."""
-    count = input.numel()
-    return lambda input, index: tf.gather(tf.reshape(input, [-1]), tf.where(index < 0, index + count, index))
+    return lambda input, index: tf.gather(tf.reshape(input, [-1]), _counted(index, input))
+
+
+def _counted(index: Any, x: Any) -> Any:
+    """Places in the flattened `x`, those below zero counted from its end."""
+    count = product_of(shape_of(x))
+    count = tf.cast(count, index.dtype) if tf.is_tensor(count) else count
+    return tf.where(index < 0, index + count, index)
 
 
 # -- scatter
@@ -89,10 +93,10 @@ def _spots(x: Any, index: Any, dim: int) -> tuple[Any, Any]:
 
 def _source(src: Any, index: Any, dtype: Any) -> Any:
     """As many elements of `src` as `index` has; one number for all."""
-    sizes = index.shape.as_list()
+    sizes = shape_of(index)
     if tf.is_tensor(src) and src.shape.rank == len(sizes) and len(sizes):
         return tf.reshape(cast(src[tuple(slice(0, size) for size in sizes)], dtype), [-1])
-    return tf.repeat(tf.reshape(cast(src, dtype), [1]), int(np.prod(sizes)))
+    return tf.repeat(tf.reshape(cast(src, dtype), [1]), product_of(sizes))
 
 
 _REDUCERS: dict[str, Callable[[Any, Any, Any], Any]] = {
@@ -114,7 +118,6 @@ def _scatters_by(*ways: str | None) -> Any:
 
 @builtin(*spellings("scatter"), strategy=_PYTORCH, accepts=_scatters_by(None, "add"))
 def scatter(input: Tensor, dim: int, index: Tensor, src=None, *, value=None, reduce: str | None = None):
-    shape = tuple(input.shape)
 
     def func(input, dim, index, src=None, *, value=None, reduce=None):
         x, spots = _spots(input, index, dim)
@@ -122,18 +125,16 @@ def scatter(input: Tensor, dim: int, index: Tensor, src=None, *, value=None, red
         written = (
             _REDUCERS["add"](x, spots, values) if reduce else tf.tensor_scatter_nd_update(x, spots, values)
         )
-        return tf.reshape(written, shape)
+        return tf.reshape(written, shape_of(input))
 
     return func
 
 
 @builtin(*spellings("scatter_add"), strategy=_PYTORCH)
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor):
-    shape = tuple(input.shape)
-
     def func(input, dim, index, src):
         x, spots = _spots(input, index, dim)
-        return tf.reshape(_REDUCERS["sum"](x, spots, _source(src, index, x.dtype)), shape)
+        return tf.reshape(_REDUCERS["sum"](x, spots, _source(src, index, x.dtype)), shape_of(input))
 
     return func
 
@@ -142,12 +143,11 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor):
 def scatter_reduce(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ):
-    shape = tuple(input.shape)
 
     def func(input, dim, index, src, reduce, *, include_self=True):
         x, spots = _spots(input, index, dim)
         values = _source(src, index, x.dtype)
-        return tf.reshape(reduced_into(x, spots, values, reduce, include_self), shape)
+        return tf.reshape(reduced_into(x, spots, values, reduce, include_self), shape_of(input))
 
     return func
 
@@ -227,9 +227,9 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value):
 @builtin(*spellings("index_put"), strategy=_PYTORCH)
 def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool = False):
     """`x[indices] = values`, or `+=` where each place counts as often as it is named."""
-    shape = tuple(input.shape)
 
     def func(input, indices, values, accumulate=False):
+        shape = shape_of(input)
         parts = index_parts(tuple(slice(None) if each is None else each for each in indices), len(shape))
         places = tf.reshape(places_of(input, parts), [-1, 1])
         picked = tf.shape(places_of(input, parts))
@@ -246,16 +246,14 @@ def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate:
 
 @builtin(*spellings("put"), strategy=_PYTORCH)
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False):
-    count, shape = input.numel(), tuple(input.shape)
-
     def func(input, index, source, accumulate=False):
-        spots = _rows(tf.where(index < 0, index + count, index))
+        spots = _rows(_counted(index, input))
         flat, values = tf.reshape(input, [-1]), tf.reshape(source, [-1])
         if accumulate:
             flat = flat + tf.scatter_nd(spots, values, tf.shape(flat, out_type=tf.int64))
         else:
             flat = tf.tensor_scatter_nd_update(flat, spots, values)
-        return tf.reshape(flat, shape)
+        return tf.reshape(flat, shape_of(input))
 
     return func
 
@@ -263,15 +261,17 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False):
 @builtin(*spellings("masked_scatter"), strategy=_PYTORCH)
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor):
     """The places where the mask is true take the elements of `source` one after the other."""
-    shape = tuple(torch.broadcast_shapes(input.shape, mask.shape))
 
     def func(input, mask, source):
-        inside = tf.reshape(tf.broadcast_to(mask, shape), [-1])
+        input, mask = broadcast(input, mask)
+        inside = tf.reshape(mask, [-1])
         turn = tf.maximum(tf.cumsum(tf.cast(inside, tf.int32)) - 1, 0)
         values = (
-            tf.gather(tf.reshape(source, [-1]), turn) if 0 not in source.shape else tf.reshape(input, [-1])
+            tf.reshape(input, [-1])
+            if 0 in source.shape.as_list()
+            else tf.gather(tf.reshape(source, [-1]), turn)
         )
-        return tf.reshape(tf.where(inside, values, tf.reshape(tf.broadcast_to(input, shape), [-1])), shape)
+        return tf.reshape(tf.where(inside, values, tf.reshape(input, [-1])), shape_of(input))
 
     return func
 
@@ -308,21 +308,29 @@ def _repeats_are_known(call: Any) -> str | None:
 )
 def repeat_interleave(input: Tensor, repeats=None, dim: int | None = None, *, output_size: int | None = None):
     """Each element as often as `repeats` says, a number for all or a constant for each."""
-    size = input.numel() if dim is None else input.shape[dim] if input.dim() else 1
     counts = to_numpy(repeats) if isinstance(repeats, Tensor) else np.asarray(repeats)
-    places = np.repeat(np.arange(size), np.broadcast_to(counts, [size]))
+    if counts.size == 1:
+        return _repeated_alike(int(counts.flat[0]))
+    places = np.repeat(np.arange(counts.size), counts)
 
     def func(input, repeats=None, dim=None, *, output_size=None):
         x = tf.reshape(input, [-1]) if dim is None or not input.shape.rank else input
+        return tf.gather(x, places, axis=0 if dim is None else dim % x.shape.rank)
+
+    return func
+
+
+def _repeated_alike(count: int):
+    def func(input, repeats=None, dim=None, *, output_size=None):
+        x = tf.reshape(input, [-1]) if dim is None or not input.shape.rank else input
         axis = 0 if dim is None else dim % x.shape.rank
-        if counts.size != 1 or 0 in x.shape:
-            return tf.gather(x, places, axis=axis)
-        shape = x.shape.as_list()
+        shape = shape_of(x)
+        if 0 in x.shape.as_list():
+            return tf.gather(x, np.repeat(np.arange(shape[axis]), count), axis=axis)
         tiled = tf.tile(
-            tf.expand_dims(x, axis + 1),
-            [1] * (axis + 1) + [int(counts.flat[0])] + [1] * (len(shape) - axis - 1),
+            tf.expand_dims(x, axis + 1), [1] * (axis + 1) + [count] + [1] * (len(shape) - axis - 1)
         )
-        return tf.reshape(tiled, [*shape[:axis], len(places), *shape[axis + 1 :]])
+        return tf.reshape(tiled, [*shape[:axis], shape[axis] * count, *shape[axis + 1 :]])
 
     return func
 

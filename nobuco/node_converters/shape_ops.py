@@ -22,7 +22,9 @@ from nobuco.contract.channel_order import (
 from nobuco.contract.context import is_dynamic
 from nobuco.contract.converter import Impossible
 from nobuco.contract.registry import builtin
+from nobuco.contract.unknown_sizes import UnknownSizeError, static_shape, traced_shape
 from nobuco.layout.shapes import dropped, inserted, permuted, regrouped
+from nobuco.node_converters._sizes import product_of, sizes_of
 
 
 def spread(sizes: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -114,17 +116,6 @@ def reshaped(x: Any, before: Sequence[int], after: Sequence[int]) -> Any:
     return set_layout(tf.reshape(x, [after[dim] for dim in target]), target)
 
 
-def sizes_of(x: Any) -> list[Any]:
-    """The sizes of a TensorFlow tensor in PyTorch's order: numbers where known, else scalar tensors."""
-    static, dynamic, layout = x.shape.as_list(), None, get_layout(x)
-    sizes: list[Any] = [None] * len(static)
-    for axis, dim in enumerate(layout):
-        if static[axis] is None and dynamic is None:
-            dynamic = tf.shape(x)
-        sizes[dim] = static[axis] if dynamic is None or static[axis] is not None else dynamic[axis]
-    return sizes
-
-
 def _regroup(*ops: Any, shape) -> None:
     """`shape(sizes, *args)` is the PyTorch shape of the result for a tensor of `sizes`, in which -1 may stand."""
 
@@ -133,41 +124,33 @@ def _regroup(*ops: Any, shape) -> None:
 
     def output_layout(layout: Layout, self, *args, **kwargs) -> Layout | None:
         before = tuple(self.shape)
-        after = _target_shape(target(list(before), args, kwargs), self.numel())
-        if is_dynamic() and layout != identity(len(layout)):
-            return None
-        return identity(len(after)) if is_dynamic() else regrouped(layout, before, after)
+        after = target(list(before), args, kwargs)
+        if is_dynamic():  # which dims are merged, and which are split, is known for known sizes only
+            return identity(len(after)) if layout == identity(len(layout)) else None
+        return regrouped(layout, before, _target_shape(after, self.numel()))
 
     def converter(self: Tensor, *args, **kwargs):
+        if is_dynamic():
+
+            def by_own_sizes(self, *args, **kwargs):
+                sizes = target(sizes_of(self), args, kwargs)
+                return set_layout(
+                    tf.reshape(self, [tf.cast(size, tf.int32) for size in sizes]), identity(len(sizes))
+                )
+
+            return by_own_sizes
         before = tuple(self.shape)
         after = _target_shape(target(list(before), args, kwargs), self.numel())
-        dynamic = is_dynamic()
-
-        def func(self, *args, **kwargs):
-            if not dynamic:
-                return reshaped(self, before, after)
-            sizes = target(sizes_of(self), args, kwargs)
-            return set_layout(
-                tf.reshape(self, [tf.cast(size, tf.int32) for size in sizes]), identity(len(sizes))
-            )
-
-        return func
+        return lambda self, *args, **kwargs: reshaped(self, before, after)
 
     builtin(*ops, output_layout=output_layout)(converter)
-
-
-def _product(sizes: Sequence[Any]) -> Any:
-    result: Any = 1
-    for size in sizes:
-        result = result * size
-    return result
 
 
 def _flattened(sizes: list[Any], start_dim: int = 0, end_dim: int = -1) -> list[Any]:
     if not sizes:
         return [1]
     start, end = start_dim % len(sizes), end_dim % len(sizes)
-    return [*sizes[:start], _product(sizes[start : end + 1]), *sizes[end + 1 :]]
+    return [*sizes[:start], product_of(sizes[start : end + 1]), *sizes[end + 1 :]]
 
 
 def _unflattened(sizes: list[Any], dim: int, sizes_in: Sequence[int]) -> list[Any]:
@@ -194,10 +177,10 @@ def view_as(self: Tensor, other: Tensor):
 def _view_layout(layout: Layout, self, *shape, **kwargs):
     if (shape and isinstance(shape[0], torch.dtype)) or "dtype" in kwargs:
         return layout if layout == identity(len(layout)) else None
-    after = _target_shape(_viewed([], *shape, **kwargs), self.numel())
+    after = _viewed([], *shape, **kwargs)
     if is_dynamic():
         return identity(len(after)) if layout == identity(len(layout)) else None
-    return regrouped(layout, tuple(self.shape), after)
+    return regrouped(layout, tuple(self.shape), _target_shape(after, self.numel()))
 
 
 def _changes_no_dtype(call: Any) -> str | None:
@@ -210,29 +193,26 @@ def _changes_no_dtype(call: Any) -> str | None:
 
 @builtin(torch.Tensor.view, output_layout=_view_layout, accepts=_changes_no_dtype)
 def view(self: Tensor, *shape, **kwargs):
+    if is_dynamic():
+        return lambda self, *shape, **kwargs: tf.reshape(
+            self, [tf.cast(size, tf.int32) for size in _viewed([], *shape, **kwargs)]
+        )
     before = tuple(self.shape)
     after = _target_shape(_viewed([], *shape, **kwargs), self.numel())
-    dynamic = is_dynamic()
-
-    def func(self, *shape, **kwargs):
-        if not dynamic:
-            return reshaped(self, before, after)
-        return tf.reshape(self, [tf.cast(size, tf.int32) for size in _viewed([], *shape, **kwargs)])
-
-    return func
+    return lambda self, *shape, **kwargs: reshaped(self, before, after)
 
 
 # -- dims of size 1
 
 
-def _squeezed_dims(self, dim=None) -> list[int]:
+def _squeezed_dims(self, dim, sizes: Sequence[int | None]) -> list[int]:
     rank = rank_of(self)
     dims = range(rank) if dim is None else [dim] if isinstance(dim, int) else dim
-    return [d % rank for d in dims if rank and self.shape[d] == 1]
+    return [d % rank for d in dims if rank and sizes[d] == 1]
 
 
 def _squeeze_layout(layout: Layout, self, dim=None):
-    return dropped(layout, _squeezed_dims(self, dim))
+    return dropped(layout, _squeezed_dims(self, dim, self.shape))
 
 
 @builtin(
@@ -243,7 +223,14 @@ def _squeeze_layout(layout: Layout, self, dim=None):
     output_layout=_squeeze_layout,
 )
 def squeeze(self: Tensor, dim=None):
-    dims = _squeezed_dims(self, dim)
+    """PyTorch drops a dim where its size happens to be 1, but a graph has one rank: a dim of unknown size stays."""
+    dims = _squeezed_dims(self, dim, static_shape(self))
+    maybe = [d for d in _squeezed_dims(self, dim, traced_shape(self)) if d not in dims]
+    if maybe:
+        raise UnknownSizeError(
+            f"squeeze drops dim {maybe[0]} only where its size is 1, and that size is not known. Name the dims to drop that "
+            "always have size 1, as in x.squeeze(1), or give the size in input_shapes"
+        )
 
     def func(self, dim=None):
         layout = get_layout(self)

@@ -13,7 +13,9 @@ from nobuco.contract.channel_order import ChannelOrderingStrategy, Layout, axis_
 from nobuco.contract.dtypes import tf_dtype
 from nobuco.contract.registry import builtin
 from nobuco.layout.shapes import dropped
+from nobuco.node_converters._integers import inverted, place_of_extreme
 from nobuco.node_converters._layouts import same_layout
+from nobuco.node_converters._sizes import shape_of
 from nobuco.node_converters._types import cast, floating
 
 # -- running
@@ -61,19 +63,34 @@ def _running_extreme(arg: Callable[..., Any]):
         if not rank_of(input):
             return tf.identity(input), tf.zeros([], tf.int64)
         axis = axis_of(input, dim)
-        size = input.shape[axis]
         x = tf.cast(input, tf.int32) if input.dtype == tf.bool else input
-        places = []
-        for i in range(size):
-            # backwards, so that the first found is the last of equals
-            head = tf.reverse(x[(slice(None),) * axis + (slice(0, i + 1),)], [axis])
-            places.append(i - arg(head, axis, output_type=tf.int64))
-        if not places:
+        size = x.shape[axis]
+        indices = _places_of_extremes(x, axis, arg) if size is None else _place_by_place(x, axis, arg, size)
+        if indices is None:
             return tf.identity(input), tf.zeros(tf.shape(input), tf.int64)
-        indices = tf.stack(places, axis)
         return taken_along(input, indices, axis), indices
 
     return func
+
+
+def _place_by_place(x: Any, axis: int, arg: Callable[..., Any], size: int) -> Any:
+    places = []
+    for i in range(size):
+        # backwards, so that the first found is the last of equals
+        head = tf.reverse(x[(slice(None),) * axis + (slice(0, i + 1),)], [axis])
+        places.append(i - place_of_extreme(head, axis, arg))
+    return tf.stack(places, axis) if places else None
+
+
+def _places_of_extremes(x: Any, axis: int, arg: Callable[..., Any]) -> Any:
+    """All heads at once, each backwards in a row of its own, where what lies beyond it repeats its first element."""
+    size = shape_of(x)[axis]
+    rows = tf.range(size)[:, None]
+    rows = tf.maximum(rows - tf.range(size)[None, :], 0)  # (head, place): i, i - 1, ..., 0, 0, ...
+    heads = tf.gather(x, rows, axis=axis)
+    place = place_of_extreme(heads, axis + 1, arg)
+    line = tf.reshape(tf.range(size), [-1 if i == axis else 1 for i in range(x.shape.rank)])
+    return tf.maximum(tf.cast(line, tf.int64) - place, 0)
 
 
 def taken_along(x: Any, indices: Any, axis: int) -> Any:
@@ -102,7 +119,7 @@ def _sorted(x: Any, axis: int, descending: bool) -> tuple[Any, Any]:
 def _argsorted(x: Any, axis: int, descending: bool) -> Any:
     x = tf.cast(x, tf.int32) if x.dtype in (tf.bool, tf.int8, tf.uint8, tf.int16) else x
     if x.dtype.is_integer and not descending:  # -x has no counterpart for the least integer; ~x has
-        return tf.argsort(tf.bitwise.invert(x), axis, "DESCENDING", stable=True)
+        return tf.argsort(inverted(x), axis, "DESCENDING", stable=True)
     return tf.argsort(x, axis, "DESCENDING" if descending else "ASCENDING", stable=True)
 
 
@@ -171,11 +188,12 @@ def _median_layout(layout: Layout, input, dim=None, keepdim=False):
 @builtin(torch.median, torch.Tensor.median, output_layout=_median_layout)
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False):
     """The lower one of two; a NaN wins."""
-    count = input.numel() if dim is None else input.shape[dim] if input.dim() else 1
 
     def func(input, dim=None, keepdim=False):
         if dim is None:
-            return _place(tf.reshape(input, [-1]), (count - 1) // 2, 0, False)[0]
+            flat = tf.reshape(input, [-1])
+            return _place(flat, (shape_of(flat)[0] - 1) // 2, 0, False)[0]
+        count = shape_of(input)[axis_of(input, dim)] if input.shape.rank else 1
         return _place(input, (count - 1) // 2, dim, keepdim)
 
     return func

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import tensorflow as tf
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from nobuco.contract.channel_order import ChannelOrderingStrategy
 from nobuco.contract.registry import builtin
-from nobuco.node_converters._sizes import per_dim
+from nobuco.node_converters._sizes import per_dim, shape_of
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 
@@ -29,7 +30,7 @@ def unfold(input: Tensor, kernel_size, dilation=1, padding=0, stride=1):
         x = tf.pad(x, [(0, 0), (0, 0), *((p, p) for p in padding)])
         counts = [
             (n - (k - 1) * d - 1) // s + 1
-            for n, k, d, s in zip(x.shape[2:], kernel, dilation, stride, strict=True)
+            for n, k, d, s in zip(shape_of(x)[2:], kernel, dilation, stride, strict=True)
         ]
         parts = []
         for place in itertools.product(*(range(k) for k in kernel)):
@@ -37,7 +38,7 @@ def unfold(input: Tensor, kernel_size, dilation=1, padding=0, stride=1):
             index = [slice(b, b + (n - 1) * s + 1, s) for b, n, s in zip(starts, counts, stride, strict=True)]
             parts.append(x[:, :, index[0], index[1]])
         out = tf.stack(parts, 2)  # (N, C, kh * kw, h, w)
-        out = tf.reshape(out, [-1, x.shape[1] * len(parts), counts[0] * counts[1]])
+        out = tf.reshape(out, [-1, shape_of(x)[1] * len(parts), counts[0] * counts[1]])
         return out if batched else out[0]
 
     return func
@@ -46,18 +47,19 @@ def unfold(input: Tensor, kernel_size, dilation=1, padding=0, stride=1):
 @builtin(F.fold, torch._C._nn.col2im, strategy=_PYTORCH)
 def fold(input: Tensor, output_size, kernel_size, dilation=1, padding=0, stride=1):
     """The sum of overlapping windows: each place in the window spread out by the stride, and all added up."""
-    size, kernel, dilation, padding, stride = (
-        per_dim(each, 2) for each in (output_size, kernel_size, dilation, padding, stride)
+    kernel, dilation, padding, stride = (
+        per_dim(each, 2) for each in (kernel_size, dilation, padding, stride)
     )
     batched = input.dim() == 3
-    full = [n + 2 * p for n, p in zip(size, padding, strict=True)]
-    counts = [
-        (n - (k - 1) * d - 1) // s + 1 for n, k, d, s in zip(full, kernel, dilation, stride, strict=True)
-    ]
 
-    def func(input, *args, **kwargs):
+    def func(input, output_size, *args, **kwargs):
+        size = _two(output_size)
+        full = [n + 2 * p for n, p in zip(size, padding, strict=True)]
+        counts = [
+            (n - (k - 1) * d - 1) // s + 1 for n, k, d, s in zip(full, kernel, dilation, stride, strict=True)
+        ]
         x = input if batched else tf.expand_dims(input, 0)
-        channels = x.shape[1] // (kernel[0] * kernel[1])
+        channels = shape_of(x)[1] // (kernel[0] * kernel[1])
         windows = tf.reshape(x, [-1, channels, kernel[0] * kernel[1], *counts])
         out = tf.zeros([], x.dtype)
         for i, place in enumerate(itertools.product(*(range(k) for k in kernel))):
@@ -72,9 +74,16 @@ def fold(input: Tensor, output_size, kernel_size, dilation=1, padding=0, stride=
     return func
 
 
-def _spread(x, axis: int, stride: int, start: int, size: int):
+def _two(size: Any) -> tuple[Any, ...]:
+    """Numbers, or scalar tensors where the model computes them."""
+    if isinstance(size, int) or tf.is_tensor(size):
+        size = (size, size)
+    return tuple(tf.cast(each, tf.int32) if tf.is_tensor(each) else each for each in size)
+
+
+def _spread(x, axis: int, stride: int, start: int, size: Any):
     """Zeros between the elements of an axis, the first at `start` of `size`."""
-    shape = x.shape.as_list()
+    shape = shape_of(x)
     count = shape[axis]
     if stride > 1:
         x = tf.pad(
@@ -95,13 +104,14 @@ def tensor_unfold(self: Tensor, dimension: int, size: int, step: int):
         if not self.shape.rank:
             return tf.reshape(self, [1])[:size]
         axis = dimension % self.shape.rank
-        count = (self.shape[axis] - size) // step + 1
+        shape = shape_of(self)
+        count = (shape[axis] - size) // step + 1
         lead = (slice(None),) * axis
         windows = [self[(*lead, slice(i, i + (count - 1) * step + 1, step))] for i in range(size)]
         return (
             tf.stack(windows, -1)
             if windows
-            else tf.zeros([*self.shape[:axis], count, *self.shape[axis + 1 :], 0], self.dtype)
+            else tf.zeros([*shape[:axis], count, *shape[axis + 1 :], 0], self.dtype)
         )
 
     return func

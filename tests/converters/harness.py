@@ -27,7 +27,7 @@ from nobuco.validate.compare import relative_error
 from nobuco.validate.findings import raise_unconverted
 
 MOST_MODES = 3
-_NOT_FILLED = {"torch.empty_like", "Tensor.new_empty"}  # hold what memory held
+NOT_FILLED = {"torch.empty_like", "Tensor.new_empty"}  # hold what memory held
 
 
 def problems(
@@ -73,7 +73,7 @@ def graph_tensors_of(args: Sequence[Any], kwargs: dict[str, Any]) -> list[int | 
 
 
 def _node_problems(node: Node, tolerance: float) -> Iterator[str]:
-    for number, mode in enumerate(_modes(node.call, node.converter)):
+    for number, mode in enumerate(modes_of_call(node.call, node.converter)):
         where = f"{node.call.name}{_shapes(node.call)} in {list(mode.inputs)}"
         converted = NodeFactory().convert(node, mode)
         for found in _compared(converted, converted.apply, tolerance):
@@ -87,7 +87,7 @@ def _node_problems(node: Node, tolerance: float) -> Iterator[str]:
                 yield f"{where}, saved and loaded: {found}"
 
 
-def _modes(call: Call, converter: Converter) -> list[Mode]:
+def modes_of_call(call: Call, converter: Converter) -> list[Mode]:
     offered = modes_of(call, converter)([_layouts(value.rank) for value in call.inputs])
     return list(offered)[:MOST_MODES]
 
@@ -112,7 +112,7 @@ def _compared(
         if actual.ndim != len(layout) or actual.transpose(inverse(layout)).shape != value.shape:
             yield f"shape {actual.shape} in {layout}, PyTorch has {value.shape}"
             continue
-        if node.call.name in _NOT_FILLED:
+        if node.call.name in NOT_FILLED:
             continue
         error = relative_error(actual.transpose(inverse(layout)), to_numpy(value.tensor))
         if not error <= tolerance:

@@ -148,6 +148,32 @@ REFUSED = {
     "polygamma.polygamma_n_2": "positive numbers only",
 }  # fmt: skip
 
+# op, or case of our own -> what the error says where a size that it needs is not known
+_COUNTS = "as many outputs as the size tells"
+_CONVERSION = "is not known at conversion"
+SIZES_REFUSED = {
+    **dict.fromkeys(("chunk", "unsafe_chunk", "split", "unsafe_split", "unbind"), _COUNTS),
+    **dict.fromkeys(("squeeze", "squeeze.multiple", "squeeze_copy"), "only where its size is 1"),
+    **dict.fromkeys(("nn.functional.pixel_shuffle", "nn.functional.pixel_unshuffle"), _CONVERSION),
+    **dict.fromkeys((f"nn.functional.conv_transpose{n}d" for n in (1, 2, 3)), _CONVERSION),
+    **dict.fromkeys((f"nn.functional.adaptive_max_pool{n}d" for n in (1, 2)), "leave the indices out"),
+    **dict.fromkeys(("adaptive max with indices", "adaptive max in space, indices"), "leave the indices out"),
+    "cross": "give dim",
+    "solve for vectors or a matrix": "give it one dim more",
+    "cross of the first dim of 3": "give dim",
+    "nn.functional.conv3d": _CONVERSION,
+}
+
+# op -> why its sample inputs cannot be made larger and smaller
+ONE_SIZE = {
+    **dict.fromkeys((f"nn.functional.max_unpool{n}d" for n in (1, 2, 3)), "its indices come from a pooling"),
+    **dict.fromkeys(
+        (f"nn.functional.max_unpool{n}d.grad" for n in (1, 2, 3)), "its indices come from a pooling"
+    ),
+    "prod": "the product of many elements is beyond what floats hold",
+    "take_along_dim": "PyTorch does not check that its indices lie inside",
+}
+
 TOLERANCE = 1e-4
 _TOLERANCES: dict[str, float] = {}
 
