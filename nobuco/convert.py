@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,6 @@ from torch import nn
 
 from nobuco.contract.channel_order import ChannelOrder, Layout, order_of
 from nobuco.contract.context import ConversionContext, converting
-from nobuco.contract.dtypes import to_numpy
 from nobuco.contract.registry import Converter, find_converter
 from nobuco.contract.tree import tree_leaves
 from nobuco.errors import NobucoError
@@ -31,11 +31,11 @@ from nobuco.show.progress import Progress
 from nobuco.trace.calls import Call, Trace, Value, map_values
 from nobuco.trace.errors import TraceError
 from nobuco.trace.state import random_state_kept
-from nobuco.trace.tracer import run_untraced, trace
+from nobuco.trace.tracer import trace, with_tensors
 from nobuco.validate.calls import validate_call
 from nobuco.validate.findings import MissingConverterError, report_calls, warn_of
-from nobuco.validate.model import as_graph, check_model, fresh_inputs, other_sizes, with_rounding
-from nobuco.validate.report import Check, Report, Status
+from nobuco.validate.finished import FinishedModel
+from nobuco.validate.report import Report, Status
 
 
 def pytorch_to_keras(
@@ -96,6 +96,7 @@ def pytorch_to_keras(
             [s.name for s in specs],
             trace_shape,
             progress.step("Tracing"),
+            note_sizes=is_dynamic_model(specs),
         )
         if not traced.outputs:
             raise TraceError(f"{traced.root} returns no tensor: there is nothing to convert")
@@ -110,7 +111,9 @@ def pytorch_to_keras(
                 traced, choice, modes, specs, output_layouts, output_names, constants_to_variables,
                 full_validation, dynamic, report, progress,
             )  # fmt: skip
-            _validate(model, args, kwargs, traced, keras_model, specs, output_layouts, report)
+            again = functools.partial(_traced_again, model, args, kwargs, specs, trace_shape)
+            finished = FinishedModel(model, args, kwargs, traced, choice, specs, again)
+            finished.validate(keras_model, output_layouts, dynamic, report)
         finally:
             progress.stop()
             if verbose:
@@ -252,46 +255,18 @@ def _build(
     return keras_model
 
 
-def _validate(
+def _traced_again(
     model: Any,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    traced: Trace,
-    keras_model: keras.Model,
     specs: Sequence[InputSpec],
-    output_layouts: Sequence[Layout],
-    report: Report,
-) -> None:
-    layouts = [spec.layout for spec in specs]
-    given = [spec.tensor for spec in specs]
-    expected = [value.tensor for value in traced.outputs]
-    tried = [("traced inputs", given, expected)]
-    for what, instead in [("fresh inputs", [fresh_inputs(given)]), ("other sizes", other_sizes(specs))]:
-        try:
-            tried.append((what, *_first_that_runs(model, args, kwargs, given, instead)))
-        except Exception as error:  # values that the model does not take are no finding about the conversion
-            why = f"not checked: PyTorch's own model raised {type(error).__name__}: {error}"
-            report.checks.append(Check(what, None, skipped=why))
-    graph = as_graph(keras_model)
-    for what, inputs, results in tried:
-        if inputs:
-            report.samples.append(
-                [to_numpy(tensor).transpose(layout) for tensor, layout in zip(inputs, layouts, strict=True)]
-            )
-            check = check_model(graph, inputs, layouts, results, output_layouts, what)
-            report.checks.append(with_rounding(check, report, model, args, kwargs, given, inputs, results))
-
-
-def _first_that_runs(
-    model: Any, args: Any, kwargs: Any, given: list[torch.Tensor], offers: list[list[torch.Tensor]]
-) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """The first of the offered inputs that PyTorch's model takes, and what it makes of them; nothing for no offer."""
-    failure = None
-    for inputs in offers:
-        try:
-            return inputs, run_untraced(model, args, kwargs, given, inputs)
-        except Exception as error:
-            failure = error
-    if failure is not None:
-        raise failure
-    return [], []
+    trace_shape: bool,
+    tensors: list[torch.Tensor],
+) -> tuple[Trace, Choice]:
+    """The program on other inputs, up to the choice of what to convert."""
+    args, kwargs = with_tensors((args, kwargs), [spec.tensor for spec in specs], tensors)
+    names = [spec.name for spec in specs]
+    traced = trace(
+        model, args, kwargs, _has_converter, names, trace_shape, note_sizes=is_dynamic_model(specs)
+    )
+    return traced, choose(traced, _has_converter)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,7 +17,6 @@ from torch import nn
 from nobuco.contract.channel_order import Layout, inverse
 from nobuco.contract.dtypes import to_numpy
 from nobuco.contract.tree import tree_leaves
-from nobuco.inputs import InputSpec, is_dynamic_model
 from nobuco.trace.tracer import run_untraced
 from nobuco.validate.compare import relative_error
 from nobuco.validate.messages import said_by
@@ -81,27 +79,6 @@ def fresh_inputs(inputs: Sequence[torch.Tensor], seed: int = 1) -> list[torch.Te
             shuffled = 0.9 * shuffled + 0.1 * low
         fresh.append(shuffled)
     return fresh
-
-
-def other_sizes(specs: Sequence[InputSpec]) -> list[list[torch.Tensor]]:
-    """Inputs in which the dims of unknown size have other sizes than in the traced run; several to choose from, as a
-    model may take only multiples of something. None where all sizes are known."""
-    if not is_dynamic_model(specs):
-        return []
-    generator = torch.Generator().manual_seed(2)
-    offers = []
-    for change in (lambda size: size + 1, lambda size: 2 * size, lambda size: size + 32):
-        tensors = []
-        for spec in specs:
-            shape = [
-                change(size) if known is None else size
-                for size, known in zip(spec.tensor.shape, spec.shape, strict=True)
-            ]
-            flat = spec.tensor.flatten()
-            picks = torch.randint(max(len(flat), 1), (math.prod(shape),), generator=generator)
-            tensors.append(flat[picks].reshape(shape))
-        offers.append(tensors)
-    return offers
 
 
 def with_rounding(

@@ -26,6 +26,10 @@ class BakedValueWarning(UserWarning):
     """A Python branch, loop or number that depends on a tensor has been fixed to what it was in the traced run."""
 
 
+class BakedDiscrepancyWarning(BakedValueWarning, DiscrepancyWarning):
+    """Python has read a value or a size that is not always the same, and the converted model is seen to be wrong by it."""
+
+
 class Status(Enum):
     RIGHT = "right"
     INEXACT = "inexact"  # beyond the tolerance
@@ -61,6 +65,7 @@ class Check:
         None  # PyTorch's own error in float32, against float64; found when `error` is large
     )
     skipped: str = ""  # why it was not done, which says nothing about the model
+    drawn: str = ""  # in words, the inputs that were used
 
 
 @dataclass
@@ -73,6 +78,7 @@ class Report:
     checks: list[Check] = field(default_factory=list)
     transpositions: list[Transposition] = field(default_factory=list)
     outputs_channel_order: list[ChannelOrder | None] = field(default_factory=list)
+    fixed: list[str] = field(default_factory=list)  # what Python made of the inputs' sizes, with its lines
     samples: list[list[np.ndarray]] = field(
         default_factory=list
     )  # the Keras model's inputs in `checks`, in its order
@@ -124,5 +130,6 @@ class Report:
             found = check.message or check.skipped or f"relative error {check.error:.2g}"
             if check.rounding is not None:
                 found += f" (PyTorch's own rounding in float32: {check.rounding:.2g})"
-            lines.append(f"whole model, {check.inputs}: {found}")
+            drawn = f" ({check.drawn})" if check.drawn else ""
+            lines.append(f"whole model, {check.inputs}{drawn}: {found}")
         return "\n".join(lines)
