@@ -5,7 +5,7 @@ converted model is wrong, whether or not the outputs show it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -79,7 +79,7 @@ class FinishedModel:
         if is_dynamic_model(self.specs):
             OtherSizes(self, check, keep, report).validate()
 
-    def first_that_runs(self, samples: Sequence[Sample]) -> tuple[Sample | None, list[torch.Tensor], str]:
+    def first_that_runs(self, samples: Iterable[Sample]) -> tuple[Sample | None, list[torch.Tensor], str]:
         """The first sample that PyTorch's model takes and has finite answers to, if it had any to the example."""
         ran: tuple[Sample, list[torch.Tensor]] | None = None
         refusal = ""

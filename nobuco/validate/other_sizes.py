@@ -4,7 +4,7 @@ Python made would have come out the other way."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -68,9 +68,9 @@ class OtherSizes:
         elif self._refusals:
             self._report.checks.append(Check("other sizes", None, skipped=self._refusals[0]))
 
-    def _try(self, samples: Sequence[Sample]) -> bool:
+    def _try(self, samples: Iterable[Sample] | None) -> bool:
         """Compares the models at one size, if PyTorch's takes it."""
-        if not samples:
+        if samples is None:
             return False
         sample, expected, refusal = self._finished.first_that_runs(samples)
         if sample is None:
@@ -78,7 +78,8 @@ class OtherSizes:
             return False
         if not self._checks:
             self._keep(sample.tensors)
-        self._checks.append(self._check("other sizes", sample.tensors, expected, sample.said))
+        said = f"{shapes_said(sample.tensors)} ({sample.said})"
+        self._checks.append(self._check("other sizes", sample.tensors, expected, said))
         found, trace = self._finished.traced_again(sample.tensors)
         tell(self._report, found, f"for inputs of {shapes_said(sample.tensors)}")
         self._runs.append(by_key(trace.comparisons if trace is not None else ()))
@@ -99,7 +100,7 @@ class OtherSizes:
                 too_large = True
                 continue
             samples = self._resizer.offer(change)
-            if not samples:
+            if samples is None:
                 continue
             runs_left -= 1
             if not self._try(samples):

@@ -7,7 +7,7 @@ the example: a model may refuse an id that is too large, or have no finite answe
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,7 +28,7 @@ class Sample:
     said: str
 
 
-def fresh_samples(specs: Sequence[InputSpec], trace: Trace) -> list[Sample]:
+def fresh_samples(specs: Sequence[InputSpec], trace: Trace) -> Iterator[Sample]:
     """Inputs of the traced sizes that differ from the example, from the boldest to the gentlest."""
     return _samples(specs, uses_of(trace), [tuple(spec.tensor.shape) for spec in specs], seed=1)
 
@@ -42,7 +42,7 @@ CHANGES: list[Change] = [
     lambda size, dim: size + 1 + 2 * dim,
     lambda size, dim: size // 2,
     lambda size, dim: size + (2 if dim == 0 else 32),
-    lambda size, dim: size if dim == 0 else size - 1,
+    lambda size, dim: size + 7 if dim == 0 else size - 1,
     lambda size, dim: size if dim == 0 else 2 * size + 1,
 ]
 
@@ -59,15 +59,14 @@ class Resizer:
             self._bytes
         )  # of each tensor, as a power of the inputs': two in an attention
 
-    def offer(self, change: Change) -> list[Sample]:
+    def offer(self, change: Change) -> Iterator[Sample] | None:
         """Inputs whose unknown dims are changed, from the boldest to the gentlest; none if these sizes have been offered
         before, or are too large."""
         shapes = self.shapes(change)
         if shapes in self._seen or self.too_large(shapes):
-            return []
+            return None
         self._seen.add(shapes)
-        samples = _samples(self._specs, self._uses, shapes, seed=1 + len(self._seen))
-        return [Sample(each.tensors, f"{shapes_said(each.tensors)} ({each.said})") for each in samples]
+        return _samples(self._specs, self._uses, shapes, seed=1 + len(self._seen))
 
     def shapes(self, change: Change) -> tuple[tuple[int, ...], ...]:
         return tuple(
@@ -115,8 +114,7 @@ def shapes_said(tensors: Sequence[torch.Tensor]) -> str:
 
 def _samples(
     specs: Sequence[InputSpec], uses: Sequence[Use], shapes: Sequence[tuple[int, ...]], seed: int
-) -> list[Sample]:
-    samples = []
+) -> Iterator[Sample]:
     for degree in (BOLD, MILD, GENTLE):
         generator = torch.Generator().manual_seed(seed)
         drawn = [
@@ -124,8 +122,7 @@ def _samples(
             for spec, shape, use in zip(specs, shapes, uses, strict=True)
         ]
         said = "; ".join(f"{spec.name}: {what}" for spec, (_, what) in zip(specs, drawn, strict=True))
-        samples.append(Sample([tensor for tensor, _ in drawn], said))
-    return samples
+        yield Sample([tensor for tensor, _ in drawn], said)
 
 
 def draw(
@@ -162,14 +159,15 @@ def _floats(
     finite = values[torch.isfinite(values)]
     if len(finite) == 0:
         return _picked(values, shape, generator), "the example's values"
-    distinct = (torch.view_as_real(finite) if finite.is_complex() else finite).unique(dim=0)
-    if len(distinct) == 2 and len(finite) > 2 and degree == BOLD:
-        at = torch.randint(len(values.unique()), shape, generator=generator)
-        return values.unique()[at].to(values.dtype), "the example's values, each as often"
-    if len(distinct) > 1 and degree < GENTLE:
+    low, high = _ends(finite)
+    if bool((low != high).any()) and degree < GENTLE:
+        if degree == BOLD and len(finite) > 2 and bool(((finite == low) | (finite == high)).all()):
+            kinds = [low, high, *values[~torch.isfinite(values)][:1]]
+            at = torch.randint(len(kinds), shape, generator=generator)
+            return torch.stack(kinds)[at].to(values.dtype), "the example's values, each as often"
         drawn = _shuffled(values, shape, generator)
         if not drawn.is_complex():  # other sums and means, in the same range
-            drawn = 0.9 * drawn + 0.1 * finite.min()
+            drawn = 0.9 * drawn + 0.1 * low
         return drawn, "the example's values, shuffled"
     # One value only: nothing is known of the range
     if degree == BOLD:
@@ -184,6 +182,13 @@ def _floats(
     scale = float(finite.abs().max()) or 1.0
     near = _picked(values, shape, generator).to(values.dtype) + (0.01 * scale * even).to(values.dtype)
     return near, "the example's values, changed by up to a hundredth"
+
+
+def _ends(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The least and the greatest; of complex numbers, which have no order, one and one that may be another."""
+    if not values.is_complex():
+        return values.min(), values.max()
+    return values[0], values[(values - values[0]).abs().argmax()]
 
 
 def _integers(

@@ -184,7 +184,7 @@ def told(function: Any) -> list[str]:
     return report.fixed
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 @given(programs)
 def test_random_programs(program: Any) -> None:
     numbers = {_number(program, torch.empty(b, 3, h, w)) for b, h, w in [(2, 12, 18), *_SIZES]}
