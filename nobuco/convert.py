@@ -26,7 +26,7 @@ from nobuco.trace.calls import map_values
 from nobuco.trace.errors import TraceError
 from nobuco.trace.state import random_state_kept
 from nobuco.validate.findings import raise_unconverted, report_calls, warn_of
-from nobuco.validate.model import check_program
+from nobuco.validate.finished import FinishedModel
 from nobuco.validate.recorder import Recorder
 from nobuco.validate.report import Report
 
@@ -105,8 +105,7 @@ def pytorch_to_keras(
                     progress.step("Converting", len(graph.nodes)),
                 )
             with _logged("validated"):
-                expected = [value.tensor for value in graph.outputs]
-                check_program(program, keras_model, plan, expected, report)
+                FinishedModel(program, graph, plan, trace_shape).validate(keras_model, report)
         finally:
             progress.stop()
             if verbose:

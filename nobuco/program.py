@@ -13,7 +13,7 @@ from torch import nn
 from nobuco.contract.channel_order import ChannelOrder, Layout
 from nobuco.inputs import InputSpec, input_specs, own_arguments
 from nobuco.trace.calls import Trace
-from nobuco.trace.tracer import run_untraced, trace
+from nobuco.trace.tracer import run_untraced, trace, with_tensors
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,12 @@ class Program:
         """Runs the model once on the example arguments and records it."""
         names = [spec.name for spec in self.inputs]
         return trace(self.model, self.args, self.kwargs, names, trace_shape, self.dynamic, on_call)
+
+    def on(self, inputs: Sequence[torch.Tensor]) -> Program:
+        """The same program with other example inputs."""
+        args, kwargs = with_tensors((self.args, self.kwargs), self.tensors, list(inputs))
+        specs = [replace(spec, tensor=tensor) for spec, tensor in zip(self.inputs, inputs, strict=True)]
+        return replace(self, args=args, kwargs=kwargs, inputs=specs)
 
     def run(self, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """The tensors that PyTorch's model returns for other inputs; leaves the model as it was."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -14,6 +14,7 @@ from nobuco.contract.registry import is_nonnegative_op
 from nobuco.contract.tree import tree_leaves
 from nobuco.graph.value_ranges import fits_32_bits
 from nobuco.trace.calls import Call, Value
+from nobuco.trace.sizes import Comparison
 
 
 @dataclass(eq=False, frozen=True)
@@ -43,7 +44,7 @@ class Graph:
 
     `root` is the call of the whole model. Beside the nodes stand the calls that do not become any: those that no
     output needs, those that nothing converts (`missing`), those whose converters all refuse them (`refused`, with the
-    reasons), and the places where Python read a value (`reads`)."""
+    reasons), and the places where Python read a value (`reads`) or compared a size (`comparisons`)."""
 
     root: Call
     inputs: list[Value]
@@ -54,6 +55,7 @@ class Graph:
     refused: dict[Call, tuple[str, ...]] = field(default_factory=dict)
     reads: list[Call] = field(default_factory=list)
     mutated_state: list[str] = field(default_factory=list)
+    comparisons: Sequence[Comparison] = ()
     dynamic: bool = False  # some size differs from call to call, so that traced sizes are examples only
 
     def values(self) -> Iterator[Value]:

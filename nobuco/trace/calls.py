@@ -11,6 +11,7 @@ import torch
 
 from nobuco.contract.sites import Site, name_of
 from nobuco.contract.tree import tree_leaves, tree_map
+from nobuco.trace.sizes import Comparison
 
 
 @dataclass(eq=False)
@@ -108,6 +109,7 @@ class Trace:
     root: Call
     inputs: list[Value]
     mutated_state: list[str] = field(default_factory=list)  # buffers that the model changes in place
+    comparisons: list[Comparison] = field(default_factory=list)  # of sizes, by Python
 
     @property
     def outputs(self) -> list[Value]:

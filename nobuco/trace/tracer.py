@@ -25,6 +25,7 @@ from nobuco.trace.aliases import Aliases, Known, shares_memory
 from nobuco.trace.calls import Call, Kind, Trace, Value, values_in
 from nobuco.trace.errors import TraceError
 from nobuco.trace.ops import READS, canonical, is_random, is_shape, written_arguments
+from nobuco.trace.sizes import Log, asks_for_sizes, noting, plain
 from nobuco.trace.state import ModelState
 
 
@@ -38,8 +39,10 @@ class Tracer(TorchFunctionMode):
         trace_shape: bool = False,
         dynamic: bool = False,
         on_call: Callable[[], None] | None = None,
+        sizes: Log | None = None,
     ) -> None:
         super().__init__()
+        self._sizes = sizes
         self._state = state
         self._trace_shape = trace_shape
         self._dynamic = dynamic
@@ -66,7 +69,8 @@ class Tracer(TorchFunctionMode):
         return self._aliases.current(known)
 
     def values(self, tree: Any) -> Any:
-        return tree_map(lambda leaf: self.value_of(leaf) if isinstance(leaf, torch.Tensor) else leaf, tree)
+        tree = tree_map(lambda leaf: self.value_of(leaf) if isinstance(leaf, torch.Tensor) else leaf, tree)
+        return tree if self._sizes is None else plain(tree)
 
     # -- functions
 
@@ -79,6 +83,8 @@ class Tracer(TorchFunctionMode):
             return self._read(op, func, args, kwargs)
         if self._trace_shape and is_shape(op):
             return self._traced_shape(args, kwargs)
+        if self._sizes is not None and asks_for_sizes(op):
+            return noting(func(*args, **kwargs), self._sizes)
         if op is not func and not _yields_tensor(op):
             return func(*args, **kwargs)
         if self._on_call is not None:
@@ -292,8 +298,9 @@ def trace(
     trace_shape: bool = False,
     dynamic: bool = False,
     on_call: Callable[[], None] | None = None,
+    note_sizes: bool = False,
 ) -> Trace:
-    """Runs `function(*args, **kwargs)` once and records it.
+    """Runs `function(*args, **kwargs)` once and records it; with `note_sizes`, also what sizes are compared with.
 
     Args:
         function: the model.
@@ -307,7 +314,9 @@ def trace(
     root = Call(function, Kind.MODULE if isinstance(function, nn.Module) else Kind.FUNCTION, (), {}, None, "")
     with ModelState.kept(function) as state, ExitStack() as hooks, torch.no_grad():
         args, kwargs = _copies((args, kwargs))
-        tracer = Tracer(root, state, trace_shape, dynamic, on_call)
+        comparisons: Log = []
+        sizes = comparisons if dynamic else None
+        tracer = Tracer(root, state, trace_shape, dynamic, on_call, sizes)
         tensors = _distinct([leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)])
         inputs = [tracer.add_input(tensor, name) for tensor, name in zip(tensors, names, strict=True)]
         root.args, root.kwargs = tracer.values((args, kwargs))
@@ -331,7 +340,7 @@ def trace(
         # about to be put back as they were: the trace keeps what they became
         for tensor in state.kept_tensors:
             tracer.keep_data(tensor)
-    return Trace(root, inputs, state.changed_paths)
+    return Trace(root, inputs, state.changed_paths, comparisons)
 
 
 def _copies(tree: Any) -> Any:
@@ -353,6 +362,12 @@ def _yields_tensor(descriptor: Any) -> bool:
     return getattr(descriptor, "__name__", "") in {"T", "mT", "H", "mH", "real", "imag", "data"}
 
 
+def with_tensors(tree: Any, given: list[torch.Tensor], instead: list[torch.Tensor]) -> Any:
+    """`tree` with each tensor of `given` replaced."""
+    replace = {id(old): new for old, new in zip(given, instead, strict=True)}
+    return tree_map(lambda leaf: replace.get(id(leaf), leaf), tree)
+
+
 def run_untraced(
     function: Callable[..., Any],
     args: tuple[Any, ...],
@@ -361,8 +376,7 @@ def run_untraced(
     instead: list[torch.Tensor],
 ) -> list[torch.Tensor]:
     """The tensors that `function` returns when each tensor of `given` is replaced; leaves everything as it was."""
-    replace = {id(old): new.detach().clone() for old, new in zip(given, instead, strict=True)}
-    args, kwargs = tree_map(lambda leaf: replace.get(id(leaf), leaf), (args, kwargs))
+    args, kwargs = with_tensors((args, kwargs), given, [tensor.detach().clone() for tensor in instead])
     with ModelState.kept(function, copied=True), torch.no_grad():
         result = function(*args, **kwargs)
     return [leaf.detach().clone() for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]

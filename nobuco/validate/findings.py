@@ -7,11 +7,17 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 from nobuco.contract.registry import find_converter
-from nobuco.contract.tree import tree_leaves
 from nobuco.errors import ConversionError, NobucoError
 from nobuco.graph.graph import Graph
 from nobuco.trace.calls import Call, Kind
-from nobuco.validate.report import BakedValueWarning, CallReport, DiscrepancyWarning, Report, Status
+from nobuco.validate.report import (
+    BakedDiscrepancyWarning,
+    BakedValueWarning,
+    CallReport,
+    DiscrepancyWarning,
+    Report,
+    Status,
+)
 from nobuco.validate.stub import stubs_for
 
 
@@ -98,23 +104,29 @@ def warn_of(report: Report, graph: Graph, strict: bool) -> None:
             f"the model changes {names} in place; the converted model starts from the same values at every call. "
             "Pass the state as an input and return it as an output to carry it over."
         )
-    numbers = [leaf for leaf in tree_leaves(graph.root.output) if isinstance(leaf, int | float)]
-    if graph.dynamic and numbers:
-        baked.append(
-            f"the model returns the Python value(s) {reprlib.repr(numbers)} beside its tensors; the converted model always "
-            "returns these, whatever the sizes of its inputs. Return a tensor instead."
-        )
-    if baked:
-        message = "\n".join(baked)
-        if strict:
-            raise BakedValueError(message)
-        warnings.warn(message, BakedValueWarning, stacklevel=3)
+    sizes = [_fixed(line) for line in report.fixed]
     wrong = discrepancies(report)
-    if wrong:
-        message = "\n".join(wrong)
-        if strict:
-            raise DiscrepancyError(message)
-        warnings.warn(message, DiscrepancyWarning, stacklevel=3)
+    if strict and (baked or sizes):
+        raise BakedValueError("\n".join([*baked, *sizes]))
+    if strict and wrong:
+        raise DiscrepancyError("\n".join(wrong))
+    if (baked or sizes) and wrong:
+        _warn([*baked, *sizes, *wrong], BakedDiscrepancyWarning)
+    else:
+        _warn([*baked, *sizes], BakedValueWarning)
+        _warn(wrong, DiscrepancyWarning)
+
+
+def _warn(lines: Sequence[str], category: type[Warning]) -> None:
+    if lines:
+        warnings.warn("\n".join(lines), category, stacklevel=4)
+
+
+def _fixed(line: str) -> str:
+    return (
+        f"{line}; the converted model always does what the traced run did. Where Python computes with a size, convert with "
+        "trace_shape=True, or read the size with nobuco.shape"
+    )
 
 
 def _baked(call: Call) -> str:

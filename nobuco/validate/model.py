@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,9 +15,7 @@ import torch
 from nobuco.contract.channel_order import Layout, inverse
 from nobuco.contract.dtypes import to_numpy
 from nobuco.contract.tree import tree_leaves
-from nobuco.inputs import InputSpec
 from nobuco.keras_model.messages import said_by
-from nobuco.layout.planning import Plan
 from nobuco.program import Program
 from nobuco.validate.compare import relative_error
 from nobuco.validate.report import Check, Report
@@ -65,92 +62,7 @@ def check_model(
     return Check(what, max(errors, default=0.0))
 
 
-def fresh_inputs(inputs: Sequence[torch.Tensor], seed: int = 1) -> list[torch.Tensor]:
-    """Other inputs of the same kind: the elements of the given ones shuffled, floats also drawn towards the lowest.
-
-    So they stay in the given range, which the model is known to take, and their sums and means are others too."""
-    generator = torch.Generator().manual_seed(seed)
-    fresh = []
-    for tensor in inputs:
-        order = torch.randperm(tensor.numel(), generator=generator)
-        shuffled = tensor.flatten()[order].reshape(tensor.shape)
-        if tensor.is_floating_point() and torch.isfinite(tensor).any():
-            finite = tensor[torch.isfinite(tensor)]
-            low = finite.min() if finite.min() < finite.max() else torch.zeros_like(finite.min())
-            shuffled = 0.9 * shuffled + 0.1 * low
-        fresh.append(shuffled)
-    return fresh
-
-
-def other_sizes(specs: Sequence[InputSpec]) -> list[list[torch.Tensor]]:
-    """Inputs in which the dims of unknown size have other sizes than in the traced run; several to choose from, as a
-    model may take only multiples of something. None where all sizes are known."""
-    if not any(None in spec.shape for spec in specs):
-        return []
-    generator = torch.Generator().manual_seed(2)
-    offers = []
-    for change in (lambda size: size + 1, lambda size: 2 * size, lambda size: size + 32):
-        tensors = []
-        for spec in specs:
-            shape = [
-                change(size) if known is None else size
-                for size, known in zip(spec.tensor.shape, spec.shape, strict=True)
-            ]
-            flat = spec.tensor.flatten()
-            picks = torch.randint(max(len(flat), 1), (math.prod(shape),), generator=generator)
-            tensors.append(flat[picks].reshape(shape))
-        offers.append(tensors)
-    return offers
-
-
-def check_program(
-    program: Program,
-    keras_model: keras.Model,
-    plan: Plan,
-    expected: Sequence[torch.Tensor],
-    report: Report,
-) -> None:
-    """Compares the finished model with PyTorch's on the traced inputs, whose outputs are `expected`, on fresh ones, and
-    on other sizes where sizes are unknown; adds what it finds to `report`."""
-    tried = [("traced inputs", program.tensors, expected)]
-    for what, offers in [
-        ("fresh inputs", [fresh_inputs(program.tensors)]),
-        ("other sizes", other_sizes(program.inputs)),
-    ]:
-        try:
-            tried.append((what, *_first_that_runs(program, offers)))
-        except Exception as error:  # values that the model does not take are no finding about the conversion
-            why = f"not checked: PyTorch's own model raised {type(error).__name__}: {error}"
-            report.checks.append(Check(what, None, skipped=why))
-    graph = as_graph(keras_model)
-    for what, inputs, results in tried:
-        if inputs:
-            report.samples.append(
-                [
-                    to_numpy(each).transpose(layout)
-                    for each, layout in zip(inputs, plan.input_layouts, strict=True)
-                ]
-            )
-            check = check_model(graph, inputs, plan.input_layouts, results, plan.output_layouts, what)
-            report.checks.append(_with_rounding(check, report, program, inputs, results))
-
-
-def _first_that_runs(
-    program: Program, offers: list[list[torch.Tensor]]
-) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """The first of the offered inputs that PyTorch's model takes, and its outputs; nothing where nothing is offered."""
-    failure = None
-    for inputs in offers:
-        try:
-            return inputs, program.run(inputs)
-        except Exception as error:
-            failure = error
-    if failure is not None:
-        raise failure
-    return [], []
-
-
-def _with_rounding(
+def with_rounding(
     check: Check,
     report: Report,
     program: Program,

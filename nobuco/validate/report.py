@@ -25,6 +25,10 @@ class BakedValueWarning(UserWarning):
     """A Python branch, loop or number that depends on a tensor has been fixed to what it was in the traced run."""
 
 
+class BakedDiscrepancyWarning(BakedValueWarning, DiscrepancyWarning):
+    """Python has read a value or a size that is not always the same, and the converted model is seen to be wrong by it."""
+
+
 class Status(Enum):
     """What became of a recorded call."""
 
@@ -75,6 +79,7 @@ class Check:
         None  # PyTorch's own error in float32, against float64; found when `error` is large
     )
     skipped: str = ""  # why it was not done, which says nothing about the model
+    drawn: str = ""  # in words, the inputs that were used
 
 
 @dataclass
@@ -89,6 +94,8 @@ class Report:
         transpositions: the transposes between channel orders in the Keras model.
         origins: where each Keras layer comes from in the PyTorch program, by the layer's name.
         outputs_channel_order: of each output; None where it is neither of the two orders.
+        fixed: what Python made of the inputs' sizes and values, so that the converted model always does it, each with
+            its line.
         samples: the inputs of `checks`, as the Keras model takes them.
     """
 
@@ -99,6 +106,7 @@ class Report:
     transpositions: list[Transposition] = field(default_factory=list)
     origins: dict[str, Origin] = field(default_factory=dict)
     outputs_channel_order: list[ChannelOrder | None] = field(default_factory=list)
+    fixed: list[str] = field(default_factory=list)
     samples: list[list[np.ndarray]] = field(default_factory=list)
 
     def of(self, call: Call) -> CallReport | None:
@@ -169,7 +177,8 @@ class Report:
             found = check.message or check.skipped or f"relative error {check.error:.2g}"
             if check.rounding is not None:
                 found += f" (PyTorch's own rounding in float32: {check.rounding:.2g})"
-            lines.append(f"whole model, {check.inputs}: {found}")
+            drawn = f" ({check.drawn})" if check.drawn else ""
+            lines.append(f"whole model, {check.inputs}{drawn}: {found}")
         return "\n".join(lines)
 
 

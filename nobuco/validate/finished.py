@@ -1,0 +1,119 @@
+"""The finished model against PyTorch: on the traced inputs, on fresh ones, and on other sizes where sizes are unknown.
+
+PyTorch's program is traced again on the other inputs, too: where it does not do then what it did in the traced run, the
+converted model is wrong, whether or not the outputs show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import keras
+import torch
+
+from nobuco.contract.dtypes import to_numpy
+from nobuco.errors import NobucoError
+from nobuco.graph.choose import choose
+from nobuco.graph.graph import Graph
+from nobuco.graph.rerun import Difference, differences
+from nobuco.layout.planning import Plan
+from nobuco.program import Program
+from nobuco.trace.calls import Value
+from nobuco.trace.errors import TraceError
+from nobuco.validate.model import as_graph, check_model, with_rounding
+from nobuco.validate.other_sizes import OtherSizes, tell
+from nobuco.validate.report import Check, Report
+from nobuco.validate.samples import Sample, fresh_samples
+
+
+class FinishedModel:
+    """Validates the Keras model that `program` has become by way of `graph` and `plan`."""
+
+    def __init__(self, program: Program, graph: Graph, plan: Plan, trace_shape: bool) -> None:
+        self.program, self.graph = program, graph
+        self._plan, self._trace_shape = plan, trace_shape
+
+    def validate(self, keras_model: keras.Model, report: Report) -> None:
+        """Adds to the report what the comparison finds. Raises TraceError where a constant turns out to be none."""
+        layouts = self._plan.input_layouts
+        run = as_graph(keras_model)
+
+        def check(
+            what: str, inputs: list[torch.Tensor], expected: list[torch.Tensor], drawn: str = ""
+        ) -> Check:
+            found = check_model(run, inputs, layouts, expected, self._plan.output_layouts, what)
+            return replace(with_rounding(found, report, self.program, inputs, expected), drawn=drawn)
+
+        def keep(inputs: list[torch.Tensor]) -> None:
+            report.samples.append(
+                [to_numpy(tensor).transpose(layout) for tensor, layout in zip(inputs, layouts, strict=True)]
+            )
+
+        given = self.program.tensors
+        keep(given)
+        report.checks.append(check("traced inputs", given, [value.tensor for value in self.graph.outputs]))
+        sample, expected, refusal = self.first_that_runs(fresh_samples(self.program.inputs, self.graph))
+        if sample is None:
+            report.checks.append(Check("fresh inputs", None, skipped=refusal))
+        else:
+            keep(sample.tensors)
+            report.checks.append(check("fresh inputs", sample.tensors, expected, sample.said))
+            if self.graph.dynamic or self._has_strays():
+                self._compare_values(sample, report)
+        if self.program.dynamic:
+            OtherSizes(self, check, keep, report).validate()
+
+    def first_that_runs(self, samples: Iterable[Sample]) -> tuple[Sample | None, list[torch.Tensor], str]:
+        """The first sample that PyTorch's model takes and has finite answers to, if it had any to the example."""
+        ran: tuple[Sample, list[torch.Tensor]] | None = None
+        refusal = ""
+        for sample in samples:
+            try:
+                results = self.program.run(sample.tensors)
+            except (
+                Exception
+            ) as error:  # values that the model does not take are no finding about the conversion
+                refusal = (
+                    refusal or f"not checked: PyTorch's own model raised {type(error).__name__}: {error}"
+                )
+                continue
+            ran = ran or (sample, results)
+            if _finite(results) or not _finite([value.tensor for value in self.graph.outputs]):
+                return sample, results, ""
+        return (*ran, "") if ran is not None else (None, [], refusal)
+
+    # -- what PyTorch's program does differently
+
+    def traced_again(self, tensors: list[torch.Tensor]) -> tuple[list[Difference], Graph | None]:
+        """What the program does differently on other inputs, and its graph if it can be followed there."""
+        program = self.program.on(tensors)
+        try:
+            graph = choose(program.trace(self._trace_shape), program.dynamic)
+        except NobucoError as error:
+            return [Difference(None, f"the program can be followed, but not ({error})")], None
+        return differences(self.graph, graph), graph
+
+    def _compare_values(self, sample: Sample, report: Report) -> None:
+        found, _ = self.traced_again(sample.tensors)
+        if self.graph.reads:  # they are reported as such, and explain what is different
+            return
+        hidden = next((each for each in found if each.constant), None)
+        if hidden is not None:
+            raise TraceError(
+                f"{hidden.site}: {hidden.what}. It depends on the model's inputs, and how it was made could not be seen: "
+                "in another thread, through the memory of another library, or by compiled code. Use functions of PyTorch, "
+                "or mark the Python function around it with nobuco.traceable and give it a converter"
+            )
+        tell(report, found, "for inputs with other values")
+
+    def _has_strays(self) -> bool:
+        """Whether a node uses a constant that is neither a parameter nor made in the traced run."""
+        return any(
+            isinstance(value, Value) and value.constant and value.producer is None and not value.path
+            for node in self.graph.nodes
+            for value in node.inputs
+        ) or any(value.constant for value in self.graph.outputs)
+
+
+def _finite(tensors: Sequence[torch.Tensor]) -> bool:
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors if not tensor.is_quantized)
