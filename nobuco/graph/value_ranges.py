@@ -14,13 +14,15 @@ _LEAST, _LARGEST = -(1 << 31), (1 << 31) - 1
 _PLACES = {"argmax", "argmin", "argsort", "searchsorted", "bucketize", "one_hot", "count_nonzero"}
 # So are those after the first.
 _VALUES_AND_PLACES = {"topk", "sort", "max", "min", "kthvalue", "median", "cummax", "cummin"}
-# Each element of the outcome is one of an input, or between it and zero.
+# Each element of the outcome is one of an input, or between it and zero, or made of its bits.
 _SELECTING = {
     "__getitem__", "reshape", "view", "flatten", "unflatten", "ravel", "squeeze", "unsqueeze", "permute", "transpose",
     "movedim", "t", "T", "mT", "expand", "expand_as", "broadcast_to", "repeat", "tile", "repeat_interleave", "gather",
     "index_select", "take_along_dim", "narrow", "select", "split", "chunk", "unbind", "cat", "concat", "stack", "flip",
     "roll", "clone", "contiguous", "detach", "where", "masked_fill", "minimum", "maximum", "clamp", "clip",
     "floor_divide", "__floordiv__", "remainder", "__mod__", "fmod", "div", "topk", "sort", "max", "min",
+    "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "__and__", "__or__", "__xor__", "__invert__", "__rand__",
+    "__ror__", "__rxor__",
 }  # fmt: skip
 _CASTS = {"long", "to", "type_as"}
 _DEEPEST = 30

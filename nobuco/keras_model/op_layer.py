@@ -123,7 +123,13 @@ class TensorFlowOp(keras.layers.Layer):
             return leaf
 
         args, kwargs = tree_map(fill, (spec.args, spec.kwargs))
-        result = self._function(*args, **kwargs)
+        try:
+            result = self._function(*args, **kwargs)
+        except tf.errors.OperatorNotAllowedInGraphError as error:
+            raise NobucoError(
+                f"the converter of {spec.op} decides in Python by a value that only the graph computes (from a size that is "
+                "not known, say): let it use tf.where or tf.cond, or give the size in input_shapes"
+            ) from error
         flat = [leaf for leaf in tree_leaves(result) if leaf is not None]
         if len(flat) != len(spec.output_layouts):
             raise NobucoError(

@@ -31,3 +31,4 @@ from nobuco.node_converters import scatter as scatter
 from nobuco.node_converters import shape_ops as shape_ops
 from nobuco.node_converters import sorting as sorting
 from nobuco.node_converters import windows as windows
+from nobuco.node_converters import writing as writing

@@ -110,8 +110,8 @@ def max_pool(
 
     def func(input, *args, **kwargs):
         x = input if batched else batch_of_one(input, dims)
-        pads = window_padding(shape_of(x)[1:-1], kernel, stride, padding, dilation, ceil_mode)
-        x = tf.pad(x, [(0, 0), *pads, (0, 0)], constant_values=tf.constant(lowest, x.dtype))
+        known = pads or window_padding(shape_of(x)[1:-1], kernel, stride, padding, dilation, ceil_mode)
+        x = tf.pad(x, [(0, 0), *known, (0, 0)], constant_values=tf.constant(lowest, x.dtype))
         if set(dilation) == {1}:
             x = tf.nn.max_pool(x, kernel, stride, "VALID")
         else:
@@ -154,13 +154,13 @@ def avg_pool(
     def func(input, *args, **kwargs):
         x = input if batched else batch_of_one(input, dims)
         sizes = shape_of(x)[1:-1]
-        pads = window_padding(sizes, kernel, stride, padding, ones, ceil_mode)
-        x = tf.pad(x, [(0, 0), *pads, (0, 0)])
+        known = pads or window_padding(sizes, kernel, stride, padding, ones, ceil_mode)
+        x = tf.pad(x, [(0, 0), *known, (0, 0)])
         x = tf.nn.avg_pool(x, kernel, stride, "VALID")
         if divisor_override is not None:
             x = x * (float(np.prod(kernel)) / divisor_override)
         else:
-            x = x * _share(x, sizes, kernel, stride, padding, counted, pads)
+            x = x * _share(x, sizes, kernel, stride, padding, counted, known)
         return x if batched else without_batch(x, dims)
 
     return func

@@ -17,7 +17,8 @@ from nobuco.contract.dtypes import to_numpy
 from nobuco.contract.registry import builtin, impossible, spellings
 from nobuco.node_converters._sizes import broadcast, larger, product_of, shape_of
 from nobuco.node_converters._types import cast
-from nobuco.node_converters.indexing import index_parts, places_of, setitem
+from nobuco.node_converters.indexing import index_parts
+from nobuco.node_converters.writing import places_of, setitem
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 

@@ -119,11 +119,12 @@ def _explain(message: str, allow_flex: bool) -> str:
     flex = re.search(r"^TF Select ops: (.+)$", message, re.MULTILINE)
     custom = re.search(r"^Custom ops: (.+)$", message, re.MULTILINE)
     calls = "\n".join(re.findall(r"^\ttf\..+$", message, re.MULTILINE))
-    wide = re.search(r"tensor<[^>]*\b(?:\d+x)*f(16|64)>", calls)
-    if wide and (flex or custom):
+    other = re.search(r"tensor<(?:[\d?]+x)*(bf16|f16|f64)>", calls)
+    if other and (flex or custom):
+        dtype = {"bf16": "bfloat16", "f16": "float16", "f64": "float64"}[other[1]]
         return (
-            f"the model computes in float{wide[1]}, for which TFLite lacks ops: convert it with weights and inputs in "
-            f"float32.\n{calls}"
+            f"the model computes in {dtype}, for which TFLite lacks ops: convert model.float(), with inputs in float32.\n"
+            f"{calls}"
         )
     if flex and not allow_flex:
         return (

@@ -13,6 +13,8 @@ from converters.sizes import Found, found_with_unknown_sizes
 from converters.table import ONE_SIZE, ROWS, SIZES_REFUSED, Row
 from torch.utils import _pytree as pytree
 
+from nobuco.contract.registry import find_converter
+
 _DTYPES = {"float": torch.float32, "int": torch.int64, "bool": torch.bool}
 
 pytestmark = pytest.mark.filterwarnings(
@@ -46,10 +48,14 @@ def _check(found: list[Found], reason: str | None) -> None:
 )
 def test_op(row: Row) -> None:
     function, found = op_infos()[row.name].op, []
+    converter = find_converter(function)
+    elementwise = (
+        converter is not None and converter.any_layout
+    )  # it has no size in it: all dims at once will do
     for number, (args, kwargs) in enumerate(_taken(row)):
-        found += found_with_unknown_sizes(
-            function, args, kwargs, row.tolerance, None if number == 0 else 1, number == 0
-        )
+        singly = number == 0 and not elementwise
+        graph_tensors = None if number == 0 else 1
+        found += found_with_unknown_sizes(function, args, kwargs, row.tolerance, graph_tensors, singly)
     _check(found, SIZES_REFUSED.get(row.name))
 
 
