@@ -75,10 +75,10 @@ def report_calls(root: Call, choice: Choice, tolerance: float) -> Report:
 def warn_of(report: Report, trace: Trace, choice: Choice, dynamic: bool, strict: bool) -> None:
     """Says aloud what a user must know; with `strict`, raises instead."""
     baked = [_baked(call) for call in choice.reads]
-    if trace.mutated_state:
-        names = ", ".join(trace.mutated_state)
+    if report.carried:
+        names = ", ".join(report.carried)
         baked.append(
-            f"the model changes {names} in place; the converted model starts from the same values at every call. "
+            f"the model changes {names} from call to call; the converted model starts from the same values at every call. "
             "Pass the state as an input and return it as an output to carry it over."
         )
     sizes = [_fixed(line) for line in report.fixed]

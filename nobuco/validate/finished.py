@@ -16,6 +16,7 @@ from nobuco.errors import NobucoError
 from nobuco.graph.choose import Choice
 from nobuco.inputs import InputSpec, is_dynamic_model
 from nobuco.trace.calls import Trace, Value
+from nobuco.trace.carried import carried_state
 from nobuco.trace.errors import TraceError
 from nobuco.trace.rerun import Difference, differences
 from nobuco.trace.tracer import run_untraced
@@ -76,8 +77,19 @@ class FinishedModel:
             report.checks.append(check("fresh inputs", sample.tensors, expected, sample.said))
             if dynamic or self._has_strays():
                 self._compare_values(sample, report)
+        self._tell_state(sample, report)
         if is_dynamic_model(self.specs):
             OtherSizes(self, check, keep, report).validate()
+
+    def _tell_state(self, sample: Sample | None, report: Report) -> None:
+        changes = self.traced.changes
+        if not changes:
+            return
+        paths = {change.path for change in changes}
+        later = self._given if sample is None else sample.tensors
+        carried = carried_state(self._model, self._args, self._kwargs, self._given, later, paths)
+        report.carried = [str(change) for change in changes if change.path in carried]
+        report.rewritten = [str(change) for change in changes if change.path not in carried]
 
     def first_that_runs(self, samples: Iterable[Sample]) -> tuple[Sample | None, list[torch.Tensor], str]:
         """The first sample that PyTorch's model takes and has finite answers to, if it had any to the example."""

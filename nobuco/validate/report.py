@@ -78,6 +78,12 @@ class Report:
     checks: list[Check] = field(default_factory=list)
     transpositions: list[Transposition] = field(default_factory=list)
     outputs_channel_order: list[ChannelOrder | None] = field(default_factory=list)
+    carried: list[str] = field(
+        default_factory=list
+    )  # state that the model carries from call to call, with its lines
+    rewritten: list[str] = field(
+        default_factory=list
+    )  # state that it writes, and that no later call depends on
     fixed: list[str] = field(default_factory=list)  # what Python made of the inputs' sizes, with its lines
     samples: list[list[np.ndarray]] = field(
         default_factory=list
@@ -132,4 +138,6 @@ class Report:
                 found += f" (PyTorch's own rounding in float32: {check.rounding:.2g})"
             drawn = f" ({check.drawn})" if check.drawn else ""
             lines.append(f"whole model, {check.inputs}{drawn}: {found}")
+        if self.rewritten:
+            lines.append(f"the model also writes {', '.join(self.rewritten)}, which no later call depends on")
         return "\n".join(lines)
