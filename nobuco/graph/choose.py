@@ -17,7 +17,7 @@ def choose(trace: Trace, dynamic: bool = False) -> Graph:
     chosen.visit(trace.root, trace.root)
     needed = _needed(chosen.picked, trace)
     graph = Graph(trace.root, trace.inputs, trace.outputs, reads=chosen.reads)
-    graph.mutated_state, graph.comparisons = trace.mutated_state, trace.comparisons
+    graph.changes, graph.comparisons = trace.changes, trace.comparisons
     for call, found in chosen.picked.items():
         if call not in needed:
             graph.unused.append(call)

@@ -15,6 +15,7 @@ from nobuco.contract.tree import tree_leaves
 from nobuco.graph.value_ranges import fits_32_bits
 from nobuco.trace.calls import Call, Value
 from nobuco.trace.sizes import Comparison
+from nobuco.trace.state import StateChange
 
 
 @dataclass(eq=False, frozen=True)
@@ -44,7 +45,8 @@ class Graph:
 
     `root` is the call of the whole model. Beside the nodes stand the calls that do not become any: those that no
     output needs, those that nothing converts (`missing`), those whose converters all refuse them (`refused`, with the
-    reasons), and the places where Python read a value (`reads`) or compared a size (`comparisons`)."""
+    reasons), and the places where Python read a value (`reads`) or compared a size
+    (`comparisons`); and what the program writes to the model's state (`changes`)."""
 
     root: Call
     inputs: list[Value]
@@ -54,7 +56,7 @@ class Graph:
     missing: list[Call] = field(default_factory=list)
     refused: dict[Call, tuple[str, ...]] = field(default_factory=dict)
     reads: list[Call] = field(default_factory=list)
-    mutated_state: list[str] = field(default_factory=list)
+    changes: Sequence[StateChange] = ()
     comparisons: Sequence[Comparison] = ()
     dynamic: bool = False  # some size differs from call to call, so that traced sizes are examples only
 

@@ -12,6 +12,7 @@ import torch
 from nobuco.contract.sites import Site, name_of
 from nobuco.contract.tree import tree_leaves, tree_map
 from nobuco.trace.sizes import Comparison
+from nobuco.trace.state import StateChange
 
 
 @dataclass(eq=False)
@@ -108,7 +109,7 @@ class Trace:
 
     root: Call
     inputs: list[Value]
-    mutated_state: list[str] = field(default_factory=list)  # buffers that the model changes in place
+    changes: list[StateChange] = field(default_factory=list)  # of the model's state
     comparisons: list[Comparison] = field(default_factory=list)  # of sizes, by Python
 
     @property

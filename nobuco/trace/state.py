@@ -1,15 +1,20 @@
-"""A model as it was before: what a traced run changes in it is put back, also when the run fails."""
+"""A model as it was before: what a run changes in it is found, told, and put back, also when the run fails."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+
+from nobuco.contract.sites import Site, invocation_site
+from nobuco.trace.reach import places_of, snapshot
+from nobuco.trace.writes import written_at
 
 
 @contextmanager
@@ -24,32 +29,45 @@ def random_state_kept() -> Iterator[None]:
         np.random.set_state(generators[2])
 
 
+@dataclass(frozen=True)
+class StateChange:
+    """What a run has changed of the model: an attribute, an element of a container, or a tensor in place."""
+
+    path: str
+    site: Site | None
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.site})" if self.site is not None else self.path
+
+
 class ModelState:
     def __init__(self, model: Any) -> None:
-        self._modules = list(model.named_modules()) if isinstance(model, nn.Module) else []
+        modules = list(model.named_modules()) if isinstance(model, nn.Module) else []
+        self._modules = list({type(module): module for _, module in modules}.values())
+        self._module_paths = {id(module): path for path, module in reversed(modules)}
         self._paths: dict[int, str] = {}
-        self._module_paths = {id(module): path for path, module in reversed(self._modules)}
-        for path, module in self._modules:
-            for name, tensor in (*module._parameters.items(), *module._buffers.items()):
-                if tensor is not None:
-                    self._paths.setdefault(id(tensor), f"{path}.{name}" if path else name)
-        self._attributes = [
-            (module, dict(module.__dict__), [dict(getattr(module, store)) for store in _STORES])
-            for _, module in self._modules
-        ]
+        for path, module in modules:
+            own = (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
+            for name, tensor in own:
+                self._paths.setdefault(id(tensor), f"{path}.{name}" if path else name)
+        self._places, tensors = places_of(model)
+        self._by_memory: dict[int, list[tuple[str, torch.Tensor]]] = {}
+        for path, tensor in tensors:
+            self._by_memory.setdefault(_memory(tensor), []).append((path, tensor))
         self._kept: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-        self.changed_paths: list[str] = []
+        self._written: dict[str, Site | None] = {}
 
     @classmethod
     @contextmanager
     def kept(cls, model: Any, copied: bool = False) -> Iterator[ModelState]:
         """The state of `model` and of the random generators, put back at the end.
 
-        `copied`: nobody will call `keep` before a buffer is changed, so all buffers are copied now."""
+        `copied`: nobody will call `keep` before a tensor is changed, so all but the parameters are copied now."""
         state = cls(model)
-        if copied and isinstance(model, nn.Module):
-            for buffer in model.buffers():
-                state.keep(buffer)
+        if copied:
+            for _, tensor in (pair for pairs in state._by_memory.values() for pair in pairs):
+                if not isinstance(tensor, nn.Parameter):
+                    state._keep(tensor)
         with random_state_kept():
             try:
                 yield state
@@ -62,28 +80,57 @@ class ModelState:
     def path_of_module(self, module: nn.Module) -> str:
         return self._module_paths.get(id(module), "")
 
-    def keep(self, tensor: torch.Tensor) -> None:
-        """To be called before `tensor` is changed in place."""
-        path = self.path_of(tensor)
-        if path and id(tensor) not in self._kept:
-            self._kept[id(tensor)] = tensor, tensor.detach().clone()
-            self.changed_paths.append(path)
+    def keep(self, tensor: torch.Tensor, made_here: bool) -> None:
+        """To be called before `tensor` is changed in place, which may be a view of a tensor of the model's.
+
+        `made_here`: the run has made it; if not, it is kept wherever it comes from."""
+        theirs = self._by_memory.get(_memory(tensor), [])
+        if not theirs and not made_here:
+            theirs = [(f"a tensor of shape {tuple(tensor.shape)} from outside the model", tensor)]
+        for path, each in theirs:
+            if id(each) not in self._kept:
+                self._keep(each)
+                self._written.setdefault(path, invocation_site())
+
+    def _keep(self, tensor: torch.Tensor) -> None:
+        self._kept[id(tensor)] = tensor, tensor.detach().clone()
 
     @property
     def kept_tensors(self) -> list[torch.Tensor]:
         return [tensor for tensor, _ in self._kept.values()]
 
+    def changes(self) -> list[StateChange]:
+        """What is other than it was, each path once."""
+        found = dict(self._written)
+        for place in self._places:
+            for path in place.changed():
+                name = place.name or path.rsplit(".", 1)[-1]
+                sites = (written_at(owner, name) for owner in (place.owner, *self._modules))
+                found.setdefault(path, next((site for site in sites if site is not None), None))
+        return [StateChange(path, site) for path, site in found.items()]
+
     def restore(self) -> None:
         with torch.no_grad():
             for tensor, original in self._kept.values():
-                tensor.copy_(original)
-        for module, attributes, stores in self._attributes:
-            for name, before in zip(_STORES, stores, strict=True):
-                store = getattr(module, name)
-                store.clear()
-                store.update(before)
-            module.__dict__.clear()
-            module.__dict__.update(attributes)
+                with torch.inference_mode(tensor.is_inference()):
+                    tensor.copy_(original)
+        for place in self._places:
+            place.restore()
 
 
-_STORES = ("_parameters", "_buffers", "_modules")
+def _memory(tensor: torch.Tensor) -> int:
+    try:
+        return tensor.untyped_storage()._cdata
+    except (NotImplementedError, RuntimeError):  # sparse, or of a functional transform: it has no storage
+        return id(tensor)
+
+
+def state_of(model: Any, paths: set[str]) -> dict[str, Any]:
+    """A copy of what lies under `paths` in the model."""
+    places, tensors = places_of(model)
+    found = {path: tensor.detach().clone() for path, tensor in tensors if path in paths}
+    for place in places:
+        for path, value in place.items():
+            if path in paths and path not in found:
+                found[path] = snapshot(value)
+    return found

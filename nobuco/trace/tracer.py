@@ -116,12 +116,18 @@ class Tracer(TorchFunctionMode):
             self._record(Kind.FUNCTION, op, *recorded).output = recorded[0][0]
             return None
         for tensor in written:
-            self._state.keep(tensor)
+            self._state.keep(tensor, made_here=self._made_here(tensor))
             self._aliases.keep_data(tensor)
-        versions = [tensor._version for tensor in tensors]
+        versions = [_version(tensor) for tensor in tensors]
+        copies = {id(t): t.clone() for t in tensors if own and t.is_inference()}
         with _muted(self):
             result = self._execute(func, args, kwargs)
-        changed = [t for t, version in zip(tensors, versions, strict=True) if t._version != version]
+        changed = [
+            tensor
+            for tensor, version in zip(tensors, versions, strict=True)
+            if _version(tensor) != version
+            or (tensor.is_inference() and _was_written(tensor, written, copies.get(id(tensor))))
+        ]
         outputs = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
         if not outputs and not changed:
             return result  # it asked about a tensor, and made none
@@ -139,6 +145,11 @@ class Tracer(TorchFunctionMode):
             assert known is not None
             self._aliases.changed(known, self._new_value_of(call, target, result))
         return result
+
+    def _made_here(self, tensor: torch.Tensor) -> bool:
+        """Whether the run has made the tensor, or been given it."""
+        known = self._aliases.find(tensor)
+        return known is not None and (known.value.producer is not None or not known.value.constant)
 
     def _output_values(self, call: Call, result: Any, targets: list[torch.Tensor], own: bool) -> Any:
         # __setitem__ returns nothing: its outcome is the changed tensor
@@ -340,7 +351,19 @@ def trace(
         # about to be put back as they were: the trace keeps what they became
         for tensor in state.kept_tensors:
             tracer.keep_data(tensor)
-    return Trace(root, inputs, state.changed_paths, comparisons)
+        changes = state.changes()
+    return Trace(root, inputs, changes, comparisons)
+
+
+def _version(tensor: torch.Tensor) -> int:
+    """How often the tensor has been changed in place; what is made under `inference_mode` does not count it."""
+    return -1 if tensor.is_inference() else tensor._version
+
+
+def _was_written(tensor: torch.Tensor, written: list[torch.Tensor], before: torch.Tensor | None) -> bool:
+    if before is not None:
+        return not torch.equal(tensor, before)
+    return any(tensor is each for each in written)
 
 
 def _copies(tree: Any) -> Any:

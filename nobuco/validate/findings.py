@@ -98,10 +98,10 @@ def _other_status(call: Call) -> Status:
 def warn_of(report: Report, graph: Graph, strict: bool) -> None:
     """Says aloud what a user must know; with `strict`, raises instead."""
     baked = [_baked(call) for call in graph.reads]
-    if graph.mutated_state:
-        names = ", ".join(graph.mutated_state)
+    if report.carried:
+        names = ", ".join(report.carried)
         baked.append(
-            f"the model changes {names} in place; the converted model starts from the same values at every call. "
+            f"the model changes {names} from call to call; the converted model starts from the same values at every call. "
             "Pass the state as an input and return it as an output to carry it over."
         )
     sizes = [_fixed(line) for line in report.fixed]

@@ -19,6 +19,7 @@ from nobuco.graph.rerun import Difference, differences
 from nobuco.layout.planning import Plan
 from nobuco.program import Program
 from nobuco.trace.calls import Value
+from nobuco.trace.carried import carried_state
 from nobuco.trace.errors import TraceError
 from nobuco.validate.model import as_graph, check_model, with_rounding
 from nobuco.validate.other_sizes import OtherSizes, tell
@@ -60,8 +61,20 @@ class FinishedModel:
             report.checks.append(check("fresh inputs", sample.tensors, expected, sample.said))
             if self.graph.dynamic or self._has_strays():
                 self._compare_values(sample, report)
+        self._tell_state(sample, report)
         if self.program.dynamic:
             OtherSizes(self, check, keep, report).validate()
+
+    def _tell_state(self, sample: Sample | None, report: Report) -> None:
+        changes = self.graph.changes
+        if not changes:
+            return
+        paths = {change.path for change in changes}
+        program = self.program
+        later = program.tensors if sample is None else sample.tensors
+        carried = carried_state(program.model, program.args, program.kwargs, program.tensors, later, paths)
+        report.carried = [str(change) for change in changes if change.path in carried]
+        report.rewritten = [str(change) for change in changes if change.path not in carried]
 
     def first_that_runs(self, samples: Iterable[Sample]) -> tuple[Sample | None, list[torch.Tensor], str]:
         """The first sample that PyTorch's model takes and has finite answers to, if it had any to the example."""

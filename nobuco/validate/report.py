@@ -94,6 +94,8 @@ class Report:
         transpositions: the transposes between channel orders in the Keras model.
         origins: where each Keras layer comes from in the PyTorch program, by the layer's name.
         outputs_channel_order: of each output; None where it is neither of the two orders.
+        carried: state that the model carries from call to call, with its lines.
+        rewritten: state that it writes and that no later call depends on.
         fixed: what Python made of the inputs' sizes and values, so that the converted model always does it, each with
             its line.
         samples: the inputs of `checks`, as the Keras model takes them.
@@ -106,6 +108,8 @@ class Report:
     transpositions: list[Transposition] = field(default_factory=list)
     origins: dict[str, Origin] = field(default_factory=dict)
     outputs_channel_order: list[ChannelOrder | None] = field(default_factory=list)
+    carried: list[str] = field(default_factory=list)
+    rewritten: list[str] = field(default_factory=list)
     fixed: list[str] = field(default_factory=list)
     samples: list[list[np.ndarray]] = field(default_factory=list)
 
@@ -179,6 +183,8 @@ class Report:
                 found += f" (PyTorch's own rounding in float32: {check.rounding:.2g})"
             drawn = f" ({check.drawn})" if check.drawn else ""
             lines.append(f"whole model, {check.inputs}{drawn}: {found}")
+        if self.rewritten:
+            lines.append(f"the model also writes {', '.join(self.rewritten)}, which no later call depends on")
         return "\n".join(lines)
 
 
