@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from torch import nn
 
 import nobuco
-from nobuco.convert import _has_converter
 from nobuco.trace.carried import carried_state
 from nobuco.trace.tracer import trace
 
@@ -274,7 +273,7 @@ def test_random_programs(program: list[tuple[str, str]]) -> None:
     model = Random(program)
     before = _frozen(model)
     x, y = torch.rand(3), torch.rand(3)
-    traced = trace(model, (x,), {}, _has_converter, ["x"])
+    traced = trace(model, (x,), {}, ["x"])
     paths = {change.path for change in traced.changes}
     carried = carried_state(model, (x,), {}, [x], [y], paths) if paths else set()
     assert _frozen(model) == before
