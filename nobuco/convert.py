@@ -84,10 +84,11 @@ def pytorch_to_keras(
         TraceError: the program does what no graph can express; it names the source line.
         DiscrepancyError, BakedValueError: with `strict`.
     """
+    model = getattr(model, "_orig_mod", model)  # of one that torch.compile has compiled
     _check_model(model)
     args, kwargs, copies = own_arguments(args, kwargs)
     specs = input_specs(model, args, kwargs, input_shapes, inputs_channel_order, input_names, copies)
-    with Progress(verbose) as progress, random_state_kept():
+    with Progress(verbose) as progress, random_state_kept(), torch.inference_mode(False):
         traced = trace(
             model,
             args,

@@ -32,7 +32,7 @@ class Difference:
 
     site: Site | None
     what: str
-    constant: bool = False  # a tensor that the trace took for a constant
+    stray: bool = False  # a tensor taken for a constant that neither the model nor a recorded call has made
 
 
 def differences(first: Trace, first_choice: Choice, second: Trace, second_choice: Choice) -> list[Difference]:
@@ -107,11 +107,18 @@ def _difference(
             site,
             f"{call.name} gets a tensor of shape {one.shape} that is no constant, but has "
             + (f"shape {other.shape}" if one.shape != other.shape else "other values"),
-            constant=maker is None,
+            stray=is_stray(one),
         )
     if one.constant or other.constant or places.get(id(one)) != others.get(id(other)):
         return Difference(call.user_line, f"{call.name} gets one tensor, but another")
     return None
+
+
+def is_stray(value: Value) -> bool:
+    """Whether a constant is, or comes from, a tensor that is no parameter and that no recorded call has made."""
+    if value.producer is None:
+        return value.constant and not value.path
+    return value.constant and any(is_stray(each) for each in value.producer.inputs)
 
 
 def _shown(leaf: Any) -> str:

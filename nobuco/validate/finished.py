@@ -15,10 +15,10 @@ from nobuco.contract.dtypes import to_numpy
 from nobuco.errors import NobucoError
 from nobuco.graph.choose import Choice
 from nobuco.inputs import InputSpec, is_dynamic_model
-from nobuco.trace.calls import Trace, Value
+from nobuco.trace.calls import Trace
 from nobuco.trace.carried import carried_state
 from nobuco.trace.errors import TraceError
-from nobuco.trace.rerun import Difference, differences
+from nobuco.trace.rerun import Difference, differences, is_stray
 from nobuco.trace.tracer import run_untraced
 from nobuco.validate.model import as_graph, check_model, with_rounding
 from nobuco.validate.other_sizes import OtherSizes, tell
@@ -124,7 +124,7 @@ class FinishedModel:
         found, _ = self.traced_again(sample.tensors)
         if self._choice.reads:  # they are reported as such, and explain what is different
             return
-        hidden = next((each for each in found if each.constant), None)
+        hidden = next((each for each in found if each.stray), None)
         if hidden is not None:
             raise TraceError(
                 f"{hidden.site}: {hidden.what}. It depends on the model's inputs, and how it was made could not be seen: "
@@ -134,12 +134,9 @@ class FinishedModel:
         tell(report, found, "for inputs with other values")
 
     def _has_strays(self) -> bool:
-        """Whether a node uses a constant that is neither a parameter nor made in the traced run."""
-        return any(
-            isinstance(value, Value) and value.constant and value.producer is None and not value.path
-            for call in self._choice.nodes
-            for value in call.inputs
-        ) or any(value.constant for value in self.traced.outputs)
+        """Whether a constant has been used that neither the model nor a recorded call has made."""
+        used = [value for call in self._choice.nodes for value in call.inputs]
+        return any(is_stray(value) for value in (*used, *self.traced.outputs))
 
 
 def _finite(tensors: Sequence[torch.Tensor]) -> bool:
