@@ -81,8 +81,9 @@ def pytorch_to_keras(
         TypeError, ValueError: the model or its arguments are not what this function takes.
         DiscrepancyError, BakedValueError: with `strict`.
     """
+    model = getattr(model, "_orig_mod", model)  # of one that torch.compile has compiled
     program = Program.of(model, args, kwargs, input_shapes, inputs_channel_order, input_names)
-    with Progress(verbose) as progress, random_state_kept():
+    with Progress(verbose) as progress, random_state_kept(), torch.inference_mode(False):
         with _logged("traced"):
             traced = program.trace(trace_shape, progress.step("Tracing"))
         if not traced.outputs:

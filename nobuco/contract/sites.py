@@ -47,6 +47,17 @@ def invocation_site(op: Any = None) -> Site | None:
     return None
 
 
+def user_site() -> Site | None:
+    """The innermost line that is neither ours nor PyTorch's."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith((_TORCH, *_CARRIERS, "<frozen")):
+            return Site(file, frame.f_lineno, frame.f_code.co_name)
+        frame = frame.f_back
+    return None
+
+
 def definition_site(op: Any) -> Site | None:
     """Where a function, or the class of a module, is defined; None for what is written in C++."""
     target = type(op) if isinstance(op, torch.nn.Module) else inspect.unwrap(op) if callable(op) else op

@@ -35,7 +35,7 @@ class Difference:
 
     site: Site | None
     what: str
-    constant: bool = False  # a tensor that the trace took for a constant
+    stray: bool = False  # a tensor taken for a constant that neither the model nor a recorded call has made
 
 
 def differences(first: Graph, second: Graph) -> list[Difference]:
@@ -110,11 +110,27 @@ def _difference(call: Call, one: Any, other: Any, places: Places, others: Places
             site,
             f"{call.name} gets a tensor of shape {one.shape} that is no constant, but has "
             + (f"shape {other.shape}" if one.shape != other.shape else "other values"),
-            constant=maker is None,
+            stray=is_stray(one),
         )
     if one.constant or other.constant or places.get(one) != others.get(other):
         return Difference(call.user_line, f"{call.name} gets one tensor, but another")
     return None
+
+
+def is_stray(value: Value) -> bool:
+    """Whether a constant is, or comes from, a tensor that is no parameter and that no recorded call has made."""
+    seen: set[Value] = set()
+    pending = [value]
+    while pending:
+        each = pending.pop()
+        if each in seen or not each.constant:
+            continue
+        seen.add(each)
+        if each.producer is not None:
+            pending += each.producer.inputs
+        elif not each.path:
+            return True
+    return False
 
 
 def _shown(leaf: Any) -> str:

@@ -8,6 +8,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from nobuco.contract.sites import user_site
+from nobuco.trace.errors import TraceError
+
 # They hand a tensor's value to Python, where it can no longer be followed.
 READS = {
     torch.Tensor.__bool__,
@@ -50,6 +53,31 @@ def is_random(op: Any) -> bool:
 
 def is_shape(op: Any) -> bool:
     return op is torch.Tensor.shape or op is torch.Tensor.size
+
+
+def refuse_unfollowable(tensor: torch.Tensor) -> None:
+    """Raises for tensors that are no plain array of numbers."""
+    if torch._C._functorch.is_functorch_wrapped_tensor(tensor):  # type: ignore[attr-defined]
+        what = (
+            "a tensor inside torch.vmap, torch.func.grad or the like, where each call stands for other ones"
+        )
+        way_out = "Write what it comes to with plain functions of PyTorch"
+    elif tensor.is_nested or tensor.layout not in (torch.strided, torch._mkldnn):  # type: ignore[attr-defined]
+        what = "a nested tensor" if tensor.is_nested else f"a sparse tensor ({tensor.layout})"
+        way_out = "Use a padded tensor and a mask" if tensor.is_nested else "Use a dense one (.to_dense())"
+    else:
+        return
+    raise TraceError(
+        f"{user_site()}: {what}, for which a TensorFlow graph has no equivalent. {way_out}, or mark the Python "
+        "function around it with nobuco.traceable and give it a converter"
+    )
+
+
+def refuse_rebound_memory(op: Any) -> None:
+    """Raises for what gives a tensor other memory: it would be another tensor from then on, without having been changed."""
+    if op in (torch.Tensor.set_, torch.Tensor.data.__set__):  # type: ignore[attr-defined]
+        done = "Tensor.set_" if op is torch.Tensor.set_ else "an assignment to Tensor.data"
+        raise TraceError(f"{user_site()}: {done} cannot be followed. Use Tensor.copy_, or a new tensor")
 
 
 def written_arguments(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from nobuco.contract.sites import Site, invocation_site
+from nobuco.contract.sites import Site, user_site
 from nobuco.trace.reach import places_of, snapshot
 from nobuco.trace.writes import written_at
 
@@ -90,7 +90,7 @@ class ModelState:
         for path, each in theirs:
             if id(each) not in self._kept:
                 self._keep(each)
-                self._written.setdefault(path, invocation_site())
+                self._written.setdefault(path, user_site())
 
     def _keep(self, tensor: torch.Tensor) -> None:
         self._kept[id(tensor)] = tensor, tensor.detach().clone()

@@ -24,9 +24,25 @@ from nobuco.trace import compose
 from nobuco.trace.aliases import Aliases, Known, shares_memory
 from nobuco.trace.calls import Call, Kind, Trace, Value, values_in
 from nobuco.trace.errors import TraceError
-from nobuco.trace.ops import READS, canonical, is_random, is_shape, written_arguments
+from nobuco.trace.ops import (
+    READS,
+    canonical,
+    is_random,
+    is_shape,
+    refuse_rebound_memory,
+    refuse_unfollowable,
+    written_arguments,
+)
 from nobuco.trace.sizes import Log, asks_for_sizes, noting, plain
 from nobuco.trace.state import ModelState
+from nobuco.trace.unannounced import (
+    Listener,
+    compiled_as_written,
+    in_python,
+    is_operation,
+    scripts_heard,
+    written_by,
+)
 
 
 class Tracer(TorchFunctionMode):
@@ -50,6 +66,9 @@ class Tracer(TorchFunctionMode):
         self._aliases = Aliases(self._emit)
         self._stack: list[Call] = [root]
         self._muted = False
+        self._busy = (
+            False  # the tracer itself is at work: what reaches the dispatcher is no call of the program's
+        )
 
     # -- values
 
@@ -64,6 +83,7 @@ class Tracer(TorchFunctionMode):
     def value_of(self, tensor: torch.Tensor) -> Value:
         known = self._aliases.find(tensor)
         if known is None:
+            refuse_unfollowable(tensor)
             value = Value(tensor, constant=True, path=self._state.path_of(tensor))
             known = self._aliases.add(tensor, value)
         return self._aliases.current(known)
@@ -76,9 +96,41 @@ class Tracer(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if self._muted:
+        if self._muted or self._busy:
             return func(*args, **kwargs)
-        op = canonical(func)
+        with _Set(self, "_busy", True):
+            return self._announced(canonical(func), func, args, kwargs)
+
+    def unannounced(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """An operation that has reached the dispatcher without having been announced."""
+        with _Set(self, "_busy", True):
+            known = [
+                self._aliases.find(leaf)
+                for leaf in tree_leaves((args, kwargs))
+                if isinstance(leaf, torch.Tensor)
+            ]
+            if all(each is None or each.value.constant for each in known) and not func._schema.is_mutable:
+                with _Set(self, "_muted", True):
+                    return func(*args, **kwargs)
+            # what counts the changes of a tensor comes after us: only the schema tells
+            written = written_by(func, args, kwargs)
+            op, args, kwargs = in_python(func, args, kwargs, _has_converter)
+            return self._announced(op, op, args, kwargs, written)
+
+    def is_listening(self) -> bool:
+        return not self._busy and not self._muted
+
+    def _announced(
+        self,
+        op: Any,
+        func: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        written: list[torch.Tensor] | None = None,
+    ) -> Any:
+        if is_operation(op) and not _has_converter(op):
+            op, args, kwargs = in_python(op, args, kwargs, _has_converter)
+            func = op
         if op in READS:
             return self._read(op, func, args, kwargs)
         if self._trace_shape and is_shape(op):
@@ -92,7 +144,7 @@ class Tracer(TorchFunctionMode):
         body = getattr(op, BODY, None)
         if (body is not None or compose.has_body(op)) and not self._is_taken(op, args, kwargs):
             return self._inside(op, body or compose.body_of(op), args, kwargs)
-        return self._leaf(op, func, args, kwargs)
+        return self._leaf(op, func, args, kwargs, written)
 
     def _is_taken(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether a converter takes the call as a whole, or refuses it in a way that its body does not mend."""
@@ -101,14 +153,23 @@ class Tracer(TorchFunctionMode):
             return first is not None
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         constants = frozenset(id(tensor) for tensor in tensors if self.value_of(tensor).constant)
-        with _muted(self), converting(ConversionContext(constants, dynamic=self._dynamic)):
+        with _Set(self, "_muted", True), converting(ConversionContext(constants, dynamic=self._dynamic)):
             found = match(op, args, kwargs)
         return found.converter is not None or found.impossible
 
-    def _leaf(self, op: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _leaf(
+        self,
+        op: Any,
+        func: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        told: list[torch.Tensor] | None = None,
+    ) -> Any:
+        """`told`: the tensors that are known to be changed in place; else it is found out."""
+        refuse_rebound_memory(op)
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         own = hasattr(op, BODY)
-        written = tensors if own else written_arguments(op, args, kwargs)
+        written = told if told is not None else tensors if own else written_arguments(op, args, kwargs)
         # what `out` holds is overwritten, whatever it was
         recorded = self.values((args, {name: each for name, each in kwargs.items() if name != "out"}))
         if op is torch.Tensor.__setitem__ and _assigns_to_itself(*args):
@@ -120,12 +181,13 @@ class Tracer(TorchFunctionMode):
             self._aliases.keep_data(tensor)
         versions = [_version(tensor) for tensor in tensors]
         copies = {id(t): t.clone() for t in tensors if own and t.is_inference()}
-        with _muted(self):
+        with _Set(self, "_muted", True):
             result = self._execute(func, args, kwargs)
         changed = [
             tensor
             for tensor, version in zip(tensors, versions, strict=True)
             if _version(tensor) != version
+            or any(tensor is each for each in told or ())
             or (tensor.is_inference() and _was_written(tensor, written, copies.get(id(tensor))))
         ]
         outputs = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
@@ -164,6 +226,7 @@ class Tracer(TorchFunctionMode):
             value = Value(leaf, call, call.folded)
             known = self._aliases.find(leaf)
             if known is None:
+                refuse_unfollowable(leaf)
                 base = next((each for each in sources if shares_memory(each.tensor, leaf)), None)
                 if base is None:
                     self._aliases.add(leaf, value)
@@ -209,7 +272,7 @@ class Tracer(TorchFunctionMode):
         call = self._record(Kind.FUNCTION, op, *self.values((args, kwargs)))
         self._stack.append(call)
         try:
-            with self:
+            with self, _Set(self, "_busy", False):
                 result = body(*args, **kwargs)
         finally:
             self._stack.pop()
@@ -218,7 +281,7 @@ class Tracer(TorchFunctionMode):
         return result
 
     def _read(self, op: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        with _muted(self):
+        with _Set(self, "_muted", True):
             result = func(*args, **kwargs)
         values = self.values((args, kwargs))
         if all(value.constant for value in values_in(values)):
@@ -230,7 +293,7 @@ class Tracer(TorchFunctionMode):
     # -- sizes as tensors
 
     def _traced_shape(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        with self:
+        with self, _Set(self, "_busy", False):
             sizes = shape(args[0])
         dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
         return sizes if dim is None else sizes[dim]
@@ -238,8 +301,11 @@ class Tracer(TorchFunctionMode):
     # -- modules
 
     def enter_module(self, module: nn.Module, args: Any) -> None:
-        if self._muted:
-            return
+        if not self._muted:
+            with _Set(self, "_busy", True):
+                self._enter(module, args)
+
+    def _enter(self, module: nn.Module, args: Any) -> None:
         values = self.values(tuple(args) if isinstance(args, tuple) else (args,))
         path = self._state.path_of_module(module)
         if not path:
@@ -248,8 +314,11 @@ class Tracer(TorchFunctionMode):
         self._stack.append(self._record(Kind.MODULE, module, values, {}, path))
 
     def leave_module(self, module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
-        if self._muted:
-            return
+        if not self._muted:
+            with _Set(self, "_busy", True):
+                self._leave(module, args if isinstance(args, tuple) else (args,), kwargs, output)
+
+    def _leave(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         while self._stack[-1].op is not module:  # an exception was caught by the model further up
             self._stack.pop()
         call = self._stack[-1]
@@ -288,17 +357,23 @@ class Tracer(TorchFunctionMode):
         return call
 
 
-class _muted:
-    """What runs inside is one node: neither functions nor modules are recorded."""
+def _has_converter(op: Any) -> bool:
+    return find_converter(op) is not None
 
-    def __init__(self, tracer: Tracer) -> None:
-        self._tracer = tracer
+
+class _Set:
+    """Sets one of the tracer's flags for a while. Muted: what runs inside is one node, and neither functions nor modules
+    are recorded."""
+
+    def __init__(self, tracer: Tracer, flag: str, value: bool) -> None:
+        self._tracer, self._flag, self._value = tracer, flag, value
 
     def __enter__(self) -> None:
-        self._before, self._tracer._muted = self._tracer._muted, True
+        self._before = getattr(self._tracer, self._flag)
+        setattr(self._tracer, self._flag, self._value)
 
     def __exit__(self, *_: object) -> None:
-        self._tracer._muted = self._before
+        setattr(self._tracer, self._flag, self._before)
 
 
 def trace(
@@ -328,6 +403,9 @@ def trace(
         comparisons: Log = []
         sizes = comparisons if dynamic else None
         tracer = Tracer(root, state, trace_shape, dynamic, on_call, sizes)
+        listener = Listener(tracer.unannounced, tracer.is_listening)
+        hooks.enter_context(scripts_heard(tracer.is_listening))
+        hooks.enter_context(compiled_as_written())
         tensors = _distinct([leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)])
         inputs = [tracer.add_input(tensor, name) for tensor, name in zip(tensors, names, strict=True)]
         root.args, root.kwargs = tracer.values((args, kwargs))
@@ -341,11 +419,11 @@ def trace(
             # The root is recorded like every other module, below a frame that only holds it.
             frame = Call(None, Kind.FUNCTION, (), {}, None, "")
             tracer._stack = [frame]
-            with tracer:
+            with tracer, listener:
                 function(*args, **kwargs)
             root = frame.children[0]
         else:
-            with tracer:
+            with tracer, listener:
                 output = function(*args, **kwargs)
             root.output = tracer.values(output)
         # about to be put back as they were: the trace keeps what they became

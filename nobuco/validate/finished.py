@@ -15,10 +15,9 @@ from nobuco.contract.dtypes import to_numpy
 from nobuco.errors import NobucoError
 from nobuco.graph.choose import choose
 from nobuco.graph.graph import Graph
-from nobuco.graph.rerun import Difference, differences
+from nobuco.graph.rerun import Difference, differences, is_stray
 from nobuco.layout.planning import Plan
 from nobuco.program import Program
-from nobuco.trace.calls import Value
 from nobuco.trace.carried import carried_state
 from nobuco.trace.errors import TraceError
 from nobuco.validate.model import as_graph, check_model, with_rounding
@@ -110,7 +109,7 @@ class FinishedModel:
         found, _ = self.traced_again(sample.tensors)
         if self.graph.reads:  # they are reported as such, and explain what is different
             return
-        hidden = next((each for each in found if each.constant), None)
+        hidden = next((each for each in found if each.stray), None)
         if hidden is not None:
             raise TraceError(
                 f"{hidden.site}: {hidden.what}. It depends on the model's inputs, and how it was made could not be seen: "
@@ -120,12 +119,9 @@ class FinishedModel:
         tell(report, found, "for inputs with other values")
 
     def _has_strays(self) -> bool:
-        """Whether a node uses a constant that is neither a parameter nor made in the traced run."""
-        return any(
-            isinstance(value, Value) and value.constant and value.producer is None and not value.path
-            for node in self.graph.nodes
-            for value in node.inputs
-        ) or any(value.constant for value in self.graph.outputs)
+        """Whether a constant has been used that neither the model nor a recorded call has made."""
+        used = [value for node in self.graph.nodes for value in node.inputs]
+        return any(is_stray(value) for value in (*used, *self.graph.outputs))
 
 
 def _finite(tensors: Sequence[torch.Tensor]) -> bool:
