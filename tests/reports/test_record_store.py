@@ -54,19 +54,26 @@ def test_cut_anywhere_loses_at_most_the_last_record(
     assert store.read().complaints == []
 
 
-def test_records_of_version_1_are_read_as_they_were(tmp_path: Path) -> None:
-    record = a_record()
+@pytest.mark.parametrize("version", [1, 2])
+def test_older_records_are_read_with_their_runner_and_system(version: int, tmp_path: Path) -> None:
+    record = a_record(runner="embedded ab (LiteRT 2.2)", device_info={"os": "Debian", "kernel": "6.1"})
     old = json.loads(record.model_dump_json())
-    old["subject"] = old.pop("provenance")
-    (tmp_path / "records.jsonl").write_text(json.dumps({**old, "schema_version": 1}) + "\n")
+    provenance = old.pop("provenance")
+    del provenance["runner"], provenance["system"], old["profile"], old["delegation"]["refused_at_most"]
+    for name in ("samples", "worst_element", "worst_at", "top1_agreeing", "top1_rows"):
+        del old["accuracy"][name]
+    old["subject" if version == 1 else "provenance"] = provenance
+    (tmp_path / "records.jsonl").write_text(json.dumps({**old, "schema_version": version}) + "\n")
     (read,) = RecordStore(tmp_path / "records.jsonl").read().records
-    assert read.provenance == record.provenance and read.key == record.key
+    assert read.provenance.runner == "embedded ab (LiteRT 2.2)"
+    assert read.provenance.system == "Debian, 6.1"
+    assert read.accuracy == record.accuracy and read.delegation == record.delegation
 
 
 def test_a_changed_line_is_named(tmp_path: Path) -> None:
     store = RecordStore(tmp_path / "records.jsonl")
     store.append(a_record())
-    store.path.write_text(store.path.read_text() + '{"schema_version": 3}\n' + store.path.read_text())
+    store.path.write_text(store.path.read_text() + '{"schema_version": 4}\n' + store.path.read_text())
     with pytest.raises(ReportError, match=r"records\.jsonl, line 2: .*schema_version"):
         store.read()
 
