@@ -1,5 +1,6 @@
 """The report of a run on disk: Markdown, CSV, charts, and the tables in a README."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def write_report(groups: Sequence[Group], out: Path) -> list[Path]:
 
     written = [out / "report.md", out / "report.csv"]
     try:
+        stale = _pictures_of(written[0])
         for group in groups:
             if group.software_gpu or not any(row.latency for row in group.rows):
                 continue
@@ -36,6 +38,8 @@ def write_report(groups: Sequence[Group], out: Path) -> list[Path]:
             written += save_chart(group, out / stem)
         pictures = [path.name for path in written if path.suffix == ".png"]
         text = tables.markdown(groups) + "".join(f"\n![{name}]({name})\n" for name in pictures)
+        for path in stale - set(written):
+            path.unlink(missing_ok=True)
         written[0].write_text("# Benchmark\n\n" + text, encoding="utf-8")
         written[1].write_text(tables.as_csv(groups), encoding="utf-8")
     except OSError as error:
@@ -43,6 +47,16 @@ def write_report(groups: Sequence[Group], out: Path) -> list[Path]:
             f"{out}: the report cannot be written: {error.strerror}; give another --out"
         ) from error
     return written
+
+
+def _pictures_of(report: Path) -> set[Path]:
+    """The charts that the report of an earlier run shows: those that this run does not write are out of date."""
+    if not report.is_file():
+        return set()
+    names = re.findall(
+        r"^!\[(chart[^\]/]*)\.png\]\(\1\.png\)$", report.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return {report.with_name(name + suffix) for name in names for suffix in (".png", ".svg")}
 
 
 def write_into_readme(groups: Sequence[Group], readme: Path) -> None:

@@ -1,6 +1,6 @@
 """Which launches make one figure: those of the newest set of a cell. What was measured otherwise is said, not pooled."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reports import figures
@@ -157,5 +157,3 @@ def medians_by_round(timings: dict[int, Timing]) -> dict[int, float]:
 def shown(value: float) -> float:
     """us -> ms, thousands of instructions -> millions."""
     return value / 1000
-
-

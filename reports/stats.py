@@ -7,7 +7,7 @@ number of launches for which it is given; the tests simulate that.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import comb
+from math import ceil, comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ FEWEST_FOR_INTERVAL = 5
 """The lowest and the highest of five launches enclose the median with 93.75 %, of four with 87.5 %."""
 REPEATABLE = 0.005
 """Instruction counts of the same launch differ by a thousandth; what differs by more than this is a difference."""
+
+_PILOT_DOUBT = 1.3  # a pilot of twelve launches may show a third less scatter than there is
 
 Values = NDArray[np.float64]
 
@@ -55,6 +57,23 @@ class Estimate:
 def median_of_launches(medians: Sequence[float]) -> Estimate:
     """Median of the launches' medians."""
     return _estimate(np.asarray(medians, dtype=float))
+
+
+def launches_needed(pilot: Estimate, precision: float, most: int) -> int:
+    """How many launches make an interval as narrow as asked for, judged by a pilot that is a part of them.
+
+    To be settled once: stopping as soon as an interval looks narrow picks the samples that happen to scatter little, and
+    such intervals cover the truth in 91 of 100 samples instead of 95.
+
+    Args:
+        pilot: The figure of the first launches.
+        precision: Half the interval's width, as a share of the value.
+        most: The largest answer.
+    """
+    width = pilot.relative_half_width
+    if width is None:
+        return most
+    return min(most, max(pilot.n, ceil(pilot.n * (width / precision) ** 2 * _PILOT_DOUBT)))
 
 
 def counted(first: float, n: int) -> Estimate:

@@ -27,7 +27,9 @@ def terminal(groups: Sequence[Group], extra: Sequence[str] = ()) -> RenderableTy
         parts += [Text(group.title + emulated, style="bold underline"), Text(), _terminal_table(group, extra)]
         for model in group.models:
             parts.append(Text(model, style="bold"))
-            parts.append(_terminal_table(group, extra, [row for row in group.rows if row.cell.model == model]))
+            parts.append(
+                _terminal_table(group, extra, [row for row in group.rows if row.cell.model == model])
+            )
         parts.append(Text())
         parts += [Text(line, style="red") for line in failures(group)]
         parts += [Text(line, style="yellow") for line in [*doubts(group), *undelegated(group)]]
@@ -45,7 +47,9 @@ def _terminal_table(group: Group, extra: Sequence[str], rows: Sequence[Row] = ()
     columns += asked
     for (_, view), width in zip(columns, widths, strict=True):
         justify = "left" if view.left else "right"
-        table.add_column(view.title(group), justify=justify, width=width, vertical="bottom", no_wrap=bool(rows))
+        table.add_column(
+            view.title(group), justify=justify, width=width, vertical="bottom", no_wrap=bool(rows)
+        )
     for row in rows:
         table.add_row(*(Text(column.text(view, row), style=view.style(row)) for column, view in columns))
     return table

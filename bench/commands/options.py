@@ -31,6 +31,23 @@ class CommaList(click.ParamType):
             self.fail(f"{value!r}: {error}", param, ctx)
 
 
+class Percent(click.ParamType):
+    """`2%` or `0.02` -> 0.02; above 0 and below 1."""
+
+    name = "PERCENT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The share; what is none is a usage error."""
+        text = str(value).strip()
+        try:
+            share = float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
+        except ValueError:
+            self.fail(f"{text!r} is no share; write 2% or 0.02", param, ctx)
+        if not 0 < share < 1:
+            self.fail(f"{text} must lie between 0% and 100%", param, ctx)
+        return share
+
+
 def positive(text: str) -> int:
     """A whole number from 1. Raises ValueError."""
     value = int(text)

@@ -7,7 +7,15 @@ from typing import Any, get_args
 import click
 from rich.console import Console
 
-from bench.commands.options import CommaList, baseline_option, json_option, out_option, positive, print_json
+from bench.commands.options import (
+    CommaList,
+    Percent,
+    baseline_option,
+    json_option,
+    out_option,
+    positive,
+    print_json,
+)
 from bench.converters.registry import NAMES
 from bench.measure.targets import EMULATED_ARM
 from bench.measure.workload import TOLERANCES
@@ -86,6 +94,13 @@ def _option(flag: str, field: str, type: Any, help: str, show_default: bool = Tr
     "minutes",
     click.FloatRange(min=0, min_open=True),
     "Time for measuring on each device, when --rounds is not given.",
+)
+@_option(
+    "--precision",
+    "precision",
+    Percent(),
+    "Add rounds within --minutes until intervals are this narrow: half their width, such as 2%.",
+    show_default=False,
 )
 @_option(
     "--weights",

@@ -18,6 +18,7 @@ from devices import (
     LaunchRequest,
     LaunchResult,
     launch,
+    prepare_runner,
     throttling,
     wait_until_settled,
 )
@@ -146,6 +147,7 @@ class Launcher:
                 delegated_nodes=result.delegated_nodes,
                 total_nodes=result.total_nodes,
                 left=result.left,
+                refused_at_most=result.refused_at_most,
             ),
             conversion=workload.artifact.conversion,
             emulated=self.device.emulated,
@@ -203,6 +205,19 @@ class Launcher:
 
     def _relative(self, path: Path) -> str:
         return str(path.relative_to(self.out)) if path.is_relative_to(self.out) else str(path)
+
+
+def prepared_runner(device: Device, benchmark_binary: Path | None, say: Reporter) -> str | None:
+    """Build or download what times models on a device, so that no launch pays for it.
+
+    Returns:
+        What identifies it; None when it cannot be had: every launch then fails with that reason.
+    """
+    try:
+        return prepare_runner(device, benchmark_binary)
+    except DeviceError as error:
+        say.line(f"warning: {device.name}: {error}")
+        return None
 
 
 def _timing(result: LaunchResult) -> Timing:

@@ -8,6 +8,7 @@ from functools import cached_property
 from bench.artifacts import Artifact
 from bench.measure.delegates import precision_of
 from devices import Device
+from reports.figures import plural
 from reports.record import Cell, Provenance, launch_key
 
 TOLERANCES = {"fp32": 1e-3, "fp16": 2e-2}
@@ -50,6 +51,8 @@ class Workload:
     threads: int
     cores: str | None = None
     benchmark_binary: str | None = None
+    runner: str | None = None
+    system: str | None = None
 
     @property
     def precision(self) -> str:
@@ -79,6 +82,8 @@ class Workload:
             converter_version=self.artifact.version,
             device_identity=self.device_identity,
             file_sha256=self.artifact.sha256,
+            runner=self.runner,
+            system=self.system,
         )
 
     def key(self, round_number: int) -> str:
@@ -86,7 +91,7 @@ class Workload:
         return launch_key(self.cell, self.provenance, round_number)
 
     def __str__(self) -> str:
-        return f"{self.cell.model} {self.cell.converter}"
+        return f"{self.cell.model} {self.cell.converter}, {self.delegate}, {plural(self.threads, 'thread')}"
 
 
 def identity_of(device: Device) -> str:

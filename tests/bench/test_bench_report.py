@@ -48,6 +48,25 @@ def test_a_readme_that_is_not_there_is_named(out: Path, tmp_path: Path) -> None:
     assert result.exit_code == 1 and "nowhere.md: cannot be read" in result.stderr
 
 
+def test_no_chart_of_an_earlier_report_stays(out: Path) -> None:
+    def pictures() -> list[str]:
+        return sorted(path.name for path in out.glob("*.png"))
+
+    run = CliRunner().invoke
+    assert run(main, ["report", "--out", str(out)]).exit_code == 0
+    assert pictures() == ["chart.png"]
+    (out / "chart-of-my-own.png").write_bytes(b"")
+    cell = a_record().cell.model_copy(update={"threads": 2})
+    RecordStore(out / RECORDS).append(a_record(cell=cell))
+    assert run(main, ["report", "--out", str(out)]).exit_code == 0
+    assert pictures() == [
+        "chart-host-xnnpack-1t-fp32.png",
+        "chart-host-xnnpack-2t-fp32.png",
+        "chart-of-my-own.png",
+    ]
+    assert not (out / "chart.svg").exists()
+
+
 def test_another_baseline_can_be_chosen_from_those_measured(out: Path) -> None:
     RecordStore(out / RECORDS).append(a_record(converter="onnx2tf"))
     result = CliRunner().invoke(main, ["report", "--out", str(out), "--baseline", "nobuco"])

@@ -109,9 +109,7 @@ def test_a_noisy_cell_gets_no_green_speedup(noisy: str) -> None:
 
 def emulated(counts: list[float], converter: str = "nobuco") -> list[LaunchRecord]:
     return [
-        a_record(
-            converter=converter, round_number=r, emulated=True, timing=Timing.of_runs("kinstr", [count])
-        )
+        a_record(converter=converter, round_number=r, emulated=True, timing=Timing.of_runs("kinstr", [count]))
         for r, count in enumerate(counts)
     ]
 
@@ -123,7 +121,9 @@ def test_one_emulated_launch_decides_and_the_repeat_shows_that_it_is_the_same() 
     assert row.quiet == "noisy" and row.noise == ("a repeated launch counts 2.11 % more or less",)
 
 
-@pytest.mark.parametrize(("theirs", "verdict"), [(95100.0, "no difference"), (99000.0, "faster"), (90000.0, "slower")])
+@pytest.mark.parametrize(
+    ("theirs", "verdict"), [(95100.0, "no difference"), (99000.0, "faster"), (90000.0, "slower")]
+)
 def test_emulated_counts_are_compared_without_an_interval(theirs: float, verdict: str) -> None:
     row = the_row(emulated([95000.0]) + emulated([theirs], "onnx-tf"))
     assert row.verdict == verdict and row.speedup is not None and row.speedup.low is None
@@ -131,7 +131,11 @@ def test_emulated_counts_are_compared_without_an_interval(theirs: float, verdict
 
 @pytest.mark.parametrize(
     ("field", "words"),
-    [("runner", "runner r1, now r2"), ("system", "system r1, now r2"), ("converter_version", "version r1, now r2")],
+    [
+        ("runner", "runner r1, now r2"),
+        ("system", "system r1, now r2"),
+        ("converter_version", "version r1, now r2"),
+    ],
 )
 def test_launches_of_two_runtimes_never_make_one_median(field: str, words: str) -> None:
     def of(value: str, medians: list[float]) -> list[LaunchRecord]:
