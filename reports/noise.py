@@ -41,7 +41,7 @@ def noise(records: Sequence[LaunchRecord]) -> list[str]:
     timed = [r for r in records if r.timing is not None]
     if not timed:
         return []
-    medians = np.asarray([r.timing.median for r in timed if r.timing], dtype=float)
+    medians = [r.timing.median for r in timed if r.timing]
     if timed[0].emulated:
         return _not_repeated(medians)
     found = [
@@ -114,44 +114,45 @@ def _p10_p90(samples: Sequence[float]) -> tuple[float, float]:
     return ordered[round(0.1 * last)], ordered[round(0.9 * last)]
 
 
-def _outlier(medians: np.ndarray, rounds: Sequence[int]) -> str | None:
+def _outlier(medians: Sequence[float], rounds: Sequence[int]) -> str | None:
     if len(medians) < FEWEST_FOR_INTERVAL:
         return None
-    middle = float(np.median(medians))
-    off = np.abs(medians - middle)
-    worst = int(np.argmax(off))
+    middle = median(medians)
+    off = [abs(each - middle) for each in medians]
+    worst = off.index(max(off))
     # Without this launch: of few launches, an outlier widens the scatter that it is measured by.
-    scatter = _SIGMA_OF_MAD * float(np.median(np.delete(off, worst)))
+    scatter = _SIGMA_OF_MAD * median(off[:worst] + off[worst + 1 :])
     if off[worst] <= OUTLIER * middle or off[worst] <= _OUTLIER_SIGMAS * scatter:
         return None
-    return f"round {rounds[worst] + 1} took {figures.number(float(medians[worst]) / middle)} times the median"
+    return f"round {rounds[worst] + 1} took {figures.number(medians[worst] / middle)} times the median"
 
 
-def _spread_between(medians: np.ndarray) -> str | None:
+def _spread_between(medians: Sequence[float]) -> str | None:
     if len(medians) < FEWEST_FOR_INTERVAL:
         return None
-    middle = float(np.median(medians))
-    spread = _SIGMA_OF_MAD * float(np.median(np.abs(medians - middle))) / middle
+    middle = median(medians)
+    spread = _SIGMA_OF_MAD * median([abs(each - middle) for each in medians]) / middle
     return _above(spread, SPREAD, "launches scatter by {}")
 
 
-def _drift(medians: np.ndarray) -> str | None:
+def _drift(medians: Sequence[float]) -> str | None:
     n = len(medians)
-    if n < FEWEST_FOR_INTERVAL:
+    # Kendall's test for a trend takes time; a scatter too small for one that counts is seen at once.
+    if n < FEWEST_FOR_INTERVAL or max(medians) - min(medians) <= DRIFT / 2 * min(medians):
         return None
     first, second = np.triu_indices(n, k=1)
-    steps = medians[second] - medians[first]
-    # Kendall's test for a trend, and Sen's slope for its size.
+    steps = np.subtract(*(np.asarray(medians)[each] for each in (second, first)))
     signs = float(np.sign(steps).sum())
     sigmas = (abs(signs) - 1) / np.sqrt(n * (n - 1) * (2 * n + 5) / 18)
-    trend = float(np.median(steps / (second - first))) * (n - 1) / float(np.median(medians))
+    # Sen's slope is the size of the trend.
+    trend = float(np.median(steps / (second - first))) * (n - 1) / median(medians)
     if sigmas < _TREND_SIGMAS or abs(trend) <= DRIFT:
         return None
     return f"{'slower' if trend > 0 else 'faster'} by {_percent(abs(trend))} from the first round to the last"
 
 
-def _not_repeated(medians: np.ndarray) -> list[str]:
-    off = float(np.max(np.abs(medians / medians[0] - 1)))
+def _not_repeated(medians: Sequence[float]) -> list[str]:
+    off = max(abs(each / medians[0] - 1) for each in medians)
     return [f"a repeated launch counts {_percent(off)} more or less"] if off > REPEATABLE else []
 
 

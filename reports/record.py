@@ -7,11 +7,12 @@ file and times it. A failure, of a conversion or of a launch, is a record too.
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
 SCHEMA_VERSION = 3
 """Older versions are still read. Version 1 called the provenance `subject`; up to version 2 it lacked the runner and the
@@ -137,6 +138,17 @@ class Delegation(_Part):
 SAMPLES_KEPT = 100
 
 
+def _packed(values: Iterable[float]) -> "array[float]":
+    try:
+        return array("d", values)
+    except TypeError as error:
+        raise ValueError(f"not a list of numbers: {error}") from error
+
+
+Samples = Annotated[Sequence[float], PlainValidator(_packed), PlainSerializer(list)]
+"""Eight bytes a number: a store may hold ten million of them."""
+
+
 class Timing(_Part):
     """Figures of one launch, all in `unit`: microseconds, or thousands of executed instructions.
 
@@ -149,7 +161,7 @@ class Timing(_Part):
     median: float
     lowest: float
     highest: float
-    samples: tuple[float, ...]
+    samples: Samples
     init: float | None = None
     first: float | None = None
     peak_rss_kb: int | None = None
@@ -164,7 +176,7 @@ class Timing(_Part):
             median=median(times),
             lowest=min(times),
             highest=max(times),
-            samples=tuple(times[::step]),
+            samples=times[::step],
             **more,
         )
 
@@ -246,19 +258,6 @@ class LaunchRecord(_Part):
     environment: Environment
     log: str | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _as_of_today(cls, data: Any) -> Any:
-        """Put what older versions have elsewhere where it belongs."""
-        if not isinstance(data, dict) or data.get("schema_version") not in (1, 2):
-            return data
-        provenance = data.get("subject" if "subject" in data else "provenance")
-        if not isinstance(provenance, dict):
-            return data
-        known = {"runner": data.get("runner"), "system": system_of(data.get("device_info") or {})}
-        rest = {key: value for key, value in data.items() if key != "subject"}
-        return {**rest, "provenance": {**known, **provenance}}
-
     @property
     def counts(self) -> bool:
         """Whether there is a figure, and the device was at its full speed."""
@@ -268,6 +267,18 @@ class LaunchRecord(_Part):
     def key(self) -> str:
         """See `launch_key`."""
         return launch_key(self.cell, self.provenance, self.round)
+
+
+def as_of_today(data: Any) -> Any:
+    """A record's JSON with what older versions have elsewhere put where it belongs; anything else as it is."""
+    if not isinstance(data, dict) or data.get("schema_version") not in (1, 2):
+        return data
+    provenance = data.get("subject" if "subject" in data else "provenance")
+    if not isinstance(provenance, dict):
+        return data
+    known = {"runner": data.get("runner"), "system": system_of(data.get("device_info") or {})}
+    rest = {key: value for key, value in data.items() if key != "subject"}
+    return {**rest, "provenance": {**known, **provenance}}
 
 
 def system_of(device_info: Mapping[str, Any]) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from reports import figures
 from reports.noise import noise
@@ -10,9 +11,9 @@ from reports.record import (
     Cell,
     Delegation,
     LaunchRecord,
+    Provenance,
     Stage,
     Timing,
-    measurement_key,
 )
 
 _FAILED: dict[Stage, str] = {
@@ -51,19 +52,19 @@ class LaunchSet:
         """The newest launch."""
         return self.records[-1]
 
-    @property
+    @cached_property
     def good(self) -> list[LaunchRecord]:
         """The launches that count, by round; empty when the output is wrong: accuracy gates speed."""
         if self.reason is not None:
             return []
         return sorted((r for r in self.records if r.counts), key=lambda r: r.round)
 
-    @property
+    @cached_property
     def timings(self) -> dict[int, Timing]:
         """By round, of the launches that count."""
         return {r.round: r.timing for r in self.good if r.timing}
 
-    @property
+    @cached_property
     def noise(self) -> list[str]:
         """What was noisy about the launches that count."""
         return [] if self.software_gpu else noise(self.good)
@@ -83,7 +84,7 @@ class LaunchSet:
         """What became of the delegate in the newest launch that says so."""
         return next((r.delegation for r in reversed(self.records) if r.delegation), None)
 
-    @property
+    @cached_property
     def reason(self) -> str | None:
         """Why there is no figure, or None when there is one."""
         wrong = next((r.accuracy for r in self.records if r.accuracy and not r.accuracy.right), None)
@@ -119,13 +120,13 @@ def newest_sets(records: Iterable[LaunchRecord]) -> dict[Cell, LaunchSet]:
     Args:
         records: In order of writing.
     """
-    sets: dict[Cell, dict[str, dict[int, LaunchRecord]]] = {}
-    profiles: dict[str, LaunchRecord] = {}
+    sets: dict[Cell, dict[Provenance, dict[int, LaunchRecord]]] = {}
+    profiles: dict[tuple[Cell, Provenance], LaunchRecord] = {}
     for record in records:
         by_key = sets.setdefault(record.cell, {})
-        key = measurement_key(record.cell, record.provenance)
+        key = record.provenance
         if record.profile:
-            profiles[key] = record
+            profiles[record.cell, key] = record
             continue
         launches = by_key.pop(key, {})  # popped and put back: the set written last comes last
         launches.pop(record.round, None)
@@ -133,7 +134,7 @@ def newest_sets(records: Iterable[LaunchRecord]) -> dict[Cell, LaunchSet]:
         by_key[key] = launches
     found: dict[Cell, LaunchSet] = {}
     for cell, by_key in sets.items():
-        made = [LaunchSet(list(each.values()), profiles.get(key), []) for key, each in by_key.items()]
+        made = [LaunchSet(list(each.values()), profiles.get((cell, key)), []) for key, each in by_key.items()]
         if made:
             made[-1].older = made[:-1]
             found[cell] = made[-1]

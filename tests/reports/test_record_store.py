@@ -78,6 +78,23 @@ def test_a_changed_line_is_named(tmp_path: Path) -> None:
         store.read()
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"threads":1', '"threads":"one"', "cell.threads"),
+        ('"samples":[1000.0', '"samples":["much"', "timing.samples: .*not a list of numbers"),
+        ('"round":0', '"round":0,"rounds":1', "rounds: Extra inputs"),
+        ("{", "[", "line: "),
+    ],
+)
+def test_what_is_wrong_with_a_line_is_named(old: str, new: str, words: str, tmp_path: Path) -> None:
+    store = RecordStore(tmp_path / "records.jsonl")
+    store.append(a_record())
+    store.path.write_text(store.path.read_text().replace(old, new, 1))
+    with pytest.raises(ReportError, match=rf"line 1: not a launch record of this version \({words}"):
+        store.read()
+
+
 def test_a_full_disk_leaves_no_part_of_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = RecordStore(tmp_path / "records.jsonl")
     store.append(a_record())
@@ -122,7 +139,7 @@ def test_many_runs_are_thinned_but_none_is_left_out_of_the_figures() -> None:
     timing = Timing.of_runs("us", [float(i) for i in range(1001)])
     assert (timing.runs, timing.median, timing.lowest, timing.highest) == (1001, 500.0, 0.0, 1000.0)
     assert 90 < len(timing.samples) <= 100
-    assert timing.samples[:2] == (0.0, 11.0)
+    assert list(timing.samples[:2]) == [0.0, 11.0]
 
 
 def test_unknown_fields_are_refused() -> None:
