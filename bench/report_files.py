@@ -8,7 +8,6 @@ from bench.errors import BenchError
 from reports import tables
 from reports.summary import Group
 
-RECORDS = "records.jsonl"
 TABLES_BEGIN = "<!-- bench:tables begin -->"
 TABLES_END = "<!-- bench:tables end -->"
 

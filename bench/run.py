@@ -24,11 +24,11 @@ from bench.measure.workload import Effort, Workload, identity_of
 from bench.options import ZooOptions
 from bench.plan import chosen_converters, chosen_models, plan, rounds_of
 from bench.progress import Reporter
-from bench.report_files import RECORDS, write_report
+from bench.report_files import write_report
 from devices import Device, affinity_prefix
 from reports import tables
 from reports.record import Cell, system_of
-from reports.store import RecordStore
+from reports.store import RECORDS, RecordStore
 from reports.summary import Group, summarise
 
 __all__ = ["ZooOptions", "ZooResult", "plan", "zoo"]

@@ -24,6 +24,9 @@ from reports.record import (
     as_of_today,
 )
 
+RECORDS = "records.jsonl"
+"""The store's name in a folder of results."""
+
 _SHARED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "cell": Cell.model_validate,
     "provenance": Provenance.model_validate,
@@ -160,7 +163,9 @@ class _Parser:
 
     @staticmethod
     def _shared_names(data: Any) -> list[str]:
-        return [name for name in _SHARED if isinstance(data.get(name), dict)] if isinstance(data, dict) else []
+        return (
+            [name for name in _SHARED if isinstance(data.get(name), dict)] if isinstance(data, dict) else []
+        )
 
     def _part(self, name: str, part: dict[str, Any]) -> Any:
         key = name, str(part)

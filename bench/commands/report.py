@@ -9,10 +9,10 @@ from rich.console import Console
 from bench.commands.options import baseline_option, json_option, out_option, print_json
 from bench.converters.registry import BASELINE
 from bench.errors import BenchError
-from bench.report_files import RECORDS, write_into_readme, write_report
+from bench.report_files import write_into_readme, write_report
 from reports import tables
 from reports.record import LaunchRecord
-from reports.store import RecordStore
+from reports.store import RECORDS, RecordStore
 from reports.summary import summarise
 
 

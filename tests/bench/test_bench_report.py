@@ -7,8 +7,8 @@ from click.testing import CliRunner, Result
 from make_records import a_record
 
 from bench.cli import main
-from bench.report_files import RECORDS, TABLES_BEGIN, TABLES_END
-from reports.store import RecordStore
+from bench.report_files import TABLES_BEGIN, TABLES_END
+from reports.store import RECORDS, RecordStore
 
 
 @pytest.fixture

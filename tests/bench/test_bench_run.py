@@ -12,11 +12,10 @@ from make_records import a_record
 
 from bench.commands.zoo import command
 from bench.errors import BenchError
-from bench.report_files import RECORDS
 from bench.run import ZooOptions, plan, zoo
 from devices import DeviceError
 from models_zoo import UnknownModelError
-from reports.store import RecordStore
+from reports.store import RECORDS, RecordStore
 
 MODEL = """
 import torch
