@@ -227,7 +227,7 @@ class Schedule:
         for workload in self.workloads:
             figure = self.history.figure(workload, MOST_ROUNDS)
             width = figure.relative_half_width if figure else None
-            if width is not None and width > self.rounds.precision:
+            if figure and width is not None and width > self.rounds.precision:
                 say.line(
                     f"{workload}: the interval is ±{100 * width:.2g} % after {plural(figure.n, 'round')}, "
                     f"wider than ±{100 * self.rounds.precision:g} %; more --minutes may narrow it"

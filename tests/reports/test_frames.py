@@ -45,7 +45,7 @@ def test_every_column_has_the_dtype_of_what_is_in_it() -> None:
     assert (str(dtypes["median"]), str(dtypes["ok"]), str(dtypes["round"])) == ("Float64", "boolean", "Int64")
     assert str(loaded.cells.dtypes["model"]) == "category"
     for frame in (loaded.cells, loaded.launches, loaded.ops, loaded.profile):
-        assert not [name for name, dtype in frame.dtypes.items() if dtype == object]
+        assert not [name for name, dtype in frame.dtypes.items() if str(dtype) == "object"]
 
 
 def test_ops_and_profiles_are_tidy() -> None:
