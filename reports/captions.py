@@ -95,12 +95,19 @@ def _left(delegate: str, delegation: Delegation | None) -> str | None:
 
 
 def _shared(said: Iterable[tuple[Row, str | None]]) -> list[str]:
-    """`a, nobuco; b, nobuco: words`, so that no reason is read twice."""
-    cells: dict[str, list[str]] = {}
+    """`a, nobuco; b, nobuco and onnx-tf: words`, so that no reason is read twice."""
+    cells: dict[str, dict[str, list[str]]] = {}
     for row, words in said:
         if words is not None:
-            cells.setdefault(words, []).append(f"{row.cell.model}, {row.cell.converter}")
-    return [f"{'; '.join(names)}: {words}" for words, names in cells.items()]
+            cells.setdefault(words, {}).setdefault(row.cell.model, []).append(row.cell.converter)
+    return [
+        f"{'; '.join(f'{model}, {_and(converters)}' for model, converters in models.items())}: {words}"
+        for words, models in cells.items()
+    ]
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _weights(rows: Sequence[Row]) -> str:

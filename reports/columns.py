@@ -109,6 +109,8 @@ def _converter(row: Row) -> str:
 
 
 def _noise(row: Row) -> str:
+    if row.latency is None:
+        return figures.NONE
     return f"noisy: {'; '.join(row.noise)}" if row.noise else row.quiet
 
 

@@ -13,6 +13,9 @@ from reports.captions import caption, doubts, failures, undelegated
 from reports.columns import COLUMNS, Column, View, named
 from reports.summary import Group, Row
 
+WIDTH = 80
+"""Characters of a terminal's table without extra columns."""
+
 
 def terminal(groups: Sequence[Group], extra: Sequence[str] = ()) -> RenderableType:
     """All groups, 80 characters wide: models are headings, and reasons for missing figures follow the table.
@@ -53,6 +56,12 @@ def _terminal_table(group: Group, extra: Sequence[str], rows: Sequence[Row] = ()
     for row in rows:
         table.add_row(*(Text(column.text(view, row), style=view.style(row)) for column, view in columns))
     return table
+
+
+def width(groups: Sequence[Group], extra: Sequence[str]) -> int:
+    """Characters that the terminal's tables with these extra columns take."""
+    added = [max((_width(group, *named(key)) for group in groups), default=0) + 1 for key in extra]
+    return WIDTH + sum(added)
 
 
 def _width(group: Group, column: Column, view: View) -> int:
