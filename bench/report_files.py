@@ -8,6 +8,8 @@ from bench.errors import BenchError
 from reports import tables
 from reports.summary import Group
 
+MOST_CHARTED = 60
+"""Models in a chart; a picture of more cannot be looked at, nor drawn at some size."""
 TABLES_BEGIN = "<!-- bench:tables begin -->"
 TABLES_END = "<!-- bench:tables end -->"
 
@@ -30,13 +32,18 @@ def write_report(groups: Sequence[Group], out: Path) -> list[Path]:
     written = [out / "report.md", out / "report.csv"]
     try:
         stale = _pictures_of(written[0])
+        left_out: list[str] = []
         for group in groups:
             if group.software_gpu or not any(row.latency for row in group.rows):
+                continue
+            if len(group.models) > MOST_CHARTED:
+                left_out.append(f"No chart of {group.title}: it would show {len(group.models)} models.")
                 continue
             stem = "chart" if len(groups) == 1 else f"chart-{group.slug}"
             written += save_chart(group, out / stem)
         pictures = [path.name for path in written if path.suffix == ".png"]
         text = tables.markdown(groups) + "".join(f"\n![{name}]({name})\n" for name in pictures)
+        text += "".join(f"\n{line}\n" for line in left_out)
         for path in stale - set(written):
             path.unlink(missing_ok=True)
         written[0].write_text("# Benchmark\n\n" + text, encoding="utf-8")

@@ -7,8 +7,9 @@ from click.testing import CliRunner, Result
 from make_records import a_record
 
 from bench.cli import main
-from bench.report_files import TABLES_BEGIN, TABLES_END
+from bench.report_files import TABLES_BEGIN, TABLES_END, write_report
 from reports.store import RECORDS, RecordStore
+from reports.summary import summarise
 
 
 @pytest.fixture
@@ -65,6 +66,32 @@ def test_no_chart_of_an_earlier_report_stays(out: Path) -> None:
         "chart-of-my-own.png",
     ]
     assert not (out / "chart.svg").exists()
+
+
+def test_more_models_than_a_picture_can_show_are_in_the_table_alone(tmp_path: Path) -> None:
+    groups = summarise([a_record(f"model{number}") for number in range(61)], baseline="onnx-tf")
+    written = write_report(groups, tmp_path)
+    assert {path.name for path in written} == {"report.md", "report.csv"}
+    assert "it would show 61 models" in (tmp_path / "report.md").read_text()
+
+
+def test_the_page_is_written_on_demand(out: Path) -> None:
+    assert CliRunner().invoke(main, ["report", "--out", str(out)]).exit_code == 0
+    assert not (out / "report.html").exists()
+    assert CliRunner().invoke(main, ["report", "--out", str(out), "--html"]).exit_code == 0
+    assert "<title>Benchmark: out</title>" in (out / "report.html").read_text()
+
+
+def test_columns_are_added_by_name(out: Path) -> None:
+    added = CliRunner().invoke(main, ["report", "--out", str(out), "--columns", "p90,runner"])
+    assert (
+        added.exit_code == 0
+        and "p90" in added.stdout
+        and "runner" in added.stdout
+        and "…" not in added.stdout
+    )
+    refused = CliRunner().invoke(main, ["report", "--out", str(out), "--columns", "p99"])
+    assert refused.exit_code == 2 and "no column 'p99' to add; there are device, " in refused.stderr
 
 
 def test_another_baseline_can_be_chosen_from_those_measured(out: Path) -> None:

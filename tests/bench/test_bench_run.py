@@ -140,6 +140,8 @@ def test_a_plan_makes_nothing(tmp_path: Path) -> None:
 
 def test_the_command_has_every_option_with_the_same_default() -> None:
     context = command.make_context("zoo", [])
-    given = {name: value for name, value in context.params.items() if name not in ("dry_run", "columns", "as_json")}
+    given = {
+        name: value for name, value in context.params.items() if name not in ("dry_run", "columns", "as_json")
+    }
     assert given.keys() == {field.name for field in fields(ZooOptions)}
     assert ZooOptions(**given) == ZooOptions()

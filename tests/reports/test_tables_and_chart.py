@@ -155,6 +155,17 @@ def test_a_chart_is_written_as_picture_and_as_drawing(tmp_path: Path) -> None:
     assert "6 launches each" in words and "Latency, ms" in words
 
 
+def test_a_chart_marks_noise_and_has_no_legend_for_what_it_does_not_show() -> None:
+    busy = {"state_before": {"load_1min": 9.0}, "device_info": {"cores": 2}}
+    records = [r.model_copy(update=busy) if r.cell.converter == "nobuco" else r for r in both()]
+    records.append(a_record(converter="onnx2tf", failure=FAILURE))
+    words = words_of(the_group(records)).splitlines()
+    assert "1.02 noisy" in words and "1.50x noisy" in words and "1.54" in words
+    assert any(line.startswith("Pale, or a cross, is noisy") for line in words)
+    legend = draw(the_group(records)).legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["nobuco", "onnx-tf"]
+
+
 def test_the_same_records_make_the_same_chart(tmp_path: Path) -> None:
     one, other = (save_chart(the_group(both()), tmp_path / name) for name in ("one", "other"))
     assert [p.read_bytes() for p in one] == [p.read_bytes() for p in other]
