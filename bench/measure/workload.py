@@ -26,6 +26,7 @@ class Effort:
         max_seconds: Longest time for them.
         timeout: Seconds after which the launch is ended and counts as failed.
         settle_seconds: Longest wait for a steady device before the launch.
+        samples: On how many further inputs outputs are compared, each in a launch that is not timed.
     """
 
     warmup_seconds: float = 0.2
@@ -34,10 +35,11 @@ class Effort:
     max_seconds: float = 3.0
     timeout: float = 600.0
     settle_seconds: float = 60.0
+    samples: int = 3
 
     def on(self, emulated: bool) -> "Effort":
         """The same for an emulated device: instruction counts hardly vary, and each run is slow."""
-        return replace(self, warmup_seconds=0.0, num_runs=1, min_seconds=0.0) if emulated else self
+        return replace(self, warmup_seconds=0.0, num_runs=1, min_seconds=0.0, samples=1) if emulated else self
 
 
 @dataclass(frozen=True)
