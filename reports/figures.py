@@ -18,7 +18,7 @@ def number(value: float | None) -> str:
         return f"{value:.1f}"
     if magnitude >= 1:
         return f"{value:.2f}"
-    return f"{value:.3g}" if magnitude >= 0.01 else f"{value:.2g}"
+    return f"{value:#.3g}" if magnitude >= 0.01 else f"{value:.2g}"
 
 
 def interval(estimate: Estimate | None) -> str:
