@@ -78,6 +78,7 @@ class Artifact:
             transpose PyTorch's to it.
         conversion: What the conversion took, and what is in the file.
         log: What the converter printed.
+        samples: Raw files with further inputs, to compare outputs on.
     """
 
     reference: Reference
@@ -90,6 +91,7 @@ class Artifact:
     outputs: tuple[tuple[int, tuple[int, ...]], ...]
     conversion: Conversion
     log: Path
+    samples: tuple[tuple[Path, ...], ...] = ()
 
 
 class ArtifactCache:
@@ -200,6 +202,7 @@ class ArtifactCache:
                         "reference": reference.folder,
                         "inputs": reference.inputs,
                         "outputs": reference.outputs,
+                        "samples": reference.samples,
                         "layout": converter.layout,
                     }
                 )
@@ -231,6 +234,9 @@ class ArtifactCache:
             file=file,
             sha256=sha256_of(file) if file else None,
             inputs=tuple(self._facts(folder) / name for name in facts.get("inputs", ())),
+            samples=tuple(
+                tuple(self._facts(folder) / name for name in names) for names in facts.get("samples", ())
+            ),
             outputs=tuple((o["reference"], tuple(o["axes"])) for o in facts.get("outputs", ())),
             conversion=Conversion(**figures, **contents),
             log=outcome.log,

@@ -7,10 +7,11 @@ from typing import get_args
 
 from bench.converters.registry import BASELINE, get_converter
 from bench.errors import BenchError
+from bench.measure.schedule import PILOT_ROUNDS
 from bench.measure.workload import Effort
 from models_zoo import Weights
 
-DEFAULT_ROUNDS = 12
+DEFAULT_ROUNDS = PILOT_ROUNDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,8 @@ class ZooOptions:
         settle: Longest wait, in seconds, for a steady temperature before each launch.
         rounds: Launches of each cell; None: DEFAULT_ROUNDS, fewer where they would not fit `minutes`.
         minutes: Time for measuring on each device, when `rounds` is None.
+        precision: Half-width of the intervals to reach within `minutes`, as a share of the figure; None: no more rounds
+            than `rounds` says.
         weights: "random" from the seed, or "default": torchvision's trained ones.
         seed: For weights and inputs.
         tolerance: Largest error against PyTorch, max|difference| / max|reference|, for a file to get a speed;
@@ -51,6 +54,7 @@ class ZooOptions:
     settle: float = Effort.settle_seconds
     rounds: int | None = None
     minutes: float = 6.0
+    precision: float | None = None
     weights: Weights = "random"
     seed: int = 0
     tolerance: float | None = None
@@ -68,6 +72,11 @@ class ZooOptions:
         for number in self.threads:
             _require(number >= 1, "threads", number, "1 or more")
         _require(self.rounds is None or self.rounds >= 1, "rounds", self.rounds, "1 or more")
+        _require(
+            self.precision is None or 0 < self.precision < 1, "precision", self.precision, "between 0 and 1"
+        )
+        if self.precision is not None and self.rounds is not None:
+            raise BenchError("precision: takes as many rounds as it needs; leave rounds out")
         _require(self.minutes > 0, "minutes", self.minutes, "more than 0")
         _require(self.settle >= 0, "settle", self.settle, "0 or more")
         _require(self.timeout >= 1, "timeout", self.timeout, "1 or more")

@@ -106,4 +106,4 @@ def rounds_of(options: ZooOptions) -> Rounds:
     """How often each cell is launched."""
     if options.rounds is not None:
         return Rounds(options.rounds)
-    return Rounds(DEFAULT_ROUNDS, options.minutes * 60)
+    return Rounds(DEFAULT_ROUNDS, options.minutes * 60, precision=options.precision)

@@ -1,5 +1,6 @@
 """The report of a run on disk: Markdown, CSV, charts, and the tables in a README."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,7 +8,8 @@ from bench.errors import BenchError
 from reports import tables
 from reports.summary import Group
 
-RECORDS = "records.jsonl"
+MOST_CHARTED = 60
+"""Models in a chart; a picture of more cannot be looked at, nor drawn at some size."""
 TABLES_BEGIN = "<!-- bench:tables begin -->"
 TABLES_END = "<!-- bench:tables end -->"
 
@@ -29,13 +31,21 @@ def write_report(groups: Sequence[Group], out: Path) -> list[Path]:
 
     written = [out / "report.md", out / "report.csv"]
     try:
+        stale = _pictures_of(written[0])
+        left_out: list[str] = []
         for group in groups:
             if group.software_gpu or not any(row.latency for row in group.rows):
+                continue
+            if len(group.models) > MOST_CHARTED:
+                left_out.append(f"No chart of {group.title}: it would show {len(group.models)} models.")
                 continue
             stem = "chart" if len(groups) == 1 else f"chart-{group.slug}"
             written += save_chart(group, out / stem)
         pictures = [path.name for path in written if path.suffix == ".png"]
         text = tables.markdown(groups) + "".join(f"\n![{name}]({name})\n" for name in pictures)
+        text += "".join(f"\n{line}\n" for line in left_out)
+        for path in stale - set(written):
+            path.unlink(missing_ok=True)
         written[0].write_text("# Benchmark\n\n" + text, encoding="utf-8")
         written[1].write_text(tables.as_csv(groups), encoding="utf-8")
     except OSError as error:
@@ -43,6 +53,16 @@ def write_report(groups: Sequence[Group], out: Path) -> list[Path]:
             f"{out}: the report cannot be written: {error.strerror}; give another --out"
         ) from error
     return written
+
+
+def _pictures_of(report: Path) -> set[Path]:
+    """The charts that the report of an earlier run shows: those that this run does not write are out of date."""
+    if not report.is_file():
+        return set()
+    names = re.findall(
+        r"^!\[(chart[^\]/]*)\.png\]\(\1\.png\)$", report.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return {report.with_name(name + suffix) for name in names for suffix in (".png", ".svg")}
 
 
 def write_into_readme(groups: Sequence[Group], readme: Path) -> None:

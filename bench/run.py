@@ -6,7 +6,7 @@ result = zoo(ZooOptions(models=["slice_relu"], converters=["nobuco"], rounds=3))
 
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import filelock
@@ -16,7 +16,7 @@ from bench.errors import BenchError
 from bench.fingerprints import sha256_of
 from bench.measure.delegates import check_delegates
 from bench.measure.host_facts import environment
-from bench.measure.launching import Launcher
+from bench.measure.launching import Launcher, prepared_runner
 from bench.measure.schedule import History, Schedule
 from bench.measure.targets import open_target
 from bench.measure.workers import Worker, work_on_all
@@ -24,11 +24,11 @@ from bench.measure.workload import Effort, Workload, identity_of
 from bench.options import ZooOptions
 from bench.plan import chosen_converters, chosen_models, plan, rounds_of
 from bench.progress import Reporter
-from bench.report_files import RECORDS, write_report
+from bench.report_files import write_report
 from devices import Device, affinity_prefix
 from reports import tables
-from reports.record import Cell
-from reports.store import RecordStore
+from reports.record import Cell, system_of
+from reports.store import RECORDS, RecordStore
 from reports.summary import Group, summarise
 
 __all__ = ["ZooOptions", "ZooResult", "plan", "zoo"]
@@ -106,7 +106,7 @@ def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooRe
         cells: list[Cell] = []
         workers = []
         for device in devices:
-            workloads = _workloads(options, artifacts, device, binary)
+            workloads = _workloads(options, artifacts, device, binary, say)
             cells += [workload.cell for workload in workloads]
             effort = Effort(timeout=options.timeout, settle_seconds=options.settle).on(device.emulated)
             launcher = Launcher(device, effort, options.tolerance, facts, out, options.benchmark_binary)
@@ -117,16 +117,21 @@ def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooRe
     troubles = [worker.trouble for worker in workers if worker.trouble]
     if len(troubles) == len(workers) and not any(worker.kept for worker in workers):
         raise BenchError("; ".join(troubles))
-    groups = summarise(store.read().records, cells, baseline=baseline)
-    return ZooResult(out, groups, write_report(groups, out), troubles)
+    records = store.read().records
+    # The report is of all that is in the folder, whatever this run was about.
+    written = write_report(summarise(records, baseline=baseline), out)
+    return ZooResult(out, summarise(records, cells, baseline=baseline), written, troubles)
 
 
 def _workloads(
-    options: ZooOptions, artifacts: Sequence[Artifact], device: Device, binary: str | None
+    options: ZooOptions, artifacts: Sequence[Artifact], device: Device, binary: str | None, say: Reporter
 ) -> list[Workload]:
-    identity = identity_of(device)
+    identity, system = identity_of(device), system_of(asdict(device.info()))
+    runner = prepared_runner(device, options.benchmark_binary, say)
     return [
-        Workload(artifact, device.name, identity, delegate, threads, options.chosen_cores, binary)
+        Workload(
+            artifact, device.name, identity, delegate, threads, options.chosen_cores, binary, runner, system
+        )
         for delegate in options.delegates
         for threads in options.threads
         for artifact in artifacts

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from devices.api.checkup import Check, doctor
-    from devices.api.launching import launch
+    from devices.api.launching import launch, prepare_runner
     from devices.api.overview import (
         Description,
         DeviceEntry,
@@ -49,6 +49,7 @@ _HOMES = {
     "launch": "devices.api.launching",
     "list_devices": "devices.api.overview",
     "open_device": "devices.api.registry",
+    "prepare_runner": "devices.api.launching",
     "start_machine": "devices.api.overview",
     "stop_machine": "devices.api.overview",
     "throttling": "devices.fairness",
@@ -77,6 +78,7 @@ __all__ = [
     "launch",
     "list_devices",
     "open_device",
+    "prepare_runner",
     "start_machine",
     "stop_machine",
     "throttling",

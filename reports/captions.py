@@ -1,35 +1,39 @@
-"""The words below a table or a chart: what its figures are, and how many launches they rest on."""
+"""The words below a table or a chart: what its figures are, how many launches they rest on, and what to doubt."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from reports import figures
-from reports.columns import delegated
+from reports.columns import took
+from reports.record import Delegation
+from reports.stats import FEWEST_FOR_INTERVAL
 from reports.summary import Group, Row
 
+NOISY_MARK = "~"
 
-def caption(group: Group, interval: str = "in brackets") -> str:
+
+def caption(group: Group, interval: str = "in brackets", noisy: str = NOISY_MARK) -> str:
     """What the figures of a group are and how many launches they rest on, one sentence or two a line.
 
     Args:
         group: The group.
         interval: Where the reader finds the interval of a figure.
+        noisy: How a noisy cell is marked.
     """
-    measured = [row.latency.n for row in group.rows if row.latency]
-    lines = []
-    if measured:
-        lines.append(
-            f"{group.quantity} in {group.unit}: median of the launches' medians, {figures.launches_of(measured)}, "
-            f"one process a launch, rounds in random order; {interval} the 95 % bootstrap interval over launches."
-        )
+    lines = [_quantity(group, interval)] if any(row.latency for row in group.rows) else []
     if group.software_gpu:
         lines.append(
             "The processor imitates the GPU: nodes taken and outputs are those of a GPU, the times are not, "
             "and are compared with nothing."
         )
     if any(row.speedup for row in group.rows):
-        lines.append(
-            f"Speed-up over {group.baseline}: ratio of medians, paired within the rounds; above 1 is faster."
+        how = (
+            "ratio of the counts"
+            if group.emulated
+            else "median of the ratios within the rounds, which hardly feels a drift that both share"
         )
+        lines.append(f"Speed-up over {group.baseline}: {how}; above 1 is faster.")
+    if any(row.noise for row in group.rows):
+        lines.append(f"{noisy} is noisy: a figure that may be off, and a speed-up that proves nothing.")
     lines.append(
         "Only files whose output on the device agrees with PyTorch have a speed "
         "(error: max|difference| / max|reference|)."
@@ -43,14 +47,67 @@ def caption(group: Group, interval: str = "in brackets") -> str:
     return "\n".join(lines)
 
 
+def _quantity(group: Group, interval: str) -> str:
+    estimates = [row.latency for row in group.rows if row.latency]
+    launches = figures.launches_of([estimate.n for estimate in estimates])
+    if group.emulated:
+        return f"{group.quantity} in {group.unit}: of the first launch; others only repeat it ({launches})."
+    words = (
+        f"{group.quantity} in {group.unit}: median of the launches' medians, {launches}, one process a launch, "
+        "rounds in random order; "
+    )
+    missing = max(estimate.missing for estimate in estimates)
+    takes = f"takes {FEWEST_FOR_INTERVAL} launches, {missing} more than here"
+    if all(estimate.missing for estimate in estimates):
+        return f"{words}no interval, which {takes}."
+    words += f"{interval} the 95 % interval over launches"
+    return f"{words}, which {takes} where it is missing." if missing else f"{words}."
+
+
+def failures(group: Group) -> list[str]:
+    """Why cells have no figure: a line for each reason, with the cells that share it."""
+    return _shared((row, row.reason) for row in group.rows)
+
+
+def doubts(group: Group) -> list[str]:
+    """What was noisy, and which older figures are hidden: a line for each reason, with the cells that share it."""
+    noisy = _shared((row, f"noisy: {'; '.join(row.noise)}" if row.noise else None) for row in group.rows)
+    return noisy + _shared((row, row.hidden) for row in group.rows)
+
+
 def undelegated(group: Group) -> list[str]:
-    """What the delegate did not take: a line for each file of which it left nodes."""
+    """What the delegate did not take: a line for each kind of answer, with the files that share it."""
+    return _shared((row, _left(group.delegate, row.delegation)) for row in group.rows)
+
+
+def _left(delegate: str, delegation: Delegation | None) -> str | None:
+    if delegation is None or not delegation.left:
+        return None
+    words = f"{delegate} took {took(delegation)}"
+    reasons = "; ".join(dict.fromkeys(delegation.left))
+    if delegation.refused_at_most is None:
+        return f"{words}, and left: {reasons}"
+    refused = f"{words}; at most {delegation.refused_at_most} refused ({reasons})"
+    if delegation.total_nodes is None or delegation.delegated_nodes is None:
+        return refused
+    others = delegation.total_nodes - delegation.delegated_nodes - delegation.refused_at_most
+    return f"{refused}, the rest supported but outside the partitions" if others > 0 else refused
+
+
+def _shared(said: Iterable[tuple[Row, str | None]]) -> list[str]:
+    """`a, nobuco; b, nobuco and onnx-tf: words`, so that no reason is read twice."""
+    cells: dict[str, dict[str, list[str]]] = {}
+    for row, words in said:
+        if words is not None:
+            cells.setdefault(words, {}).setdefault(row.cell.model, []).append(row.cell.converter)
     return [
-        f"{row.cell.model}, {row.cell.converter}: {group.delegate} took {delegated(row.delegation)}, "
-        f"and left: {'; '.join(row.delegation.left)}"
-        for row in group.rows
-        if row.delegation and row.delegation.left
+        f"{'; '.join(f'{model}, {_and(converters)}' for model, converters in models.items())}: {words}"
+        for words, models in cells.items()
     ]
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _weights(rows: Sequence[Row]) -> str:

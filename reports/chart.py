@@ -1,7 +1,8 @@
 """The chart: the latency of each model on a scale of its own, the speed-up of all on one.
 
-Bars are medians of launches, whiskers 95 % intervals, faint dots the launches themselves. A cell without a
-figure is a hatched box with the reason in it: never a gap.
+Bars are medians of launches, whiskers 95 % intervals, faint dots the launches themselves; the figures stand in a column
+of their own. A noisy cell is pale, its speed-up a cross. A cell without a figure is a hatched box with the reason in it:
+never a gap.
 """
 
 import textwrap
@@ -28,6 +29,7 @@ COLOURS = {
     "litert-torch": "#CC79A7",
 }
 _OTHER = "#999999"
+_PALE = 0.35
 _INK = "#222222"
 _FAINT = "#777777"
 
@@ -99,7 +101,7 @@ def draw(group: Group) -> Figure:
 
 def _texts(figure: Figure, group: Group, total: float, has_speedup: bool, grid) -> None:
     figure.text(0.015, 1 - 0.16 / total, group.title, fontsize=13, weight="bold", va="top", color=_INK)
-    converters = list(dict.fromkeys(row.cell.converter for row in group.rows))
+    converters = list(dict.fromkeys(row.cell.converter for row in group.rows if row.latency))
     handles = [Patch(color=colour_of(name), label=name) for name in converters]
     figure.legend(
         handles=handles,
@@ -120,7 +122,7 @@ def _texts(figure: Figure, group: Group, total: float, has_speedup: bool, grid) 
 
 
 def _caption(group: Group) -> list[str]:
-    text = caption(group, interval="dots are launches, whiskers")
+    text = caption(group, interval="dots are launches, whiskers", noisy="Pale, or a cross,")
     return [part for line in text.splitlines() for part in textwrap.wrap(line, 165)]
 
 
@@ -132,24 +134,17 @@ def colour_of(converter: str) -> str:
 def _latency_panel(axes: Axes, model: str, rows: Sequence[Row]) -> None:
     _clean(axes, len(rows))
     highest = max((_extent(row) for row in rows if row.latency), default=1.0)
-    axes.set_xlim(0, highest * 1.34)  # room for the figure beside the bar
+    axes.set_xlim(0, highest * 1.3)  # room for the column of figures
     for y, row in enumerate(rows):
         if row.latency is None:
             _hatched(axes, y, row.reason or "no figure")
             continue
         estimate = row.latency
-        axes.barh(y, estimate.value, height=0.72, color=colour_of(row.cell.converter), alpha=0.85, zorder=2)
+        pale = _PALE if row.noise else 0.85
+        axes.barh(y, estimate.value, height=0.72, color=colour_of(row.cell.converter), alpha=pale, zorder=2)
         _dots(axes, row.launches, y)
         _whisker(axes, estimate.value, estimate.low, estimate.high, y)
-        axes.annotate(
-            figures.number(estimate.value),
-            (_extent(row), y),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=9,
-            color=_INK,
-        )
+        _figure(axes, y, figures.number(estimate.value) + (" noisy" if row.noise else ""))
     axes.set_yticks(range(len(rows)), [row.cell.converter for row in rows], fontsize=8.5, color=_INK)
     axes.annotate(
         _short(model),
@@ -194,23 +189,31 @@ def _speedup_panel(
                 _note(axes, y, f"no {baseline} figure to compare with")
             continue
         _whisker(axes, estimate.value, estimate.low, estimate.high, y)
-        axes.plot([estimate.value], [y], "o", color=colour_of(row.cell.converter), markersize=8, zorder=4)
-        axes.annotate(
-            f"{figures.number(estimate.value)}x",
-            (estimate.high or estimate.value, y),
-            xytext=(8, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=9,
-            color=_INK,
-        )
+        mark = "o" if row.proven else "X"
+        axes.plot([estimate.value], [y], mark, color=colour_of(row.cell.converter), markersize=8, zorder=4)
+        _figure(axes, y, f"{figures.number(estimate.value)}x" + ("" if row.proven else " noisy"))
+
+
+def _figure(axes: Axes, y: int, words: str) -> None:
+    """In a column at the right edge: at the end of a whisker, it would seem to be the whisker's value."""
+    axes.text(
+        1.0,
+        y,
+        words,
+        transform=axes.get_yaxis_transform(),
+        ha="right",
+        va="center",
+        fontsize=9,
+        color=_INK,
+        zorder=5,
+    )
 
 
 def _speedup_limits(rows: Sequence[Row]) -> tuple[float, float]:
     values = [v for r in rows if r.speedup for v in (r.speedup.value, r.speedup.low, r.speedup.high) if v]
     low, high = min([*values, 0.95]), max([*values, 1.3])
-    room = (high / low) ** 0.22  # for the figure beside the last dot
-    return low / min(room, 1.15), high * max(room, 1.2)
+    room = (high / low) ** 0.3  # for the column of figures
+    return low / min(room, 1.15), high * max(room, 1.3)
 
 
 def _extent(row: Row) -> float:

@@ -6,10 +6,12 @@ themselves, so that whatever a record holds is within reach.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from reports import figures
-from reports.record import Delegation
+from reports.record import Delegation, Timing
+from reports.sets import shown
 from reports.summary import Group, Row
 
 
@@ -58,6 +60,7 @@ class Column:
         format: The value as readers see it.
         page: How it looks on a page, where there is room; None: it is left out there.
         terminal: How it looks within 80 characters; None: it is left out there.
+        extra: How it looks where a reader asks for it by its key; None: as on a page, or by its key alone.
     """
 
     key: str
@@ -65,6 +68,7 @@ class Column:
     format: Callable[[Any], str] = str
     page: View | None = None
     terminal: View | None = None
+    extra: View | None = None
 
     def text(self, view: View, row: Row) -> str:
         """What a reader sees in the cell of a row."""
@@ -74,7 +78,7 @@ class Column:
 def _latency(row: Row) -> str:
     if row.latency:
         return figures.number(row.latency.value)
-    return "wrong" if row.max_error else "failed"
+    return "wrong" if row.wrong else "failed"
 
 
 def _latency_or_reason(row: Row) -> str:
@@ -96,8 +100,49 @@ def _speedup_with_interval(row: Row) -> str:
 
 
 def _verdict_style(row: Row) -> str:
-    styles = {"faster": "green", "slower": "red", "no difference": "yellow"}
-    return styles.get(figures.verdict(row.speedup), "")
+    styles = {"faster": "green", "slower": "red", "no difference": "yellow", "noisy": "dim"}
+    return styles.get(row.verdict, "")
+
+
+def _converter(row: Row) -> str:
+    return f"{'~' if row.noise else ' '}{row.cell.converter}"
+
+
+def _noise(row: Row) -> str:
+    if row.latency is None:
+        return figures.NONE
+    return f"noisy: {'; '.join(row.noise)}" if row.noise else row.quiet
+
+
+def _top1(row: Row) -> str | None:
+    accuracy = row.accuracy
+    if accuracy is None or accuracy.top1_rows is None:
+        return None
+    return f"{accuracy.top1_agreeing}/{accuracy.top1_rows}"
+
+
+def _over_launches(row: Row, value: Callable[[Timing], float | None]) -> float | None:
+    """The median over the launches that count, of those that have the value."""
+    values = [found for timing in row.timings if (found := value(timing)) is not None]
+    return median(values) if values else None
+
+
+def _shown_over_launches(value: Callable[[Timing], float | None]) -> Callable[[Row], float | None]:
+    def of(row: Row) -> float | None:
+        found = _over_launches(row, value)
+        return None if found is None else shown(found)
+
+    return of
+
+
+def _p90(timing: Timing) -> float:
+    ordered = sorted(timing.samples)
+    return ordered[round(0.9 * (len(ordered) - 1))]
+
+
+def _peak_mb(row: Row) -> float | None:
+    kilobytes = _over_launches(row, lambda timing: timing.peak_rss_kb or None)
+    return None if kilobytes is None else kilobytes / 1000
 
 
 def _times_count(group: Group) -> bool:
@@ -110,10 +155,18 @@ def _times_mean_nothing(group: Group) -> bool:
 
 def delegated(delegation: Delegation | None) -> str | None:
     """What the delegate took, as `5/7 nodes in 2` partitions; None where it is not known."""
-    if delegation is None or delegation.total_nodes is None:
+    if delegation is None or delegation.total_nodes is None or delegation.delegated_nodes is None:
         return None
     partitions = f" in {delegation.partitions}" if delegation.partitions else ""
     return f"{delegation.delegated_nodes}/{delegation.total_nodes} nodes{partitions}"
+
+
+def took(delegation: Delegation) -> str:
+    """The same in words: `5 of 7 nodes in 2 partitions`."""
+    if delegation.total_nodes is None or delegation.delegated_nodes is None:
+        return "an unknown part"
+    partitions = f" in {figures.plural(delegation.partitions, 'partition')}" if delegation.partitions else ""
+    return f"{delegation.delegated_nodes} of {figures.plural(delegation.total_nodes, 'node')}{partitions}"
 
 
 COLUMNS: tuple[Column, ...] = (
@@ -128,7 +181,7 @@ COLUMNS: tuple[Column, ...] = (
         "converter",
         lambda row: row.cell.converter,
         page=View("Converter", left=True),
-        terminal=View("", lambda row: f" {row.cell.converter}", left=True, width=13),
+        terminal=View("", _converter, left=True, width=13),
     ),
     Column("converter_version", lambda row: row.provenance.converter_version),
     Column("weights", lambda row: row.provenance.weights),
@@ -148,6 +201,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column("latency_high", lambda row: row.latency and row.latency.high),
     Column("launches", lambda row: row.latency.n if row.latency else 0),
+    Column("launches_missing", lambda row: row.latency and row.latency.missing),
     Column(
         "speedup",
         lambda row: row.speedup and row.speedup.value,
@@ -167,6 +221,23 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column("speedup_high", lambda row: row.speedup and row.speedup.high),
     Column("paired_rounds", lambda row: row.speedup and row.speedup.n),
+    Column("verdict", lambda row: row.verdict or None),
+    Column("quiet", lambda row: row.quiet, page=View("Noise", _noise, left=True)),
+    Column("noise", lambda row: "; ".join(row.noise) or None),
+    Column(
+        "load",
+        _shown_over_launches(lambda timing: timing.init),
+        figures.number,
+        extra=View("load,\n{short_unit}"),
+    ),
+    Column(
+        "first",
+        _shown_over_launches(lambda timing: timing.first),
+        figures.number,
+        extra=View("first,\n{short_unit}"),
+    ),
+    Column("p90", _shown_over_launches(_p90), figures.number, extra=View("p90,\n{short_unit}")),
+    Column("peak_mb", _peak_mb, figures.number, extra=View("peak,\nMB")),
     Column(
         "transposes",
         lambda row: row.conversion.transposes,
@@ -195,6 +266,15 @@ COLUMNS: tuple[Column, ...] = (
         page=View("Max error"),
         terminal=View("error", width=7),
     ),
+    Column("error_inputs", lambda row: row.accuracy and row.accuracy.samples),
+    Column(
+        "worst_element",
+        lambda row: row.accuracy and row.accuracy.worst_element,
+        figures.error,
+        extra=View("worst\nelement"),
+    ),
+    Column("worst_at", lambda row: row.accuracy and row.accuracy.worst_at),
+    Column("top1", _top1, figures.text, extra=View("top-1")),
     Column(
         "delegated",
         lambda row: delegated(row.delegation),
@@ -210,5 +290,20 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column("conversion_cpu_seconds", lambda row: row.conversion.cpu_seconds),
     Column("conversion_peak_mb", lambda row: row.conversion.peak_rss_mb),
+    Column("runner", lambda row: row.provenance.runner),
+    Column("system", lambda row: row.provenance.system),
+    Column("log", lambda row: row.log),
+    Column("hidden", lambda row: row.hidden),
     Column("reason", lambda row: row.reason),
 )
+
+EXTRA = tuple(column.key for column in COLUMNS if column.terminal is None)
+"""The columns that a terminal's table has on demand only."""
+
+
+def named(key: str) -> tuple[Column, View]:
+    """A column by its key, and how it looks on demand. Raises KeyError."""
+    column = next((each for each in COLUMNS if each.key == key), None)
+    if column is None:
+        raise KeyError(key)
+    return column, column.extra or column.page or View(key, lambda row: figures.plain(column.value(row)))

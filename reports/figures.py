@@ -1,6 +1,6 @@
 """Figures as readers see them, the same in every table and chart. None is a dash."""
 
-from reports.stats import Estimate
+from reports.stats import REPEATABLE, Estimate
 
 NONE = "—"
 
@@ -18,7 +18,7 @@ def number(value: float | None) -> str:
         return f"{value:.1f}"
     if magnitude >= 1:
         return f"{value:.2f}"
-    return f"{value:.3g}" if magnitude >= 0.01 else f"{value:.2g}"
+    return f"{value:#.3g}" if magnitude >= 0.01 else f"{value:.2g}"
 
 
 def interval(estimate: Estimate | None) -> str:
@@ -40,7 +40,13 @@ def with_interval(estimate: Estimate | None, suffix: str = "") -> str:
 
 def verdict(speedup: Estimate | None) -> str:
     """What the interval of a speed-up supports: "faster", "slower", "no difference", or nothing without one."""
-    if speedup is None or speedup.low is None or speedup.high is None:
+    if speedup is None:
+        return ""
+    if speedup.exact:
+        if abs(speedup.value - 1) <= REPEATABLE:
+            return "no difference"
+        return "faster" if speedup.value > 1 else "slower"
+    if speedup.low is None or speedup.high is None:
         return ""
     if speedup.low > 1:
         return "faster"
@@ -50,6 +56,13 @@ def verdict(speedup: Estimate | None) -> str:
 def text(value: str | None) -> str:
     """The words themselves."""
     return NONE if value is None else value
+
+
+def plain(value: object) -> str:
+    """A value of a kind that nobody has a format for."""
+    if value is None:
+        return NONE
+    return number(value) if isinstance(value, float) else str(value)
 
 
 def count(value: int | None) -> str:

@@ -7,14 +7,16 @@ file and times it. A failure, of a conversion or of a launch, is a record too.
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
-SCHEMA_VERSION = 2
-"""Version 1, which is still read, called the provenance `subject`."""
+SCHEMA_VERSION = 3
+"""Older versions are still read. Version 1 called the provenance `subject`; up to version 2 it lacked the runner and the
+system, which stood elsewhere in the record."""
 
 Unit = Literal["us", "kinstr"]
 Stage = Literal["conversion", "launch", "device"]
@@ -60,6 +62,8 @@ class Provenance(_Part):
         converter_version: Changes with anything that made the file.
         device_identity: Changes with the kind of machine.
         file_sha256: None when there is no file, because the conversion failed.
+        runner: What timed the model: the program's digest and the runtime's version; None where it was not known.
+        system: The device's operating system and kernel; None where they were not known.
     """
 
     weights: str
@@ -67,6 +71,8 @@ class Provenance(_Part):
     converter_version: str
     device_identity: str
     file_sha256: str | None
+    runner: str | None = None
+    system: str | None = None
 
 
 class Conversion(_Part):
@@ -82,15 +88,29 @@ class Conversion(_Part):
 
 
 class Accuracy(_Part):
-    """The device's own outputs against PyTorch's: max|difference| / max|reference|, one for each output.
+    """The device's own outputs against PyTorch's, over one input or several.
 
-    `max_error` is infinite where an output is missing, has another shape, or holds NaN or infinity where
-    PyTorch's does not.
+    Attributes:
+        max_error: Largest max|difference| / max|reference| of any output on any input. Infinite where an output is
+            missing, has another shape, or holds NaN or infinity where PyTorch's does not.
+        per_output: The same for each output.
+        tolerance: What `max_error` may be.
+        samples: How many inputs.
+        worst_element: Largest |difference| / |reference| of a single element, where references below a thousandth of
+            the output's largest count as that; None when it was not looked for.
+        worst_at: Which element that is, and both values.
+        top1_agreeing: For a classifier, how many rows of scores have the largest one where PyTorch's have it.
+        top1_rows: Of how many rows; None for other models.
     """
 
     max_error: float
     per_output: tuple[float, ...]
     tolerance: float
+    samples: int = 1
+    worst_element: float | None = None
+    worst_at: str | None = None
+    top1_agreeing: int | None = None
+    top1_rows: int | None = None
 
     @property
     def right(self) -> bool:
@@ -99,7 +119,11 @@ class Accuracy(_Part):
 
 
 class Delegation(_Part):
-    """The delegate asked for, and what it took. `left` names the kinds of nodes that it did not take."""
+    """The delegate asked for, and what it took.
+
+    `left` names the kinds of nodes that it refused, with its reasons. `refused_at_most` is how many nodes of these kinds
+    there are; the other nodes that it did not take are supported and lie outside the partitions that it kept.
+    """
 
     asked: str
     applied: str | None = None
@@ -108,9 +132,21 @@ class Delegation(_Part):
     delegated_nodes: int | None = None
     total_nodes: int | None = None
     left: tuple[str, ...] = ()
+    refused_at_most: int | None = None
 
 
 SAMPLES_KEPT = 100
+
+
+def _packed(values: Iterable[float]) -> "array[float]":
+    try:
+        return array("d", values)
+    except TypeError as error:
+        raise ValueError(f"not a list of numbers: {error}") from error
+
+
+Samples = Annotated[Sequence[float], PlainValidator(_packed), PlainSerializer(list)]
+"""Eight bytes a number: a store may hold ten million of them."""
 
 
 class Timing(_Part):
@@ -125,7 +161,7 @@ class Timing(_Part):
     median: float
     lowest: float
     highest: float
-    samples: tuple[float, ...]
+    samples: Samples
     init: float | None = None
     first: float | None = None
     peak_rss_kb: int | None = None
@@ -140,9 +176,33 @@ class Timing(_Part):
             median=median(times),
             lowest=min(times),
             highest=max(times),
-            samples=tuple(times[::step]),
+            samples=times[::step],
             **more,
         )
+
+
+class OpTime(_Part):
+    """One operator of a profiled launch.
+
+    Attributes:
+        name: The kind of operator.
+        time: Of all its calls in one run, in the unit of the launch.
+        calls: In one run.
+        delegated: Whether the delegate ran it.
+        node: Its index in the graph, or within the delegate's part; None where the profile does not say.
+        partition: The delegate's part; None outside the delegate, or where the profile does not say.
+        module_path: The PyTorch module that it comes from, such as `features.3.conv`; None where it is not known.
+        source: The line of the user's program that it comes from, as `file.py:12`.
+    """
+
+    name: str
+    time: float
+    calls: float
+    delegated: bool
+    node: int | None = None
+    partition: int | None = None
+    module_path: str | None = None
+    source: str | None = None
 
 
 class Settling(_Part):
@@ -169,13 +229,14 @@ class LaunchRecord(_Part):
     `throttled` says what showed that the device slowed down during the launch: its figures do not count.
     `software_gpu`: a GPU was imitated by the processor, so the output counts and the times do not.
     `fixed_performance`: whether Android's mode of that name was held; None where there is no such mode.
+    `profile`: the operators of a launch that was profiled, whose times do not count.
     """
 
-    schema_version: Literal[1, 2] = SCHEMA_VERSION
+    schema_version: Literal[1, 2, 3] = SCHEMA_VERSION
     started: str
     wall_seconds: float
     cell: Cell
-    provenance: Provenance = Field(validation_alias=AliasChoices("provenance", "subject"))
+    provenance: Provenance
     round: int
     ok: bool
     stage: Stage = "launch"
@@ -183,6 +244,7 @@ class LaunchRecord(_Part):
     timing: Timing | None = None
     accuracy: Accuracy | None = None
     delegation: Delegation | None = None
+    profile: tuple[OpTime, ...] = ()
     conversion: Conversion | None = None
     emulated: bool = False
     software_gpu: bool = False
@@ -199,12 +261,29 @@ class LaunchRecord(_Part):
     @property
     def counts(self) -> bool:
         """Whether there is a figure, and the device was at its full speed."""
-        return self.ok and self.timing is not None and self.throttled is None
+        return self.ok and self.timing is not None and self.throttled is None and not self.profile
 
     @property
     def key(self) -> str:
         """See `launch_key`."""
         return launch_key(self.cell, self.provenance, self.round)
+
+
+def as_of_today(data: Any) -> Any:
+    """A record's JSON with what older versions have elsewhere put where it belongs; anything else as it is."""
+    if not isinstance(data, dict) or data.get("schema_version") not in (1, 2):
+        return data
+    provenance = data.get("subject" if "subject" in data else "provenance")
+    if not isinstance(provenance, dict):
+        return data
+    known = {"runner": data.get("runner"), "system": system_of(data.get("device_info") or {})}
+    rest = {key: value for key, value in data.items() if key != "subject"}
+    return {**rest, "provenance": {**known, **provenance}}
+
+
+def system_of(device_info: Mapping[str, Any]) -> str | None:
+    """A device's operating system and kernel; None where neither is known."""
+    return ", ".join(str(device_info[key]) for key in ("os", "kernel") if device_info.get(key)) or None
 
 
 def measurement_key(cell: Cell, provenance: Provenance) -> str:

@@ -1,15 +1,41 @@
 """Append-only store of launch records: one JSON object a line, each written whole or not at all."""
 
 import errno
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from reports.errors import ReportError
-from reports.record import LaunchRecord
+from reports.record import (
+    Cell,
+    Conversion,
+    Delegation,
+    Environment,
+    LaunchRecord,
+    Provenance,
+    Settling,
+    as_of_today,
+)
+
+RECORDS = "records.jsonl"
+"""The store's name in a folder of results."""
+
+_SHARED: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "cell": Cell.model_validate,
+    "provenance": Provenance.model_validate,
+    "conversion": Conversion.model_validate,
+    "delegation": Delegation.model_validate,
+    "settling": Settling.model_validate,
+    "environment": Environment.model_validate,
+    "device_info": lambda info: info,
+}
 
 
 @dataclass(frozen=True)
@@ -35,14 +61,15 @@ class RecordStore:
         Raises:
             ReportError: Another line cannot be read: something else has changed the file.
         """
-        whole, torn = self._split()
-        contents = Contents()
-        for number, line in whole:
-            contents.records.append(_parse(self.path, number, line))
-        if torn:
-            contents.complaints.append(
-                f"{self.path}: ignored its torn last line ({len(torn)} bytes, left by an interrupted write)"
-            )
+        contents, parser = Contents(), _Parser(self.path)
+        with _without_garbage_collection():
+            for number, line in self._lines():
+                if not line.endswith(b"\n"):
+                    contents.complaints.append(
+                        f"{self.path}: ignored its torn last line ({len(line)} bytes, left by an interrupted write)"
+                    )
+                elif line.strip():
+                    contents.records.append(parser.record(number, line))
         return contents
 
     def append(self, record: LaunchRecord) -> None:
@@ -72,15 +99,14 @@ class RecordStore:
         finally:
             os.close(descriptor)
 
-    def _split(self) -> tuple[Iterator[tuple[int, bytes]], bytes]:
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
         try:
-            data = self.path.read_bytes()
+            with self.path.open("rb") as file:
+                yield from enumerate(file, start=1)
         except FileNotFoundError:
-            return iter(()), b""
+            return
         except OSError as error:
             raise ReportError(f"{self.path}: cannot be read: {error.strerror}") from error
-        *lines, torn = data.split(b"\n")
-        return ((number, line) for number, line in enumerate(lines, start=1) if line.strip()), torn
 
 
 def _cut_torn_tail(descriptor: int) -> int:
@@ -99,16 +125,60 @@ def _cut_torn_tail(descriptor: int) -> int:
     return keep
 
 
-def _parse(path: Path, number: int, line: bytes) -> LaunchRecord:
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Records hold no cycles, and looking for some among millions of new objects takes longer than reading them."""
+    was_enabled = gc.isenabled()
+    gc.disable()
     try:
-        return LaunchRecord.model_validate_json(line)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "line"
-        raise ReportError(
-            f"{path}, line {number}: not a launch record of this version ({where}: {first['msg']}); "
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+class _Parser:
+    """Reads lines, and keeps once what many of them share: most of a line repeats what the one before it says."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._shared: dict[tuple[str, str], Any] = {}
+
+    def record(self, number: int, line: bytes) -> LaunchRecord:
+        """The record of a line. Raises ReportError."""
+        try:
+            data = as_of_today(from_json(line))
+            try:
+                for name in self._shared_names(data):
+                    data[name] = self._part(name, data[name])
+                return LaunchRecord.model_validate(data)
+            except ValidationError:
+                return LaunchRecord.model_validate(as_of_today(from_json(line)))  # for the field's full name
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "line"
+            raise self._unreadable(number, f"{where}: {first['msg']}") from error
+        except ValueError as error:
+            raise self._unreadable(number, f"line: {error}") from error
+
+    @staticmethod
+    def _shared_names(data: Any) -> list[str]:
+        return (
+            [name for name in _SHARED if isinstance(data.get(name), dict)] if isinstance(data, dict) else []
+        )
+
+    def _part(self, name: str, part: dict[str, Any]) -> Any:
+        key = name, str(part)
+        found = self._shared.get(key)
+        if found is None:
+            found = self._shared[key] = _SHARED[name](part)
+        return found
+
+    def _unreadable(self, number: int, why: str) -> ReportError:
+        return ReportError(
+            f"{self._path}, line {number}: not a launch record of this version ({why}); "
             "fix or remove the line, or give another --out"
-        ) from error
+        )
 
 
 def _cannot_write(path: Path, error: OSError) -> ReportError:

@@ -3,25 +3,22 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from reports import figures
+from reports.noise import Quiet, verdict
 from reports.record import (
+    Accuracy,
     Cell,
     Conversion,
     Delegation,
     LaunchRecord,
+    OpTime,
     Provenance,
-    Stage,
     Timing,
-    measurement_key,
 )
-from reports.stats import Estimate, median_of_launches, paired_ratio
-
-_FAILED: dict[Stage, str] = {
-    "conversion": "conversion failed",
-    "launch": "launch failed",
-    "device": "device failed",
-}
+from reports.sets import LaunchSet, medians_by_round, newest_sets, shown
+from reports.stats import Estimate, counted, median_of_launches, paired_ratio
 
 
 @dataclass(frozen=True)
@@ -38,10 +35,18 @@ class Row:
             there is none.
         timings: Of the launches that count, in order of rounds; empty without a `latency`.
         speedup: Over the baseline's file of the same model, paired within the rounds; None for the baseline.
+        noise: What was noisy about the launches that count.
+        quiet: The verdict on that.
+        proven: Whether neither these launches nor the baseline's were noisy, so that `speedup` proves something.
         conversion: What the conversion took, and what is in the file.
         delegation: What became of the delegate in the last launch that says so.
-        max_error: Largest error against PyTorch in any launch; None when none was checked.
+        accuracy: The largest error against PyTorch in any launch; None when none was checked.
         reason: Why there is no figure; None when there is one.
+        wrong: Whether the reason is that the output does not agree with PyTorch's.
+        hidden: What is to be said of an older set with more launches; None where there is none.
+        log: The raw log of the newest launch, as its record names it.
+        profile: The operators of the newest profiled launch.
+        device_info: What the device said of itself.
     """
 
     cell: Cell
@@ -52,10 +57,18 @@ class Row:
     latency: Estimate | None
     timings: tuple[Timing, ...]
     speedup: Estimate | None
+    noise: tuple[str, ...]
+    quiet: Quiet
+    proven: bool
     conversion: Conversion
     delegation: Delegation | None
-    max_error: float | None
+    accuracy: Accuracy | None
     reason: str | None
+    wrong: bool
+    hidden: str | None
+    log: str | None
+    profile: tuple[OpTime, ...]
+    device_info: dict[str, Any]
 
     @property
     def unit(self) -> str:
@@ -65,7 +78,18 @@ class Row:
     @property
     def launches(self) -> tuple[float, ...]:
         """The medians of the launches that count, in `unit`."""
-        return tuple(_shown(timing) for timing in self.timings)
+        return tuple(shown(timing.median) for timing in self.timings)
+
+    @property
+    def max_error(self) -> float | None:
+        """Largest error against PyTorch in any launch; None when none was checked."""
+        return self.accuracy.max_error if self.accuracy else None
+
+    @property
+    def verdict(self) -> str:
+        """What the speed-up supports: "faster", "slower", "no difference"; "noisy" where nothing can be said."""
+        supported = figures.verdict(self.speedup)
+        return supported if self.proven or not supported else "noisy"
 
 
 @dataclass(frozen=True)
@@ -136,58 +160,8 @@ class Group:
         return list(dict.fromkeys(row.cell.model for row in self.rows))
 
 
-@dataclass
-class _Measured:
-    """The newest set of launches of one cell that may be pooled."""
-
-    records: list[LaunchRecord]
-
-    @property
-    def last(self) -> LaunchRecord:
-        return self.records[-1]
-
-    @property
-    def timings(self) -> dict[int, Timing]:
-        """By round, of the launches that count; empty when the output is wrong: accuracy gates speed."""
-        if self.reason is not None:
-            return {}
-        return {r.round: r.timing for r in self.records if r.counts and r.timing}
-
-    @property
-    def by_round(self) -> dict[int, float]:
-        """The medians of the launches that count."""
-        return {number: _shown(timing) for number, timing in self.timings.items()}
-
-    @property
-    def software_gpu(self) -> bool:
-        return any(r.software_gpu for r in self.records)
-
-    @property
-    def max_error(self) -> float | None:
-        errors = [r.accuracy.max_error for r in self.records if r.accuracy is not None]
-        return max(errors) if errors else None
-
-    @property
-    def reason(self) -> str | None:
-        """Why there is no figure, or None when there is one."""
-        wrong = next((r.accuracy for r in self.records if r.accuracy and not r.accuracy.right), None)
-        if wrong is not None:
-            return f"wrong output: error {wrong.max_error:.1e} above {wrong.tolerance:.0e}"
-        good = [r for r in self.records if r.counts]
-        if good:
-            return None if any(r.accuracy for r in good) else "output not checked against PyTorch"
-        if self.last.ok and self.last.throttled:
-            return f"the device slowed down in every launch: {self.last.throttled}"
-        return f"{_FAILED[self.last.stage]}: {self.last.error or 'no reason given'}"
-
-
 def _unit(emulated: bool) -> str:
     return "Minstr (emulated)" if emulated else "ms"
-
-
-def _shown(timing: Timing) -> float:
-    """us -> ms, thousands of instructions -> millions."""
-    return timing.median / 1000
 
 
 def summarise(
@@ -201,10 +175,11 @@ def summarise(
         cells: Those to show, in order; None: all, sorted by model, the baseline last.
         baseline: The converter that others are compared with.
     """
-    newest = _newest_sets(records)
+    newest = newest_sets(records)
     by_name = sorted(newest, key=lambda c: (c.model, c.converter == baseline, c.converter))
     chosen = [c for c in cells if c in newest] if cells is not None else by_name
-    baselines = {_place(c): m.by_round for c, m in newest.items() if c.converter == baseline and c in chosen}
+    among = set(chosen)
+    baselines = {_place(c): each for c, each in newest.items() if c.converter == baseline and c in among}
     groups: dict[tuple[object, ...], Group] = {}
     for cell in chosen:
         row = _row(cell, newest[cell], baselines.get(_place(cell)), baseline)
@@ -225,35 +200,51 @@ def device_title(record: LaunchRecord) -> str:
     return f"{record.cell.device} ({known_as})" if known_as else record.cell.device
 
 
-def _newest_sets(records: Iterable[LaunchRecord]) -> dict[Cell, _Measured]:
-    sets: dict[Cell, dict[str, list[LaunchRecord]]] = {}
-    for record in records:
-        by_key = sets.setdefault(record.cell, {})
-        key = measurement_key(record.cell, record.provenance)
-        launches = by_key.pop(key, [])  # popped and put back: the set written last comes last
-        by_key[key] = [r for r in launches if r.round != record.round] + [record]
-    return {cell: _Measured(list(by_key.values())[-1]) for cell, by_key in sets.items()}
-
-
 def _place(cell: Cell) -> Cell:
     return cell.model_copy(update={"converter": ""})
 
 
-def _row(cell: Cell, measured: _Measured, base: dict[int, float] | None, baseline: str) -> Row:
-    last, rounds = measured.last, measured.by_round
+def _row(cell: Cell, measured: LaunchSet, base: LaunchSet | None, baseline: str) -> Row:
+    last, timings, accuracy, reasons = measured.last, measured.timings, measured.accuracy, measured.noise
     is_baseline = cell.converter == baseline
-    has_speedup = bool(base and rounds and not is_baseline and not measured.software_gpu)
+    medians = medians_by_round(timings)
+    speedup, noisy_pair = None, bool(reasons)
+    if base is not None and not is_baseline and not measured.software_gpu:
+        speedup = _speedup(medians_by_round(base.timings), medians, last.emulated)
+        noisy_pair = noisy_pair or bool(base.noise)
     return Row(
         cell=cell,
         provenance=last.provenance,
         is_baseline=is_baseline,
         emulated=last.emulated,
         software_gpu=measured.software_gpu,
-        latency=median_of_launches(list(rounds.values())) if rounds else None,
-        timings=tuple(measured.timings.values()),
-        speedup=paired_ratio(base, rounds) if has_speedup and base else None,
+        latency=_latency(list(medians.values()), last.emulated),
+        timings=tuple(timings.values()),
+        speedup=speedup,
+        noise=tuple(reasons),
+        quiet=verdict(reasons, len(timings), last.emulated) if timings else "unknown",
+        proven=not noisy_pair,
         conversion=next((r.conversion for r in reversed(measured.records) if r.conversion), Conversion()),
-        delegation=next((r.delegation for r in reversed(measured.records) if r.delegation), None),
-        max_error=measured.max_error,
+        delegation=measured.delegation,
+        accuracy=accuracy,
         reason=measured.reason,
+        wrong=measured.wrong,
+        hidden=measured.hidden,
+        log=last.log,
+        profile=measured.profile.profile if measured.profile else (),
+        device_info=last.device_info,
     )
+
+
+def _latency(medians: Sequence[float], emulated: bool) -> Estimate | None:
+    if not medians:
+        return None
+    return counted(medians[0], len(medians)) if emulated else median_of_launches(medians)
+
+
+def _speedup(base: dict[int, float], ours: dict[int, float], emulated: bool) -> Estimate | None:
+    if not base or not ours:
+        return None
+    if emulated:
+        return counted(next(iter(base.values())) / next(iter(ours.values())), min(len(base), len(ours)))
+    return paired_ratio(base, ours)

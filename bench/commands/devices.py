@@ -1,6 +1,7 @@
 """`bench devices`: the devices to measure on, and the emulated machines."""
 
 from dataclasses import asdict
+from datetime import datetime
 
 import click
 
@@ -42,9 +43,14 @@ def info(name: str, boot: bool, as_json: bool) -> None:
     for part in (found.info, found.state or {}):
         for key, value in part.items():
             if value not in (None, (), {}, []):
-                click.echo(f"{key.replace('_', ' '):20} {_plain(value)}")
+                words = _moment(value) if key == "taken_at" else _plain(value)
+                click.echo(f"{key.replace('_', ' '):20} {words}")
     if found.state is None:
         click.echo(f"{'state':20} not running; --boot starts it and asks for the rest")
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")
 
 
 def _plain(value: object) -> str:

@@ -1,13 +1,17 @@
 """Options, and types of options, that several commands share."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 
 from bench.converters.registry import BASELINE
+from reports import tables
+from reports.columns import EXTRA
+from reports.summary import Group
 
 
 class CommaList(click.ParamType):
@@ -31,6 +35,23 @@ class CommaList(click.ParamType):
             self.fail(f"{value!r}: {error}", param, ctx)
 
 
+class Percent(click.ParamType):
+    """`2%` or `0.02` -> 0.02; above 0 and below 1."""
+
+    name = "PERCENT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The share; what is none is a usage error."""
+        text = str(value).strip()
+        try:
+            share = float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
+        except ValueError:
+            self.fail(f"{text!r} is no share; write 2% or 0.02", param, ctx)
+        if not 0 < share < 1:
+            self.fail(f"{text} must lie between 0% and 100%", param, ctx)
+        return share
+
+
 def positive(text: str) -> int:
     """A whole number from 1. Raises ValueError."""
     value = int(text)
@@ -39,11 +60,37 @@ def positive(text: str) -> int:
     return value
 
 
+class Columns(CommaList):
+    """Keys of columns that a terminal's table has on demand."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The keys; an unknown one is a usage error that names those there are."""
+        keys = super().convert(value, param, ctx)
+        for key in keys:
+            if key not in EXTRA:
+                self.fail(f"there is no column {key!r} to add; there are {', '.join(EXTRA)}", param, ctx)
+        return keys
+
+
 def print_json(value: object) -> None:
     """Print on stdout; values that JSON does not know, such as paths, as text."""
     click.echo(json.dumps(value, indent=2, allow_nan=False, default=str))
 
 
+def print_table(groups: Sequence[Group], columns: Sequence[str]) -> None:
+    """Print the tables on stdout. Added columns that a console is too narrow for are not cut, but wrapped by it."""
+    console = Console()
+    if columns:
+        console.width = max(console.width, tables.width(groups, columns))
+    console.print(tables.terminal(groups, columns))
+
+
+columns_option = click.option(
+    "--columns",
+    type=Columns(),
+    default=(),
+    help="Columns to add to the table, such as load,first,p90,peak_mb,top1.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 out_option = click.option(
     "--out",

@@ -4,16 +4,24 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from bench.commands.options import baseline_option, json_option, out_option, print_json
+from bench.commands.options import (
+    baseline_option,
+    columns_option,
+    json_option,
+    out_option,
+    print_json,
+    print_table,
+)
 from bench.converters.registry import BASELINE
 from bench.errors import BenchError
-from bench.report_files import RECORDS, write_into_readme, write_report
+from bench.report_files import write_into_readme, write_report
 from reports import tables
 from reports.record import LaunchRecord
-from reports.store import RecordStore
+from reports.store import RECORDS, RecordStore
 from reports.summary import summarise
+
+PAGE = "report.html"
 
 
 @click.command("report")
@@ -24,9 +32,23 @@ from reports.summary import summarise
     default=None,
     help="Also write the tables into this Markdown file, between its bench:tables markers.",
 )
+@click.option(
+    "--html",
+    "as_html",
+    is_flag=True,
+    help=f"Also write {PAGE}: one page to read offline, with a part for each model.",
+)
 @baseline_option
+@columns_option
 @json_option
-def command(out: Path, readme: Path | None, baseline: str | None, as_json: bool) -> None:
+def command(
+    out: Path,
+    readme: Path | None,
+    as_html: bool,
+    baseline: str | None,
+    columns: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Make the tables and charts again from the records in the output folder."""
     store = RecordStore(out / RECORDS)
     contents = store.read()
@@ -39,10 +61,14 @@ def command(out: Path, readme: Path | None, baseline: str | None, as_json: bool)
     if readme is not None:
         write_into_readme(groups, readme)
         written.append(readme)
+    if as_html:
+        from reports.page import write_page
+
+        written.append(write_page(groups, out / PAGE, title=f"Benchmark: {out.resolve().name}"))
     if as_json:
         print_json(tables.flat_rows(groups))
     else:
-        Console().print(tables.terminal(groups))
+        print_table(groups, columns)
     click.echo(f"Written: {', '.join(map(str, written))}", err=True)
 
 

@@ -5,9 +5,18 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
-from rich.console import Console
 
-from bench.commands.options import CommaList, baseline_option, json_option, out_option, positive, print_json
+from bench.commands.options import (
+    CommaList,
+    Percent,
+    baseline_option,
+    columns_option,
+    json_option,
+    out_option,
+    positive,
+    print_json,
+    print_table,
+)
 from bench.converters.registry import NAMES
 from bench.measure.targets import EMULATED_ARM
 from bench.measure.workload import TOLERANCES
@@ -17,7 +26,6 @@ from bench.progress import Reporter, duration
 from bench.run import ZooResult, zoo
 from devices.launches import DELEGATES
 from models_zoo import Weights
-from reports import tables
 
 NOTHING_MEASURED = 3
 DEVICE_LOST = 4
@@ -88,6 +96,13 @@ def _option(flag: str, field: str, type: Any, help: str, show_default: bool = Tr
     "Time for measuring on each device, when --rounds is not given.",
 )
 @_option(
+    "--precision",
+    "precision",
+    Percent(),
+    "Add rounds within --minutes until intervals are this narrow: half their width, such as 2%.",
+    show_default=False,
+)
+@_option(
     "--weights",
     "weights",
     click.Choice(get_args(Weights)),
@@ -107,9 +122,12 @@ def _option(flag: str, field: str, type: Any, help: str, show_default: bool = Tr
 @baseline_option
 @click.option("--retry-failed", is_flag=True, help="Try again what failed in earlier runs.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
+@columns_option
 @json_option
 @click.pass_context
-def command(ctx: click.Context, dry_run: bool, as_json: bool, **options: Any) -> None:
+def command(
+    ctx: click.Context, dry_run: bool, columns: tuple[str, ...], as_json: bool, **options: Any
+) -> None:
     """Convert models with each converter, run the files on devices, compare.
 
     What an earlier run with the same --out has converted or measured is not done again.
@@ -127,7 +145,7 @@ def command(ctx: click.Context, dry_run: bool, as_json: bool, **options: Any) ->
     if as_json:
         print_json(result.rows)
     else:
-        Console().print(tables.terminal(result.groups))
+        print_table(result.groups, columns)
     ctx.exit(_conclude(result, say))
 
 

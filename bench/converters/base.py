@@ -46,6 +46,16 @@ class Reference:
         """The same of each output, with its `name` where the model returns a mapping, else None."""
         return self.result["outputs"]
 
+    @property
+    def samples(self) -> list[dict[str, Any]]:
+        """Further inputs to compare outputs on: the `inputs` and `outputs` of each, as above."""
+        return self.result.get("samples", [])
+
+    def output_file(self, sample: int, output: int) -> Path:
+        """PyTorch's answer to an input: 0 is the model's own, then come the `samples`."""
+        outputs = self.samples[sample - 1]["outputs"] if sample else self.outputs
+        return self.folder / outputs[output]["file"]
+
     def job(self) -> dict[str, Any]:
         """What the file of a conversion job says about the model."""
         return {"model": self.model, "reference": self.folder, "n_outputs": len(self.outputs)}

@@ -1,7 +1,8 @@
 """Job: what is in the converted files, and their inputs in the form that devices take. All files in one process,
 because importing nobuco takes seconds.
 
-For each file it leaves `facts.json` and `input_<i>.bin`, in the order and layout of the file's inputs.
+For each file it leaves `facts.json` and `input_<i>.bin`, in the order and layout of the file's inputs, and the same of
+the further samples.
 """
 
 import json
@@ -34,15 +35,19 @@ def _facts(item: dict[str, Any], folder: Path) -> dict[str, Any]:
     info = inspect_tflite(Path(item["file"]))
     inputs = match("input", _reference(item["inputs"]), _file(info.inputs), item["layout"])
     outputs = match("output", _reference(item["outputs"]), _file(info.outputs), item["layout"])
-    files = []
-    for i, (place, tensor) in enumerate(zip(inputs, info.inputs, strict=True)):
-        array = np.load(Path(item["reference"]) / item["inputs"][place.reference]["file"])
-        file = folder / f"input_{i}.bin"
-        laid_out = np.ascontiguousarray(array.transpose(place.axes)).astype(tensor.dtype)
-        file.write_bytes(laid_out.tobytes())
-        files.append(file.name)
+    sets = []
+    for k, described in enumerate([item["inputs"], *(sample["inputs"] for sample in item["samples"])]):
+        files = []
+        for i, (place, tensor) in enumerate(zip(inputs, info.inputs, strict=True)):
+            array = np.load(Path(item["reference"]) / described[place.reference]["file"])
+            file = folder / (f"sample_{k}_input_{i}.bin" if k else f"input_{i}.bin")
+            laid_out = np.ascontiguousarray(array.transpose(place.axes)).astype(tensor.dtype)
+            file.write_bytes(laid_out.tobytes())
+            files.append(file.name)
+        sets.append(files)
     return {
-        "inputs": files,
+        "inputs": sets[0],
+        "samples": sets[1:],
         "outputs": [{"reference": place.reference, "axes": place.axes} for place in outputs],
         "ops": dict(info.ops),
         "n_ops": info.n_ops,

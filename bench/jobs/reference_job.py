@@ -1,8 +1,10 @@
 """Job: a model's inputs, PyTorch's outputs for them, and its weights: for all converters, and to compare with.
 
-Leaves `input_<i>.npy`, `output_<i>.npy` and `state.pt`.
+Leaves `input_<i>.npy`, `output_<i>.npy` and `state.pt`; and the same arrays of further inputs, `sample_<k>_...npy`,
+which are made from the model's own by shuffling their elements: the values are then of the kind that the model takes.
 """
 
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,9 @@ import torch
 
 from bench.jobs import entry
 from bench.jobs.models import STATE, fresh_args, load_model, run
+from models_zoo import LoadedModel
+
+FURTHER_SAMPLES = 3
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:
@@ -23,7 +28,51 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         raise entry.JobFailed(f"{loaded.name}: returns no tensor; there is nothing to compare")
     outputs = [{"name": n, **_save(value, out / f"output_{i}.npy")} for i, (n, value) in enumerate(results)]
     torch.save(loaded.module.state_dict(), out / STATE)
-    return {"weights": loaded.weights, "seed": loaded.seed, "inputs": inputs, "outputs": outputs}
+    samples = _samples(loaded, outputs, out)
+    return {
+        "weights": loaded.weights,
+        "seed": loaded.seed,
+        "inputs": inputs,
+        "outputs": outputs,
+        "samples": samples,
+    }
+
+
+def _samples(loaded: LoadedModel, outputs: list[dict[str, Any]], out: Path) -> list[dict[str, Any]]:
+    """Further inputs; none for a model without numbers to shuffle, or that does not take them shuffled."""
+    if not any(arg.is_floating_point() for arg in loaded.args):
+        return []
+    samples = []
+    for k in range(1, FURTHER_SAMPLES + 1):
+        args = tuple(_shuffled(arg, loaded.seed + k) for arg in loaded.args)
+        try:
+            results = run(loaded.module, tuple(arg.clone() for arg in args))
+        # Whatever a user's model raises: its own inputs are then all that is compared.
+        except Exception:
+            traceback.print_exc()
+            print("the model takes no shuffled inputs, so its outputs are compared on its own inputs alone")
+            return []
+        if [list(value.shape) for _, value in results] != [described["shape"] for described in outputs]:
+            print(
+                "other inputs give outputs of other shapes; they are compared on the model's own inputs alone"
+            )
+            return []
+        samples.append(
+            {
+                "inputs": [_save(arg, out / f"sample_{k}_input_{i}.npy") for i, arg in enumerate(args)],
+                "outputs": [
+                    _save(value, out / f"sample_{k}_output_{i}.npy") for i, (_, value) in enumerate(results)
+                ],
+            }
+        )
+    return samples
+
+
+def _shuffled(arg: torch.Tensor, seed: int) -> torch.Tensor:
+    if not arg.is_floating_point():
+        return arg
+    order = torch.randperm(arg.numel(), generator=torch.Generator().manual_seed(seed))
+    return arg.flatten()[order].reshape(arg.shape)
 
 
 def _save(value: torch.Tensor, path: Path) -> dict[str, Any]:

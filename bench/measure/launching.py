@@ -1,14 +1,13 @@
 """One launch of one workload, and the record of it."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
+from bench.measure.accuracy import Answer, accuracy_of
 from bench.measure.delegates import ran_in_software
 from bench.measure.workload import TOLERANCES, Effort, Workload
 from bench.progress import Reporter
@@ -18,10 +17,10 @@ from devices import (
     LaunchRequest,
     LaunchResult,
     launch,
+    prepare_runner,
     throttling,
     wait_until_settled,
 )
-from nobuco.validate.compare import relative_error
 from reports.record import (
     Accuracy,
     Delegation,
@@ -137,7 +136,7 @@ class Launcher:
             ok=ok,
             error=result.error if ok or result.error else "the runner reported no time",
             timing=_timing(result) if ok else None,
-            accuracy=self._accuracy(workload, result.outputs) if ok and check_output else None,
+            accuracy=self._accuracy(workload, request, result) if ok and check_output else None,
             delegation=Delegation(
                 asked=result.delegate_asked,
                 applied=result.delegate_applied,
@@ -146,6 +145,7 @@ class Launcher:
                 delegated_nodes=result.delegated_nodes,
                 total_nodes=result.total_nodes,
                 left=result.left,
+                refused_at_most=result.refused_at_most,
             ),
             conversion=workload.artifact.conversion,
             emulated=self.device.emulated,
@@ -184,15 +184,17 @@ class Launcher:
             log=log,
         )
 
-    def _accuracy(self, workload: Workload, outputs: Sequence[np.ndarray]) -> Accuracy:
-        """The device's outputs, brought into PyTorch's order and layout, against PyTorch's own."""
-        artifact, reference = workload.artifact, workload.artifact.reference
-        errors = [float("inf")] * len(reference.outputs)
-        for (number, axes), output in zip(artifact.outputs, outputs, strict=False):
-            expected = np.load(reference.folder / reference.outputs[number]["file"])
-            errors[number] = relative_error(np.asarray(output), expected.transpose(axes))
+    def _accuracy(self, workload: Workload, request: LaunchRequest, first: LaunchResult) -> Accuracy:
+        """Of the outputs of this launch, and of one more, not timed, for each further input."""
+        answers = [Answer(first.outputs)]
+        for inputs in workload.artifact.samples[: self.effort.samples]:
+            once = replace(
+                request, inputs=inputs, warmup_runs=0, warmup_seconds=0.0, num_runs=1, min_seconds=0.0
+            )
+            result = launch(self.device, once)
+            answers.append(Answer(result.outputs, None if result.ok else f"launch failed: {result.error}"))
         tolerance = TOLERANCES[workload.precision] if self.tolerance is None else self.tolerance
-        return Accuracy(max_error=max(errors), per_output=tuple(errors), tolerance=tolerance)
+        return accuracy_of(workload.artifact, answers, tolerance)
 
     def _keep_log(self, workload: Workload, round_number: int, log: str) -> str:
         path = self.out / "logs" / workload.key(round_number).replace("/", "-round-")
@@ -203,6 +205,19 @@ class Launcher:
 
     def _relative(self, path: Path) -> str:
         return str(path.relative_to(self.out)) if path.is_relative_to(self.out) else str(path)
+
+
+def prepared_runner(device: Device, benchmark_binary: Path | None, say: Reporter) -> str | None:
+    """Build or download what times models on a device, so that no launch pays for it.
+
+    Returns:
+        What identifies it; None when it cannot be had: every launch then fails with that reason.
+    """
+    try:
+        return prepare_runner(device, benchmark_binary)
+    except DeviceError as error:
+        say.line(f"warning: {device.name}: {error}")
+        return None
 
 
 def _timing(result: LaunchResult) -> Timing:

@@ -10,12 +10,18 @@ from bench.measure.launching import Launcher
 from bench.measure.workload import Workload
 from bench.progress import Reporter, Track
 from devices import DeviceError
-from reports.record import LaunchRecord, measurement_key
+from reports.figures import plural
+from reports.record import Cell, LaunchRecord, measurement_key
+from reports.stats import FEWEST_FOR_INTERVAL, Estimate, launches_needed, median_of_launches
 
-FEWEST_ROUNDS = 5
-"""With fewer, a bootstrap interval says little, so these are done however little time is allowed."""
-EMULATED_ROUNDS = 3
-"""Instruction counts vary by a thousandth: three are enough for an interval that shows it."""
+FEWEST_ROUNDS = FEWEST_FOR_INTERVAL
+"""With fewer there is no interval, so these are done however little time is allowed."""
+EMULATED_ROUNDS = 2
+"""One launch decides; the other shows that it repeats."""
+PILOT_ROUNDS = 12
+"""What a precision asked for takes is judged by these."""
+MOST_ROUNDS = 200
+"""However narrow the interval is to be."""
 LAUNCH_ATTEMPTS = 3
 """A launch during which the device slowed down is done again, up to this often in all."""
 FAILURES_BELIEVED = 2
@@ -27,12 +33,14 @@ class Rounds:
     """How many rounds: exactly `most`, or, with `budget_seconds`, as many of them as fit, but at least `fewest`.
 
     What fits is judged by how long launches take, never by the figures they give: stopping when a result
-    looks good would make intervals lie.
+    looks good would make intervals lie. For the same reason `precision`, the half-width of the intervals as a share of
+    their values, is turned into a number of rounds once, after PILOT_ROUNDS.
     """
 
     most: int
     budget_seconds: float | None = None
     fewest: int = FEWEST_ROUNDS
+    precision: float | None = None
 
     def on(self, emulated: bool) -> "Rounds":
         """The same for an emulated device, which needs fewer."""
@@ -57,6 +65,7 @@ class History:
         self._checked: set[str] = set()
         self._wrong: set[str] = set()
         self._throttled: dict[str, int] = defaultdict(int)
+        self._medians: dict[str, dict[int, float]] = defaultdict(dict)
         for record in records:
             # A launch that failed because of the device is always done again.
             if (record.ok and record.throttled is None) or not (retry_failed or record.stage == "device"):
@@ -78,6 +87,8 @@ class History:
         waited = record.settling.waited_seconds if record.settling else 0.0
         self._walls[cell].append(record.wall_seconds + waited)
         self._good.add(cell)
+        if record.timing is not None:
+            self._medians[cell][record.round] = record.timing.median
         if record.accuracy is not None:
             self._checked.add(cell)
             if not record.accuracy.right:
@@ -96,6 +107,12 @@ class History:
         """Whether its output has been compared with PyTorch's."""
         return measurement_key(workload.cell, workload.provenance) in self._checked
 
+    def figure(self, workload: Workload, rounds: int) -> Estimate | None:
+        """Its figure after so many rounds; None while it has none."""
+        medians = self._medians.get(measurement_key(workload.cell, workload.provenance), {})
+        values = [median for number, median in medians.items() if number < rounds]
+        return median_of_launches(values) if values else None
+
     def expected_seconds(self, workload: Workload) -> float | None:
         """Wall time of one more launch, judged by its own earlier ones, or else by those of all cells."""
         own = self._walls.get(measurement_key(workload.cell, workload.provenance))
@@ -103,6 +120,10 @@ class History:
             return fmean(own)
         every = [fmean(walls) for walls in self._walls.values()]
         return fmean(every) if every else None
+
+
+def _place(workload: Workload) -> Cell:
+    return workload.cell.model_copy(update={"converter": ""})
 
 
 class Schedule:
@@ -128,12 +149,13 @@ class Schedule:
         """The launches to do in so many rounds, in order: (round, workload)."""
         launches = []
         for number in range(rounds):
-            order = sorted(self.workloads, key=lambda w: w.key(0))
-            random.Random(f"{self.seed}/{number}").shuffle(order)
-            launches += [
-                (number, w) for w in order if not self.history.has(w, number) and not self.history.given_up(w)
-            ]
+            launches += [(n, w) for n, w in self._round(number) if not self.history.has(w, n)]
         return launches
+
+    def _round(self, number: int) -> list[tuple[int, Workload]]:
+        order = sorted(self.workloads, key=lambda w: w.key(0))
+        random.Random(f"{self.seed}/{number}").shuffle(order)
+        return [(number, w) for w in order if not self.history.given_up(w)]
 
     def affordable_rounds(self) -> int:
         """How many rounds fit the budget, judged by the launches so far."""
@@ -172,7 +194,44 @@ class Schedule:
         if self.rounds.budget_seconds is not None:
             self._launch(self.missing(1), launcher, add, say, "first round")
         rounds = self.affordable_rounds()
-        self._launch(self.missing(rounds), launcher, add, say, f"{rounds} rounds")
+        self._launch(self.missing(rounds), launcher, add, say, plural(rounds, "round"))
+        if self.rounds.precision is not None and rounds >= PILOT_ROUNDS:
+            more = self.further(rounds, self.rounds.precision)
+            self._launch(more, launcher, add, say, f"rounds for {100 * self.rounds.precision:g} %")
+        self._say_what_is_wide(say)
+
+    def further(self, rounds: int, precision: float) -> list[tuple[int, Workload]]:
+        """The launches after `rounds` that a precision takes, as far as the time allows.
+
+        All converters of a model get the same rounds, so that their ratios are paired.
+        """
+        wanted: dict[Cell, int] = {}
+        for workload in self.workloads:
+            pilot = self.history.figure(workload, PILOT_ROUNDS)
+            if pilot is not None and not self.history.given_up(workload):
+                needed = launches_needed(pilot, precision, MOST_ROUNDS)
+                wanted[_place(workload)] = max(needed, wanted.get(_place(workload), 0))
+        launches: list[tuple[int, Workload]] = []
+        spent = sum(self.history.expected_seconds(w) or 0.0 for w in self.workloads) * rounds
+        for number in range(rounds, max(wanted.values(), default=0)):
+            one = [(n, w) for n, w in self._round(number) if number < wanted.get(_place(w), 0)]
+            spent += sum(self.history.expected_seconds(w) or 0.0 for _, w in one)
+            if self.rounds.budget_seconds is not None and spent > self.rounds.budget_seconds:
+                break
+            launches += [(n, w) for n, w in one if not self.history.has(w, n)]
+        return launches
+
+    def _say_what_is_wide(self, say: Reporter) -> None:
+        if self.rounds.precision is None:
+            return
+        for workload in self.workloads:
+            figure = self.history.figure(workload, MOST_ROUNDS)
+            width = figure.relative_half_width if figure else None
+            if figure and width is not None and width > self.rounds.precision:
+                say.line(
+                    f"{workload}: the interval is ±{100 * width:.2g} % after {plural(figure.n, 'round')}, "
+                    f"wider than ±{100 * self.rounds.precision:g} %; more --minutes may narrow it"
+                )
 
     def _launch(
         self,

@@ -8,6 +8,7 @@ from functools import cached_property
 from bench.artifacts import Artifact
 from bench.measure.delegates import precision_of
 from devices import Device
+from reports.figures import plural
 from reports.record import Cell, Provenance, launch_key
 
 TOLERANCES = {"fp32": 1e-3, "fp16": 2e-2}
@@ -25,6 +26,7 @@ class Effort:
         max_seconds: Longest time for them.
         timeout: Seconds after which the launch is ended and counts as failed.
         settle_seconds: Longest wait for a steady device before the launch.
+        samples: On how many further inputs outputs are compared, each in a launch that is not timed.
     """
 
     warmup_seconds: float = 0.2
@@ -33,10 +35,11 @@ class Effort:
     max_seconds: float = 3.0
     timeout: float = 600.0
     settle_seconds: float = 60.0
+    samples: int = 3
 
     def on(self, emulated: bool) -> "Effort":
         """The same for an emulated device: instruction counts hardly vary, and each run is slow."""
-        return replace(self, warmup_seconds=0.0, num_runs=1, min_seconds=0.0) if emulated else self
+        return replace(self, warmup_seconds=0.0, num_runs=1, min_seconds=0.0, samples=1) if emulated else self
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Workload:
     threads: int
     cores: str | None = None
     benchmark_binary: str | None = None
+    runner: str | None = None
+    system: str | None = None
 
     @property
     def precision(self) -> str:
@@ -79,6 +84,8 @@ class Workload:
             converter_version=self.artifact.version,
             device_identity=self.device_identity,
             file_sha256=self.artifact.sha256,
+            runner=self.runner,
+            system=self.system,
         )
 
     def key(self, round_number: int) -> str:
@@ -86,7 +93,7 @@ class Workload:
         return launch_key(self.cell, self.provenance, round_number)
 
     def __str__(self) -> str:
-        return f"{self.cell.model} {self.cell.converter}"
+        return f"{self.cell.model} {self.cell.converter}, {self.delegate}, {plural(self.threads, 'thread')}"
 
 
 def identity_of(device: Device) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from devices.cache import sha256_of
 from devices.errors import DeviceError
 from devices.launches import DELEGATES, LaunchFailed, LaunchRequest, LaunchResult, failed_launch
 from devices.protocol import Device
-from devices.runners.embedded.run import launch_embedded
+from devices.runners.embedded.build import build_runner
+from devices.runners.embedded.run import launch_embedded, runner_name
+from devices.runners.official.download import official_binary, platform_of
 from devices.runners.official.run import launch_official
 
 
@@ -25,6 +28,27 @@ def launch(device: Device, request: LaunchRequest) -> LaunchResult:
         return _launch(device, request)
     except LaunchFailed as failure:
         return failed_launch(device, request, failure)
+
+
+def prepare_runner(device: Device, benchmark_binary: Path | None = None) -> str:
+    """Build or download the runner that ``launch`` uses on ``device``, so that no launch has to.
+
+    Args:
+        device: Where it is to run.
+        benchmark_binary: The official binary that launches are going to name.
+
+    Returns:
+        What identifies the runner: its digest, and its runtime's version where that is a part of its own.
+
+    Raises:
+        DeviceError: It cannot be built or downloaded, or there is none for the device.
+    """
+    info = device.info()
+    if benchmark_binary is None and not info.android:
+        build_runner(info.abi)
+        return runner_name()
+    binary = benchmark_binary or official_binary(platform_of(info))
+    return f"benchmark_model {sha256_of(binary)[:12]}"
 
 
 def _launch(device: Device, request: LaunchRequest) -> LaunchResult:

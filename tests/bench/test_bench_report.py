@@ -7,8 +7,9 @@ from click.testing import CliRunner, Result
 from make_records import a_record
 
 from bench.cli import main
-from bench.report_files import RECORDS, TABLES_BEGIN, TABLES_END
-from reports.store import RecordStore
+from bench.report_files import TABLES_BEGIN, TABLES_END, write_report
+from reports.store import RECORDS, RecordStore
+from reports.summary import summarise
 
 
 @pytest.fixture
@@ -46,6 +47,51 @@ def test_a_readme_without_markers_is_left_alone(text: str, out: Path, tmp_path: 
 def test_a_readme_that_is_not_there_is_named(out: Path, tmp_path: Path) -> None:
     result = report(out, tmp_path / "nowhere.md")
     assert result.exit_code == 1 and "nowhere.md: cannot be read" in result.stderr
+
+
+def test_no_chart_of_an_earlier_report_stays(out: Path) -> None:
+    def pictures() -> list[str]:
+        return sorted(path.name for path in out.glob("*.png"))
+
+    run = CliRunner().invoke
+    assert run(main, ["report", "--out", str(out)]).exit_code == 0
+    assert pictures() == ["chart.png"]
+    (out / "chart-of-my-own.png").write_bytes(b"")
+    cell = a_record().cell.model_copy(update={"threads": 2})
+    RecordStore(out / RECORDS).append(a_record(cell=cell))
+    assert run(main, ["report", "--out", str(out)]).exit_code == 0
+    assert pictures() == [
+        "chart-host-xnnpack-1t-fp32.png",
+        "chart-host-xnnpack-2t-fp32.png",
+        "chart-of-my-own.png",
+    ]
+    assert not (out / "chart.svg").exists()
+
+
+def test_more_models_than_a_picture_can_show_are_in_the_table_alone(tmp_path: Path) -> None:
+    groups = summarise([a_record(f"model{number}") for number in range(61)], baseline="onnx-tf")
+    written = write_report(groups, tmp_path)
+    assert {path.name for path in written} == {"report.md", "report.csv"}
+    assert "it would show 61 models" in (tmp_path / "report.md").read_text()
+
+
+def test_the_page_is_written_on_demand(out: Path) -> None:
+    assert CliRunner().invoke(main, ["report", "--out", str(out)]).exit_code == 0
+    assert not (out / "report.html").exists()
+    assert CliRunner().invoke(main, ["report", "--out", str(out), "--html"]).exit_code == 0
+    assert "<title>Benchmark: out</title>" in (out / "report.html").read_text()
+
+
+def test_columns_are_added_by_name(out: Path) -> None:
+    added = CliRunner().invoke(main, ["report", "--out", str(out), "--columns", "p90,runner"])
+    assert (
+        added.exit_code == 0
+        and "p90" in added.stdout
+        and "runner" in added.stdout
+        and "…" not in added.stdout
+    )
+    refused = CliRunner().invoke(main, ["report", "--out", str(out), "--columns", "p99"])
+    assert refused.exit_code == 2 and "no column 'p99' to add; there are device, " in refused.stderr
 
 
 def test_another_baseline_can_be_chosen_from_those_measured(out: Path) -> None:

@@ -1,5 +1,6 @@
 """A run started from Python: the same checks as the command, the same answer, and no word of click."""
 
+import platform
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,14 @@ from typing import Any
 import click
 import filelock
 import pytest
+from make_records import a_record
 
 from bench.commands.zoo import command
 from bench.errors import BenchError
 from bench.run import ZooOptions, plan, zoo
 from devices import DeviceError
 from models_zoo import UnknownModelError
+from reports.store import RECORDS, RecordStore
 
 MODEL = """
 import torch
@@ -55,6 +58,23 @@ def test_a_run_gives_the_folder_and_what_is_in_it(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "records.jsonl").read_bytes() == before, "it measured again"
 
 
+def test_the_report_is_of_all_that_is_in_the_folder(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path / "out" / RECORDS)
+    store.append(a_record("earlier"))
+    result = zoo(small(tmp_path))
+    assert [row["model"] for row in result.rows] == [f"{tmp_path}/mine.py:make"]
+    for name in ("report.md", "report.csv"):
+        text = (tmp_path / "out" / name).read_text()
+        assert "earlier" in text and "mine.py:make" in text
+
+
+def test_a_launch_is_known_by_its_runner_and_system(tmp_path: Path) -> None:
+    zoo(small(tmp_path))
+    (record,) = RecordStore(tmp_path / "out" / RECORDS).read().records
+    assert record.provenance.runner == record.runner and "LiteRT" in str(record.runner)
+    assert record.provenance.system is not None and platform.release() in record.provenance.system
+
+
 def test_a_failed_conversion_is_a_result_with_its_reason(tmp_path: Path) -> None:
     result = zoo(small(tmp_path, models=[f"{tmp_path}/mine.py:make_unknown"]))
     assert not result.has_figures
@@ -89,6 +109,8 @@ def test_what_does_not_exist_is_named_before_anything_is_made(
         ({"threads": [1, 0]}, "threads: must be 1 or more, not 0"),
         ({"rounds": 0}, "rounds: must be 1 or more, not 0"),
         ({"minutes": 0}, "minutes: must be more than 0, not 0"),
+        ({"precision": 2}, "precision: must be between 0 and 1, not 2"),
+        ({"precision": 0.02, "rounds": 5}, "precision: takes as many rounds as it needs; leave rounds out"),
         ({"settle": -1}, "settle: must be 0 or more, not -1"),
         ({"timeout": 0}, "timeout: must be 1 or more, not 0"),
         ({"tolerance": -1e-3}, "tolerance: must be 0 or more"),
@@ -118,6 +140,8 @@ def test_a_plan_makes_nothing(tmp_path: Path) -> None:
 
 def test_the_command_has_every_option_with_the_same_default() -> None:
     context = command.make_context("zoo", [])
-    given = {name: value for name, value in context.params.items() if name not in ("dry_run", "as_json")}
+    given = {
+        name: value for name, value in context.params.items() if name not in ("dry_run", "columns", "as_json")
+    }
     assert given.keys() == {field.name for field in fields(ZooOptions)}
     assert ZooOptions(**given) == ZooOptions()

@@ -7,10 +7,17 @@ import pytest
 from fake_launcher import FakeLauncher, workload
 
 from bench.measure.launching import Launcher
-from bench.measure.schedule import FEWEST_ROUNDS, LAUNCH_ATTEMPTS, History, Rounds, Schedule
+from bench.measure.schedule import (
+    FEWEST_ROUNDS,
+    LAUNCH_ATTEMPTS,
+    PILOT_ROUNDS,
+    History,
+    Rounds,
+    Schedule,
+)
 from bench.measure.workload import Workload
 from bench.progress import Reporter
-from reports.record import LaunchRecord, Settling
+from reports.record import LaunchRecord, Settling, Timing
 from reports.summary import summarise
 
 
@@ -55,6 +62,48 @@ def test_rounds_are_as_many_as_fit(seconds: float, budget: float, rounds: int) -
     launcher = FakeLauncher(seconds)
     run(Schedule([workload("a"), workload("b")], Rounds(12, budget), History([]), seed=0), launcher)
     assert len(launcher.launched) == 2 * rounds
+
+
+class ScatteringLauncher(FakeLauncher):
+    """Launches of model `a` differ by `scatter`, those of others do not."""
+
+    def __init__(self, scatter: float) -> None:
+        super().__init__()
+        self.scatter = scatter
+
+    def launch(self, workload: Workload, round_number: int, check_output: bool) -> LaunchRecord:
+        record = super().launch(workload, round_number, check_output)
+        scatter = self.scatter if workload.cell.model == "a" else 0.0
+        median = 1000.0 * (1 + scatter * ((round_number * 7 % 12) / 5.5 - 1))
+        return record.model_copy(update={"timing": Timing.of_runs("us", [median])})
+
+
+def test_rounds_are_added_for_a_precision_to_all_converters_of_the_model() -> None:
+    cells = [workload("a"), workload("a", "onnx-tf"), workload("b")]
+    launcher = ScatteringLauncher(0.05)
+    rounds = Rounds(PILOT_ROUNDS, 1e6, precision=0.02)
+    records = run(Schedule(cells, rounds, History([]), seed=0), launcher)
+    counts = Counter((r.cell.model, r.cell.converter) for r in records)
+    assert counts["b", "nobuco"] == PILOT_ROUNDS
+    assert counts["a", "nobuco"] == counts["a", "onnx-tf"] > PILOT_ROUNDS
+    again = ScatteringLauncher(0.05)
+    run(Schedule(cells, rounds, History(records), seed=0), again)
+    assert again.launched == [], "a run that goes on comes to the same number"
+
+
+def test_a_precision_is_bounded_by_time_and_what_is_wide_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    launcher = ScatteringLauncher(0.05)
+    run(Schedule([workload("a")], Rounds(PILOT_ROUNDS, 20.0, precision=0.005), History([]), seed=0), launcher)
+    assert len(launcher.launched) == 20
+    assert "after 20 rounds, wider than ±0.5 %; more --minutes may narrow it" in capsys.readouterr().err
+
+
+def test_progress_names_delegate_and_threads_and_counts_in_english(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run(Schedule([workload("a")], Rounds(1), History([]), seed=0), FakeLauncher())
+    said = capsys.readouterr().err
+    assert "host, 1 round: a nobuco, xnnpack, 1 thread, round 1: 1.1 ms" in said
 
 
 def test_a_wrong_cell_is_not_measured_further() -> None:

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.report_files import RECORDS
-from reports.store import RecordStore
+from reports.store import RECORDS, RecordStore
 
 MODEL = """
 from torch import nn

@@ -54,20 +54,44 @@ def test_cut_anywhere_loses_at_most_the_last_record(
     assert store.read().complaints == []
 
 
-def test_records_of_version_1_are_read_as_they_were(tmp_path: Path) -> None:
-    record = a_record()
+@pytest.mark.parametrize("version", [1, 2])
+def test_older_records_are_read_with_their_runner_and_system(version: int, tmp_path: Path) -> None:
+    record = a_record(runner="embedded ab (LiteRT 2.2)", device_info={"os": "Debian", "kernel": "6.1"})
     old = json.loads(record.model_dump_json())
-    old["subject"] = old.pop("provenance")
-    (tmp_path / "records.jsonl").write_text(json.dumps({**old, "schema_version": 1}) + "\n")
+    provenance = old.pop("provenance")
+    del provenance["runner"], provenance["system"], old["profile"], old["delegation"]["refused_at_most"]
+    for name in ("samples", "worst_element", "worst_at", "top1_agreeing", "top1_rows"):
+        del old["accuracy"][name]
+    old["subject" if version == 1 else "provenance"] = provenance
+    (tmp_path / "records.jsonl").write_text(json.dumps({**old, "schema_version": version}) + "\n")
     (read,) = RecordStore(tmp_path / "records.jsonl").read().records
-    assert read.provenance == record.provenance and read.key == record.key
+    assert read.provenance.runner == "embedded ab (LiteRT 2.2)"
+    assert read.provenance.system == "Debian, 6.1"
+    assert read.accuracy == record.accuracy and read.delegation == record.delegation
 
 
 def test_a_changed_line_is_named(tmp_path: Path) -> None:
     store = RecordStore(tmp_path / "records.jsonl")
     store.append(a_record())
-    store.path.write_text(store.path.read_text() + '{"schema_version": 3}\n' + store.path.read_text())
+    store.path.write_text(store.path.read_text() + '{"schema_version": 4}\n' + store.path.read_text())
     with pytest.raises(ReportError, match=r"records\.jsonl, line 2: .*schema_version"):
+        store.read()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"threads":1', '"threads":"one"', "cell.threads"),
+        ('"samples":[1000.0', '"samples":["much"', "timing.samples: .*not a list of numbers"),
+        ('"round":0', '"round":0,"rounds":1', "rounds: Extra inputs"),
+        ("{", "[", "line: "),
+    ],
+)
+def test_what_is_wrong_with_a_line_is_named(old: str, new: str, words: str, tmp_path: Path) -> None:
+    store = RecordStore(tmp_path / "records.jsonl")
+    store.append(a_record())
+    store.path.write_text(store.path.read_text().replace(old, new, 1))
+    with pytest.raises(ReportError, match=rf"line 1: not a launch record of this version \({words}"):
         store.read()
 
 
@@ -115,7 +139,7 @@ def test_many_runs_are_thinned_but_none_is_left_out_of_the_figures() -> None:
     timing = Timing.of_runs("us", [float(i) for i in range(1001)])
     assert (timing.runs, timing.median, timing.lowest, timing.highest) == (1001, 500.0, 0.0, 1000.0)
     assert 90 < len(timing.samples) <= 100
-    assert timing.samples[:2] == (0.0, 11.0)
+    assert list(timing.samples[:2]) == [0.0, 11.0]
 
 
 def test_unknown_fields_are_refused() -> None:

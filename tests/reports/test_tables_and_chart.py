@@ -12,7 +12,7 @@ from rich.console import Console
 from reports import figures, tables
 from reports.chart import draw, save_chart
 from reports.columns import COLUMNS
-from reports.record import Delegation, LaunchRecord
+from reports.record import Delegation, LaunchRecord, Timing
 from reports.summary import Group, summarise
 
 FAILURE = "RuntimeError: no converter for aten::foo"
@@ -131,7 +131,7 @@ def test_markdown_cells_cannot_break_the_table() -> None:
     group = the_group([a_record(model="a|b\nc", round_number=r) for r in range(3)])
     lines = [line for line in tables.markdown([group]).splitlines() if line.startswith("|")]
     assert len(lines) == 3
-    assert {line.replace("\\|", "").count("|") for line in lines} == {11}
+    assert {line.replace("\\|", "").count("|") for line in lines} == {12}
 
 
 def test_the_terminal_table_fits_eighty_columns() -> None:
@@ -153,6 +153,17 @@ def test_a_chart_is_written_as_picture_and_as_drawing(tmp_path: Path) -> None:
     assert svg.read_text().lstrip().startswith("<?xml")
     words = words_of(group)
     assert "6 launches each" in words and "Latency, ms" in words
+
+
+def test_a_chart_marks_noise_and_has_no_legend_for_what_it_does_not_show() -> None:
+    busy = {"state_before": {"load_1min": 9.0}, "device_info": {"cores": 2}}
+    records = [r.model_copy(update=busy) if r.cell.converter == "nobuco" else r for r in both()]
+    records.append(a_record(converter="onnx2tf", failure=FAILURE))
+    words = words_of(the_group(records)).splitlines()
+    assert "1.02 noisy" in words and "1.50x noisy" in words and "1.54" in words
+    assert any(line.startswith("Pale, or a cross, is noisy") for line in words)
+    legend = draw(the_group(records)).legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["nobuco", "onnx-tf"]
 
 
 def test_the_same_records_make_the_same_chart(tmp_path: Path) -> None:
@@ -222,9 +233,54 @@ def test_nodes_that_the_delegate_left_are_named() -> None:
         left=("GATHER", "WHERE"),
     )
     group = the_group([a_record(delegation=took), a_record(converter="onnx-tf")])
-    line = "net, nobuco: xnnpack took 5/7 nodes in 2, and left: GATHER; WHERE"
-    assert line in on_terminal(group) and line in tables.markdown([group])
+    line = "net, nobuco: xnnpack took 5 of 7 nodes in 2 partitions, and left: GATHER; WHERE"
+    assert line in on_terminal(group, 100) and line in tables.markdown([group])
     assert "onnx-tf: xnnpack took" not in on_terminal(group)
+
+
+def test_refused_nodes_and_those_outside_the_partitions_are_told_apart_and_said_once() -> None:
+    took = Delegation(
+        asked="gpu-opencl",
+        applied="gpu-opencl",
+        partitions=1,
+        delegated_nodes=41,
+        total_nodes=542,
+        left=("STRIDED_SLICE: dynamic sizes", "STRIDED_SLICE: dynamic sizes"),
+        refused_at_most=37,
+    )
+    group = the_group([a_record(model, delegation=took) for model in ("a", "b")])
+    line = (
+        "a, nobuco; b, nobuco: xnnpack took 41 of 542 nodes in 1 partition; at most 37 refused "
+        "(STRIDED_SLICE: dynamic sizes), the rest supported but outside the partitions"
+    )
+    assert line in on_terminal(group, 200) and line in tables.markdown([group])
+
+
+def test_a_reason_that_cells_share_is_said_once() -> None:
+    group = the_group([a_record(model, failure=FAILURE) for model in ("a", "b", "c")])
+    assert on_terminal(group, 200).count(FAILURE) == 1
+    assert "a, nobuco; b, nobuco; c, nobuco: launch failed" in on_terminal(group, 200)
+
+
+def test_a_caption_promises_no_interval_where_there_is_none() -> None:
+    few, enough = the_group(both(rounds=3)), the_group(both(rounds=5))
+    for shown in (on_terminal(few, 200), tables.markdown([few])):
+        assert "no interval, which takes 5 launches, 2 more than here" in shown
+        assert "95 % interval over launches" not in shown
+    assert "in brackets the 95 % interval over launches." in tables.markdown([enough])
+    assert figures.verdict(few.rows[0].speedup) == ""
+
+
+def test_what_phones_need_is_in_csv_and_in_the_table_on_demand() -> None:
+    timing = Timing.of_runs("us", range(1000, 2000, 10), init=70_000, first=9_000, peak_rss_kb=16_500)
+    group = the_group([a_record(round_number=r, timing=timing) for r in range(5)])
+    (row,) = csv.DictReader(io.StringIO(tables.as_csv([group])))
+    assert [float(row[key]) for key in ("load", "first", "p90", "peak_mb")] == [70.0, 9.0, 1.89, 16.5]
+    console = Console(width=120, file=io.StringIO(), record=True)
+    console.print(tables.terminal([group], extra=["load", "first", "p90", "peak_mb"]))
+    shown = console.export_text()
+    assert all(word in shown for word in ("load,", "first,", "70.0", "9.00", "1.89", "16.5"))
+    assert "load," not in on_terminal(group)
 
 
 def test_cores_and_runner_are_not_mixed() -> None:

@@ -1,0 +1,263 @@
+"""Records as pandas frames, tidy: one row for each cell, launch, or op, with a dtype that says what is in a column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from reports.errors import ReportError
+from reports.record import LaunchRecord
+from reports.sets import newest_sets
+from reports.store import RECORDS, RecordStore
+from reports.summary import summarise
+from reports.tables import flat_rows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_CELL = {
+    "model": "category",
+    "converter": "category",
+    "device": "category",
+    "delegate": "category",
+    "threads": "Int64",
+    "precision": "category",
+    "cores": "category",
+    "benchmark_binary": "category",
+}
+_CELLS = {
+    **_CELL,
+    "converter_version": "category",
+    "weights": "category",
+    "seed": "Int64",
+    "unit": "category",
+    "software_gpu": "boolean",
+    "latency": "Float64",
+    "latency_low": "Float64",
+    "latency_high": "Float64",
+    "launches": "Int64",
+    "launches_missing": "Int64",
+    "speedup": "Float64",
+    "speedup_low": "Float64",
+    "speedup_high": "Float64",
+    "paired_rounds": "Int64",
+    "verdict": "category",
+    "quiet": "category",
+    "noise": "string",
+    "load": "Float64",
+    "first": "Float64",
+    "p90": "Float64",
+    "peak_mb": "Float64",
+    "transposes": "Int64",
+    "ops": "Int64",
+    "size_bytes": "Int64",
+    "max_error": "Float64",
+    "error_inputs": "Int64",
+    "worst_element": "Float64",
+    "worst_at": "string",
+    "top1": "string",
+    "delegated": "string",
+    "conversion_seconds": "Float64",
+    "conversion_cpu_seconds": "Float64",
+    "conversion_peak_mb": "Float64",
+    "runner": "category",
+    "system": "category",
+    "log": "string",
+    "hidden": "string",
+    "reason": "string",
+}
+_LAUNCHES = {
+    **_CELL,
+    "round": "Int64",
+    "started": "datetime64[ns, UTC]",
+    "wall_seconds": "Float64",
+    "ok": "boolean",
+    "counts": "boolean",
+    "stage": "category",
+    "error": "string",
+    "emulated": "boolean",
+    "unit": "category",
+    "runs": "Int64",
+    "median": "Float64",
+    "lowest": "Float64",
+    "highest": "Float64",
+    "load": "Float64",
+    "first": "Float64",
+    "peak_mb": "Float64",
+    "max_error": "Float64",
+    "load_1min": "Float64",
+    "throttled": "string",
+    "converter_version": "category",
+    "runner": "category",
+    "system": "category",
+    "log": "string",
+}
+_OPS = {**_CELL, "op": "category", "count": "Int64"}
+_PROFILE = {
+    **_CELL,
+    "op": "category",
+    "node": "Int64",
+    "partition": "Int64",
+    "time": "Float64",
+    "calls": "Float64",
+    "delegated": "boolean",
+    "module_path": "string",
+    "source": "string",
+}
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The records of a folder.
+
+    Attributes:
+        cells: One row for each cell, with the columns of `report.csv`; times in ms, counts in millions of instructions,
+            as `unit` says.
+        launches: One row for each launch, also of those that failed or do not count; the same units.
+        ops: One row for each cell and kind of op in its file, with how many there are.
+        profile: One row for each operator of the cells that were profiled, in ms or millions of instructions.
+    """
+
+    cells: pd.DataFrame
+    launches: pd.DataFrame
+    ops: pd.DataFrame
+    profile: pd.DataFrame
+
+    def plot(self, figure: str = "latency", axes: Axes | None = None) -> Axes:
+        """Bars of one figure, a group for each model and a colour for each converter.
+
+        Args:
+            figure: A column of `cells` with numbers; `latency` and `speedup` get their intervals.
+            axes: Where to draw; None: in a new figure.
+
+        Raises:
+            ReportError: There is nothing to draw, or it mixes devices, delegates, threads or units.
+        """
+        from reports.chart import colour_of
+
+        cells = self.cells.dropna(subset=[figure])
+        if cells.empty:
+            raise ReportError(f"no cell has a {figure}")
+        for name in ("device", "delegate", "threads", "precision", "cores", "unit"):
+            found = cells[name].dropna().unique().tolist()
+            if len(found) > 1:
+                raise ReportError(
+                    f"the cells differ in {name} ({', '.join(map(str, found))}); choose one first"
+                )
+        table = cells.astype({"model": str, "converter": str}).pivot(
+            index="model", columns="converter", values=figure
+        )
+        errors = None
+        if f"{figure}_low" in cells:
+            ends = [
+                (cells[figure] - cells[f"{figure}_low"]).astype(float),
+                (cells[f"{figure}_high"] - cells[figure]).astype(float),
+            ]
+            placed = cells.assign(below=ends[0], above=ends[1]).astype({"model": str, "converter": str})
+            errors = [
+                [
+                    placed.pivot(index="model", columns="converter", values=side)[converter].to_numpy(float)
+                    for side in ("below", "above")
+                ]
+                for converter in table.columns
+            ]
+        drawn = table.astype(float).plot.barh(
+            ax=axes, xerr=errors, color=[colour_of(name) for name in table.columns], capsize=3
+        )
+        unit = f", {cells['unit'].iloc[0]}" if figure in ("latency", "load", "first", "p90") else ""
+        drawn.set_xlabel(f"{figure}{unit}")
+        return drawn
+
+
+def load(folder: str | Path, *, baseline: str = "onnx-tf") -> Frames:
+    """Read the records of a folder.
+
+    Args:
+        folder: What `bench zoo --out` was given, or a file of records.
+        baseline: The converter that speed-ups are over.
+
+    Raises:
+        ReportError: There are no records, or they cannot be read.
+    """
+    path = Path(folder)
+    store = RecordStore(path / RECORDS if path.is_dir() else path)
+    records = store.read().records
+    if not records:
+        raise ReportError(f"{store.path}: no records; `bench zoo --out {folder}` makes them")
+    return frames(records, baseline=baseline)
+
+
+def frames(records: list[LaunchRecord], *, baseline: str = "onnx-tf") -> Frames:
+    """The same of records that have been read."""
+    return Frames(
+        cells=_frame(flat_rows(summarise(records, baseline=baseline)), _CELLS),
+        launches=_frame([_launch(record) for record in records], _LAUNCHES),
+        ops=_frame(_ops(records), _OPS),
+        profile=_frame(_profile(records), _PROFILE),
+    )
+
+
+def _frame(rows: list[dict[str, Any]], dtypes: dict[str, str]) -> pd.DataFrame:
+    columns = {}
+    for name, dtype in dtypes.items():
+        values = [row[name] for row in rows]
+        columns[name] = (
+            pd.to_datetime(pd.Series(values, dtype="string"), utc=True, format="ISO8601").astype(dtype)
+            if dtype.startswith("datetime")
+            else pd.Series(values, dtype=dtype)
+        )
+    return pd.DataFrame(columns)
+
+
+def _launch(record: LaunchRecord) -> dict[str, Any]:
+    timing, accuracy = record.timing, record.accuracy
+
+    def thousandth(value: float | None) -> float | None:
+        return None if value is None else value / 1000
+
+    return {
+        **dict(record.cell),
+        "round": record.round,
+        "started": record.started,
+        "wall_seconds": record.wall_seconds,
+        "ok": record.ok,
+        "counts": record.counts,
+        "stage": record.stage,
+        "error": record.error,
+        "emulated": record.emulated,
+        "unit": "Minstr (emulated)" if record.emulated else "ms",
+        "runs": timing and timing.runs,
+        "median": timing and thousandth(timing.median),
+        "lowest": timing and thousandth(timing.lowest),
+        "highest": timing and thousandth(timing.highest),
+        "load": timing and thousandth(timing.init),
+        "first": timing and thousandth(timing.first),
+        "peak_mb": timing and thousandth(timing.peak_rss_kb),
+        "max_error": accuracy and accuracy.max_error,
+        "load_1min": record.state_before.get("load_1min"),
+        "throttled": record.throttled,
+        "converter_version": record.provenance.converter_version,
+        "runner": record.provenance.runner,
+        "system": record.provenance.system,
+        "log": record.log,
+    }
+
+
+def _ops(records: list[LaunchRecord]) -> list[dict[str, Any]]:
+    found = []
+    for cell, newest in newest_sets(records).items():
+        ops = newest.last.conversion.ops if newest.last.conversion else {}
+        found += [{**dict(cell), "op": op, "count": count} for op, count in ops.items()]
+    return found
+
+
+def _profile(records: list[LaunchRecord]) -> list[dict[str, Any]]:
+    found = []
+    for cell, newest in newest_sets(records).items():
+        for op in newest.profile.profile if newest.profile else ():
+            row = {**dict(op), "op": op.name, "time": op.time / 1000}
+            found.append({**dict(cell), **row})
+    return found
