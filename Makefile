@@ -15,7 +15,8 @@ PIP := $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
 
 .PHONY: bench test lint setup clean
 bench: setup
-	$(BIN)/bench zoo --models readme --device host
+	# 5: done, and the table says which cells failed; a converter that cannot be set up here is no failure of make.
+	$(BIN)/bench zoo --models readme --device host || [ $$? -eq 5 ]
 
 test: setup
 	$(BIN)/python -m pytest tests $(TESTERS)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import filelock
 
-from bench.artifacts import Artifact, ArtifactCache
+from bench.artifacts import Artifact, ArtifactCache, ModelVariant
+from bench.converters.base import Converter
 from bench.errors import BenchError
 from bench.fingerprints import sha256_of
 from bench.measure.delegates import check_delegates
@@ -29,7 +30,7 @@ from devices import Device, affinity_prefix
 from reports import tables
 from reports.record import Cell
 from reports.store import RecordStore
-from reports.summary import Group, summarise
+from reports.summary import Group, Row, summarise
 
 __all__ = ["ZooOptions", "ZooResult", "plan", "zoo"]
 
@@ -60,12 +61,17 @@ class ZooResult:
         """Whether any cell has one; if not, the rows say why."""
         return any(row.latency for group in self.groups for row in group.rows)
 
+    @property
+    def failures(self) -> list[Row]:
+        """The cells that failed or whose output is wrong; each row has its `reason`."""
+        return [row for group in self.groups for row in group.rows if row.reason is not None]
+
 
 def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooResult:
     """Convert models with each converter, run the files on devices, compare.
 
-    What an earlier run in the same folder has converted or measured is not done again. A conversion or a launch
-    that fails is a result, shown with its reason.
+    What an earlier run in the same folder has converted or measured is not done again. Whatever fails (a model, the
+    environment of a converter, a conversion, a launch) ends its own cells alone: it is a result, shown with its reason.
 
     Args:
         options: What to measure and how; None: the README's models, nobuco against onnx-tf, on this host.
@@ -75,8 +81,8 @@ def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooRe
         The folder and what is in it.
 
     Raises:
-        BenchError: A converter or delegate does not exist, a model does not run in PyTorch, the folder cannot be
-            written or is in use, an environment cannot be installed, or no device did any launch.
+        BenchError: A converter or delegate does not exist, no model runs in PyTorch, the folder cannot be
+            written or is in use, or no device did any launch.
         DeviceError: There is no such device, or it cannot be opened, or lacks the cores.
         ModelError: There is no such model.
         ReportError: Records cannot be read or written.
@@ -97,11 +103,13 @@ def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooRe
         contents = store.read()
         for complaint in contents.complaints:
             say.line(f"warning: {complaint}")
-        for converter in converters:
-            # Before minutes of conversions, so that a missing network shows at once.
-            if converter.environment and not all(cache.is_made(model, converter) for model in models):
-                converter.environment.ensure(say)
-        artifacts = cache.artifacts(models, cache.references(models), converters)
+        references = cache.references(models)
+        if all(reference.error for reference in references):
+            reasons = "; ".join(str(reference.error) for reference in references)
+            raise BenchError(f"there is no model to convert: {reasons}")
+        # After the models, so that a mistake in a user's file does not show after minutes of installing.
+        unusable = _set_up(converters, models, cache, say)
+        artifacts = cache.artifacts(models, references, converters, unusable)
         facts = environment()
         cells: list[Cell] = []
         workers = []
@@ -119,6 +127,21 @@ def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooRe
         raise BenchError("; ".join(troubles))
     groups = summarise(store.read().records, cells, baseline=baseline)
     return ZooResult(out, groups, write_report(groups, out), troubles)
+
+
+def _set_up(
+    converters: Sequence[Converter], models: Sequence[ModelVariant], cache: ArtifactCache, say: Reporter
+) -> dict[str, str]:
+    """Install the environments that are missing; returns those that cannot be, by converter, with the reason."""
+    unusable = {}
+    for converter in converters:
+        if converter.environment and any(cache.to_be_made(model, converter) for model in models):
+            try:
+                converter.environment.ensure(say)
+            except BenchError as error:
+                say.line(f"{converter.name}: FAILED: {error}")
+                unusable[converter.name] = str(error)
+    return unusable
 
 
 def _workloads(

@@ -17,10 +17,11 @@ from bench.progress import Reporter, duration
 from bench.run import ZooResult, zoo
 from devices.launches import DELEGATES
 from models_zoo import Weights
-from reports import tables
+from reports import figures, tables
 
 NOTHING_MEASURED = 3
 DEVICE_LOST = 4
+CELLS_FAILED = 5
 _DEFAULTS = {field.name: field.default for field in fields(ZooOptions)}
 
 
@@ -112,7 +113,17 @@ def _option(flag: str, field: str, type: Any, help: str, show_default: bool = Tr
 def command(ctx: click.Context, dry_run: bool, as_json: bool, **options: Any) -> None:
     """Convert models with each converter, run the files on devices, compare.
 
-    What an earlier run with the same --out has converted or measured is not done again.
+    What an earlier run with the same --out has converted or measured is not done again. What failed is shown with its
+    reason and is not tried again without --retry-failed; a lack of time or memory is tried again once.
+
+    \b
+    Exit codes:
+      0  every cell has a figure
+      1  nothing could be done: a name, a folder or a device is wrong
+      2  a wrong option
+      3  no cell has a figure
+      4  a device was lost: the same command does the rest
+      5  some cells failed or gave wrong outputs
     """
     say = Reporter()
     chosen = ZooOptions(**options)
@@ -139,7 +150,16 @@ def _conclude(result: ZooResult, say: Reporter) -> int:
     if not result.has_figures:
         say.line("No cell has a figure: see the reasons above.")
         return NOTHING_MEASURED
-    return DEVICE_LOST if result.troubles else 0
+    if result.troubles:
+        return DEVICE_LOST
+    if result.failures:
+        cells = sum(len(group.rows) for group in result.groups)
+        failed = len(result.failures)
+        say.line(
+            f"{failed} of {figures.plural(cells, 'cell')} failed or gave wrong outputs: see the reasons above."
+        )
+        return CELLS_FAILED
+    return 0
 
 
 def _print_plan(planned: ZooPlan) -> None:

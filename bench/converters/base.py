@@ -27,6 +27,11 @@ class Reference:
     result: dict[str, Any]
 
     @property
+    def error(self) -> str | None:
+        """Why the model cannot be made or run in PyTorch; None when it can."""
+        return self.result.get("error")
+
+    @property
     def weights(self) -> str:
         """Where the weights come from: "random", "default", "own" or "none"."""
         return self.result["weights"]

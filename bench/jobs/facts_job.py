@@ -5,6 +5,7 @@ For each file it leaves `facts.json` and `input_<i>.bin`, in the order and layou
 """
 
 import json
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,10 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
             facts = {"error": None, **_facts(item, folder)}
         except MappingError as error:
             facts = {"error": str(error)}
+        # Whatever is wrong with one file is a result of that file, and the others are read.
+        except Exception as error:
+            traceback.print_exc()
+            facts = {"error": f"the file cannot be read: {entry.one_line(error)}"}
         partial = folder / ".facts.json"
         partial.write_text(json.dumps(facts, indent=1), encoding="utf-8")
         partial.rename(folder / "facts.json")

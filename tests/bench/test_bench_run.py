@@ -1,15 +1,27 @@
 """A run started from Python: the same checks as the command, the same answer, and no word of click."""
 
-from dataclasses import fields
+import json
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import click
 import filelock
 import pytest
+from click.testing import CliRunner
 
-from bench.commands.zoo import command
+from bench.artifacts import Artifact, ArtifactCache
+from bench.cli import main
+from bench.commands.zoo import CELLS_FAILED, command
+from bench.converters.base import Reference
+from bench.converters.nobuco_adapter import Nobuco
+from bench.converters.onnx2tf_adapter import Onnx2Tf
+from bench.converters.onnx_tf_adapter import OnnxTf
 from bench.errors import BenchError
+from bench.jobs.process import JobOutcome
+from bench.peers.environments import Environment
+from bench.plan import chosen_models
+from bench.progress import Reporter
 from bench.run import ZooOptions, plan, zoo
 from devices import DeviceError
 from models_zoo import UnknownModelError
@@ -27,6 +39,9 @@ class Unknown(nn.Module):
 
 def make_unknown():
     return Unknown(), (torch.eye(6) + 1,)
+
+def make_broken():
+    raise ValueError("no such thing as a flat sphere")
 """
 
 
@@ -59,6 +74,69 @@ def test_a_failed_conversion_is_a_result_with_its_reason(tmp_path: Path) -> None
     result = zoo(small(tmp_path, models=[f"{tmp_path}/mine.py:make_unknown"]))
     assert not result.has_figures
     assert "nobuco has no converter for" in str(result.rows[0]["reason"])
+
+
+def test_a_failure_is_told_again_and_tried_again_on_demand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = small(tmp_path, models=[f"{tmp_path}/mine.py:make_unknown"])
+    zoo(options)
+    capsys.readouterr()
+    (row,) = zoo(options).failures
+    said = capsys.readouterr().err
+    assert "not converted again, it failed in an earlier run: nobuco has no converter" in said
+    assert "--retry-failed tries it again" in said and "Converting" not in said
+    assert row.reason is not None and "nobuco has no converter" in row.reason
+    zoo(replace(options, retry_failed=True))
+    assert "Converting: " in capsys.readouterr().err
+
+
+def test_a_broken_model_ends_its_own_cells_and_is_found_before_anything_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(OnnxTf, "environment", Environment("onnx-tf", "onnx-tf.txt", python="3.4"))
+    models = [f"{tmp_path}/mine.py:{name}" for name in ("make_broken", "make")]
+    result = zoo(small(tmp_path, models=models, converters=["nobuco", "onnx-tf"]))
+    said = capsys.readouterr().err
+    assert said.index("flat sphere") < said.index("needs Python 3.4")
+    reasons = {(row.cell.model.rpartition(":")[2], row.cell.converter): row.reason for row in result.failures}
+    assert reasons.keys() == {("make_broken", "nobuco"), ("make_broken", "onnx-tf"), ("make", "onnx-tf")}
+    assert "flat sphere" in str(reasons["make_broken", "nobuco"])
+    assert "there is no working python3.4 on the PATH" in str(reasons["make", "onnx-tf"])
+    assert result.has_figures
+    monkeypatch.undo()
+    command = ["zoo", "--models", models[1], "--converter", "nobuco,onnx2tf", "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(Onnx2Tf, "environment", Environment("onnx2tf", "onnx2tf.txt", python="3.4"))
+    assert CliRunner().invoke(main, [*command, "--rounds", "1"]).exit_code == CELLS_FAILED
+
+
+def test_models_that_all_fail_are_named(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match=r"there is no model to convert: .*flat sphere"):
+        zoo(small(tmp_path, models=[f"{tmp_path}/mine.py:make_broken"]))
+
+
+def test_a_conversion_without_time_is_tried_once_more_by_itself(tmp_path: Path) -> None:
+    options = small(tmp_path)
+    (model,) = chosen_models(options)
+    tries: list[float] = []
+
+    class Slow(Nobuco):
+        def convert(self, reference: Reference, folder: Path, timeout: float, say: Reporter) -> JobOutcome:
+            tries.append(timeout)
+            result = {"error": "took longer than that, its time limit", "limit_seconds": timeout}
+            folder.mkdir(exist_ok=True)
+            (folder / "result.json").write_text(json.dumps(result))
+            return JobOutcome(folder, result)
+
+    def artifact(timeout: float) -> Artifact:
+        cache = ArtifactCache(tmp_path / "out", timeout, Reporter())
+        return cache.artifacts([model], cache.references([model]), [Slow()])[0]
+
+    for _ in range(3):
+        assert artifact(300).error == "took longer than that, its time limit"
+    assert len(tries) == 2, "once, and once more"
+    artifact(301)
+    assert len(tries) == 3, "more time than it had deserves another attempt"
 
 
 @pytest.mark.parametrize(
