@@ -48,7 +48,7 @@ class Reference:
 
     @property
     def outputs(self) -> list[dict[str, Any]]:
-        """The same of each output, with its `name` where the model returns a mapping, else None."""
+        """The same of each output, in the order of `bench.jobs.models.flatten`."""
         return self.result["outputs"]
 
     def job(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from bench.jobs import entry
-from bench.jobs.models import STATE, fresh_args, load_model, run
+from bench.jobs.models import STATE, flatten, fresh_args, load_model
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:
@@ -18,10 +18,11 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     out = Path(job["out"])
     loaded = load_model(job)
     inputs = [_save(arg, out / f"input_{i}.npy") for i, arg in enumerate(loaded.args)]
-    results = run(loaded.module, fresh_args(loaded))
+    with torch.no_grad():
+        results = flatten(loaded.module(*fresh_args(loaded)))
     if not results:
         raise entry.JobFailed(f"{loaded.name}: returns no tensor; there is nothing to compare")
-    outputs = [{"name": n, **_save(value, out / f"output_{i}.npy")} for i, (n, value) in enumerate(results)]
+    outputs = [_save(value, out / f"output_{i}.npy") for i, value in enumerate(results)]
     torch.save(loaded.module.state_dict(), out / STATE)
     return {"weights": loaded.weights, "seed": loaded.seed, "inputs": inputs, "outputs": outputs}
 

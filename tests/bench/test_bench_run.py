@@ -40,6 +40,14 @@ class Unknown(nn.Module):
 def make_unknown():
     return Unknown(), (torch.eye(6) + 1,)
 
+class Nested(nn.Module):
+    def forward(self, *, x, bias):
+        features = torch.relu(x) + bias
+        return {"features": features, "score": features.sum((1, 2, 3)), "extra": [features * 2, features * 3]}
+
+def make_nested():
+    return Nested(), {"x": torch.linspace(-1, 1, 192).reshape(1, 3, 8, 8), "bias": torch.full((1, 3, 8, 8), 0.25)}
+
 def make_broken():
     raise ValueError("no such thing as a flat sphere")
 """
@@ -108,6 +116,11 @@ def test_a_broken_model_ends_its_own_cells_and_is_found_before_anything_is_insta
     command = ["zoo", "--models", models[1], "--converter", "nobuco,onnx2tf", "--out", str(tmp_path / "out")]
     monkeypatch.setattr(Onnx2Tf, "environment", Environment("onnx2tf", "onnx2tf.txt", python="3.4"))
     assert CliRunner().invoke(main, [*command, "--rounds", "1"]).exit_code == CELLS_FAILED
+
+
+def test_outputs_of_one_shape_are_told_apart_by_name(tmp_path: Path) -> None:
+    (row,) = zoo(small(tmp_path, models=[f"{tmp_path}/mine.py:make_nested"])).rows
+    assert row["reason"] is None and isinstance(row["max_error"], float) and row["max_error"] < 1e-5
 
 
 def test_models_that_all_fail_are_named(tmp_path: Path) -> None:
