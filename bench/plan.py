@@ -93,7 +93,7 @@ def plan(options: ZooOptions, say: Reporter | None = None) -> ZooPlan:
 
 def chosen_models(options: ZooOptions) -> list[ModelVariant]:
     """The models of a run, each with its weights. Raises ModelError."""
-    specs = models_zoo.resolve(options.models)
+    specs = models_zoo.resolve(options.models, options.size)
     return [ModelVariant(spec, options.weights, options.seed) for spec in specs]
 
 

@@ -61,6 +61,13 @@ def _option(flag: str, field: str, type: Any, help: str, show_default: bool = Tr
     CommaList(),
     f"Delegates to ask for: {', '.join(DELEGATES)}. Not every device has each.",
 )
+@_option(
+    "--size",
+    "size",
+    click.IntRange(min=1),
+    "Height and width of the images. [default: each model's own]",
+    False,
+)
 @_option("--threads", "threads", CommaList(positive), "Numbers of threads.")
 @_option("--cores", "cores", str, "Cores to run on: big, little, all, or numbers such as 4-7 or 0,2.")
 @_option(
