@@ -110,6 +110,11 @@ class ArtifactCache:
         """Whether the conversion has been tried: it may have failed."""
         return (self._artifact_folder(model, converter) / "result.json").is_file()
 
+    def failed(self, model: ModelVariant, converter: Converter) -> bool:
+        """Whether the conversion has been tried and failed."""
+        outcome = finished(self._artifact_folder(model, converter))
+        return outcome is not None and outcome.error is not None
+
     def references(self, models: Sequence[ModelVariant]) -> list[Reference]:
         """The references of all models, in order; that of a model that cannot be made or run has an `error`."""
         missing = [m for m in models if self._kept(self._reference_folder(m)) is None]
@@ -117,18 +122,19 @@ class ArtifactCache:
             with self.say.track("PyTorch", len(missing)) as track:
                 for model in missing:
                     track.now(model.name)
-                    outcome = run_job(
-                        our_python("bench.jobs.reference_job"),
-                        {"model": model.job()},
-                        self._reference_folder(model),
-                        self.timeout,
-                    )
+                    outcome = self._make_reference(model)
                     if outcome.error:
                         failure = f"FAILED: {_named(model.name, outcome.error)} (log: {outcome.log})"
                         track.step(failure, line=True)
                     else:
                         track.step(f"{model.name}: weights and outputs")
         return [self._reference(model) for model in models]
+
+    def reference(self, model: ModelVariant) -> Reference:
+        """The reference of one model, as in `references`."""
+        if self._kept(self._reference_folder(model)) is None:
+            self._make_reference(model)
+        return self._reference(model)
 
     def artifacts(
         self,
@@ -160,7 +166,7 @@ class ArtifactCache:
                     failed = f"FAILED: {outcome.error} (log: {outcome.log})"
                     end = failed if outcome.error else f"{seconds:.1f} s"
                     track.step(f"{model.name} with {converter.name}: {end}", line=True)
-        made = [(r, c, self._artifact_folder(m, c)) for m, r, c in todo if self.is_made(m, c)]
+        made = [(m, r, c) for m, r, c in todo if self.is_made(m, c)]
         with self.say.track("Inspecting the files", 1) as track:
             read = self.inspect(made)
             if read:
@@ -188,6 +194,10 @@ class ArtifactCache:
                     f"{model.name} with {converter.name}: not converted again, it failed in an earlier run: "
                     f"{outcome.error} (log: {outcome.log}); --retry-failed tries it again"
                 )
+
+    def _make_reference(self, model: ModelVariant) -> JobOutcome:
+        command = our_python("bench.jobs.reference_job")
+        return run_job(command, {"model": model.job()}, self._reference_folder(model), self.timeout)
 
     def _reference_folder(self, model: ModelVariant) -> Path:
         return self.folder / model.folder_name / "reference"
@@ -222,13 +232,14 @@ class ArtifactCache:
             result = {**result, "weights": weights, "seed": model.seed, "inputs": [], "outputs": []}
         return Reference(model.name, model.job(), folder, result)
 
-    def inspect(self, made: Sequence[tuple[Reference, Converter, Path]]) -> int:
+    def inspect(self, made: Sequence[tuple[ModelVariant, Reference, Converter]]) -> int:
         """Read the files of these conversions that have not been read; returns how many there were.
 
         They share one process. A file that ends it is left out, with the reason, and the others are read.
         """
         files = []
-        for reference, converter, folder in made:
+        for model, reference, converter in made:
+            folder = self._artifact_folder(model, converter)
             outcome = finished(folder)
             assert outcome is not None
             if outcome.error is None and not self._facts_file(folder).is_file():
@@ -244,9 +255,9 @@ class ArtifactCache:
                 )
         left = files
         while left:
-            outcome = run_job(
-                our_python("bench.jobs.facts_job"), {"files": left}, self.folder / "facts", self.timeout
-            )
+            # Named after its first file: several threads may inspect at the same time.
+            log_folder = self.folder / f"facts-{digest_of(left[0]['out'])}"
+            outcome = run_job(our_python("bench.jobs.facts_job"), {"files": left}, log_folder, self.timeout)
             unread = [item for item in left if not (item["out"] / "facts.json").is_file()]
             if not unread:
                 break

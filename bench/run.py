@@ -9,12 +9,8 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
-
-from bench.artifacts import Artifact, ArtifactCache, ModelVariant
-from bench.converters.base import Converter
+from bench.artifacts import Artifact, ArtifactCache
 from bench.errors import BenchError
-from bench.fingerprints import sha256_of
 from bench.measure.delegates import check_delegates
 from bench.measure.host_facts import environment
 from bench.measure.launching import Launcher
@@ -23,9 +19,11 @@ from bench.measure.targets import open_target
 from bench.measure.workers import Worker, work_on_all
 from bench.measure.workload import Effort, Workload, identity_of
 from bench.options import ZooOptions
-from bench.plan import chosen_converters, chosen_models, plan, rounds_of
+from bench.output_folder import locked, writable
+from bench.plan import binary_digest, chosen_converters, chosen_models, plan, rounds_of
 from bench.progress import Reporter
 from bench.report_files import RECORDS, write_report
+from bench.setting_up import set_up
 from devices import Device, affinity_prefix
 from reports import tables
 from reports.record import Cell
@@ -94,12 +92,12 @@ def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooRe
     with ExitStack() as opened:
         devices = [opened.enter_context(closing(open_target(name, say))) for name in options.devices]
         for device in devices:
-            check_delegates(device, options.delegates, options.benchmark_binary)
+            check_delegates(device.info(), options.delegates, options.benchmark_binary)
             affinity_prefix(device.info(), options.cores)  # raises for cores that the device does not have
-        binary = _digest(options.benchmark_binary) if options.benchmark_binary else None
+        binary = binary_digest(options)
         cache = ArtifactCache(out, options.timeout, say, options.retry_failed)
-        store = RecordStore(_writable(out) / RECORDS)
-        opened.enter_context(_locked(out))
+        store = RecordStore(writable(out) / RECORDS)
+        opened.enter_context(locked(out))
         contents = store.read()
         for complaint in contents.complaints:
             say.line(f"warning: {complaint}")
@@ -108,7 +106,7 @@ def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooRe
             reasons = "; ".join(str(reference.error) for reference in references)
             raise BenchError(f"there is no model to convert: {reasons}")
         # After the models, so that a mistake in a user's file does not show after minutes of installing.
-        unusable = _set_up(converters, models, cache, say)
+        unusable = set_up(converters, models, cache, say)
         artifacts = cache.artifacts(models, references, converters, unusable)
         facts = environment()
         cells: list[Cell] = []
@@ -129,21 +127,6 @@ def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooRe
     return ZooResult(out, groups, write_report(groups, out), troubles)
 
 
-def _set_up(
-    converters: Sequence[Converter], models: Sequence[ModelVariant], cache: ArtifactCache, say: Reporter
-) -> dict[str, str]:
-    """Install the environments that are missing; returns those that cannot be, by converter, with the reason."""
-    unusable = {}
-    for converter in converters:
-        if converter.environment and any(cache.to_be_made(model, converter) for model in models):
-            try:
-                converter.environment.ensure(say)
-            except BenchError as error:
-                say.line(f"{converter.name}: FAILED: {error}")
-                unusable[converter.name] = str(error)
-    return unusable
-
-
 def _workloads(
     options: ZooOptions, artifacts: Sequence[Artifact], device: Device, binary: str | None
 ) -> list[Workload]:
@@ -154,35 +137,3 @@ def _workloads(
         for threads in options.threads
         for artifact in artifacts
     ]
-
-
-def _digest(binary: Path) -> str:
-    try:
-        return sha256_of(binary)[:12]
-    except OSError as error:
-        raise BenchError(f"--benchmark-binary {binary}: cannot be read: {error.strerror}") from error
-
-
-def _writable(out: Path) -> Path:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".writable"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise BenchError(
-            f"--out {out}: cannot be written: {reason}; give another folder with --out"
-        ) from error
-    return out
-
-
-def _locked(out: Path) -> filelock.BaseFileLock:
-    lock = filelock.FileLock(out / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise BenchError(
-            f"--out {out}: another bench is writing to this folder; wait for it, or give another folder"
-        ) from error
-    return lock

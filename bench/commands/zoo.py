@@ -8,12 +8,13 @@ import click
 from rich.console import Console
 
 from bench.commands.options import CommaList, baseline_option, json_option, out_option, positive, print_json
+from bench.commands.plan_text import described
 from bench.converters.registry import NAMES
 from bench.measure.targets import EMULATED_ARM
 from bench.measure.workload import TOLERANCES
 from bench.options import DEFAULT_ROUNDS, ZooOptions
-from bench.plan import ZooPlan, plan
-from bench.progress import Reporter, duration
+from bench.plan import plan
+from bench.progress import Reporter
 from bench.run import ZooResult, zoo
 from devices.launches import DELEGATES
 from models_zoo import Weights
@@ -139,7 +140,7 @@ def command(ctx: click.Context, dry_run: bool, as_json: bool, **options: Any) ->
         if as_json:
             print_json(asdict(planned))
         else:
-            _print_plan(planned)
+            click.echo(described(planned, chosen))
         return
     result = zoo(chosen, say)
     if as_json:
@@ -167,20 +168,3 @@ def _conclude(result: ZooResult, say: Reporter) -> int:
         )
         return CELLS_FAILED
     return 0
-
-
-def _print_plan(planned: ZooPlan) -> None:
-    for environment in planned.environments:
-        state = "installed" if environment.installed else "to be installed"
-        click.echo(f"environment  {environment.name}: {state}")
-    for conversion in planned.conversions:
-        state = "there already" if conversion.made else "to be made"
-        click.echo(f"conversion   {conversion.model} with {conversion.converter}: {state}")
-    for cell in planned.cells:
-        where = f"{cell.device}, {cell.delegate}, threads {cell.threads}"
-        where += "" if cell.cores == "all" else f", cores {cell.cores}"
-        click.echo(f"cell         {cell.model} {cell.converter} on {where}")
-    limit = (
-        "" if planned.minutes is None else f", fewer if they take more than {duration(planned.minutes * 60)}"
-    )
-    click.echo(f"rounds       {planned.rounds} launches of each cell, in random order{limit}")

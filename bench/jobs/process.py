@@ -22,6 +22,7 @@ import psutil
 from bench.errors import BenchError
 from bench.failures import ATTEMPTS, lacked_room
 from bench.fingerprints import files_digest
+from devices.interruption import look_for_interruption
 
 RESULT = "result.json"
 LOG = "log.txt"
@@ -155,6 +156,7 @@ def _supervise(command: list[str], scratch: Path, timeout: float) -> dict[str, A
                 if time.monotonic() - started > timeout:
                     timed_out = True
                     break
+                look_for_interruption()  # for a job that a thread waits for
                 time.sleep(_POLL_SECONDS)
         finally:
             _end(process)

@@ -207,6 +207,50 @@ def test_a_plan_makes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"delegates": ["gpu-opencl"]}, BenchError, "device host has no delegate gpu-opencl"),
+        (
+            {"delegates": ["gpu-webgpu"], "devices": ["arm-emulated"]},
+            BenchError,
+            "arm has no delegate gpu-webgpu",
+        ),
+        ({"cores": "0-4096"}, DeviceError, "goes beyond"),
+        ({"cores": "3", "devices": ["arm-emulated"]}, DeviceError, "arm"),
+        ({"benchmark_binary": "nowhere"}, BenchError, "nowhere: cannot be read"),
+    ],
+)
+def test_a_plan_checks_what_the_run_checks(
+    changes: dict[str, Any], error: type[Exception], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=words):
+        plan(small(tmp_path, **changes))
+
+
+def test_a_plan_names_what_will_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OnnxTf, "environment", Environment("onnx-tf", "onnx-tf.txt", python="3.4"))
+    (tmp_path / "bad.py").write_text("def make(:\n")
+    models = [f"{tmp_path}/bad.py:make", f"{tmp_path}/mine.py:mak", f"{tmp_path}/mine.py:make"]
+    options = small(tmp_path, models=models, converters=["nobuco", "onnx-tf"])
+    said = plan(options).problems
+    assert [word in text for text, word in zip(said, ("3.4", "line 1", "no function 'mak'"), strict=True)]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BenchError, match="file is no folder"):
+        plan(small(tmp_path, out=tmp_path / "file" / "out"))
+
+
+def test_a_plan_of_everything_is_short(tmp_path: Path) -> None:
+    command = ["zoo", "--models", "all", "--device", "host,arm-emulated", "--dry-run", "--out", str(tmp_path)]
+    said = CliRunner().invoke(main, command).stdout
+    assert len(said.splitlines()) < 12
+    assert "110: alexnet, " in said and "(104 more)" in said and "220 to be made (about " in said
+    assert (
+        "host: xnnpack; threads 1: 220 cells, up to 12 launches each, 0 done, 2640 left, about 1 h 13 min"
+        in said
+    )
+
+
 def test_the_command_has_every_option_with_the_same_default() -> None:
     context = command.make_context("zoo", [])
     given = {name: value for name, value in context.params.items() if name not in ("dry_run", "as_json")}
