@@ -17,6 +17,7 @@ PIP := $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
 bench: setup
 	# 5: done, and the table says which cells failed; a converter that cannot be set up here is no failure of make.
 	$(BIN)/bench zoo --models readme --device host || [ $$? -eq 5 ]
+	$(BIN)/bench readme --from-records results/records.jsonl --measured-only --no-write
 
 test: setup
 	$(BIN)/python -m pytest tests $(TESTERS)

@@ -165,12 +165,16 @@ def _check_writable(out: Path) -> None:
 
 
 def _checked_device(name: str, options: ZooOptions, say: Reporter) -> DeviceInfo:
-    """What is known of a device, checked for the delegates and the cores; an emulated machine is not started."""
-    with closing(open_target(name, say)) as device:
-        info = _outline(device.name) if device.emulated else device.info()
+    info = known_device(name, say)
     check_delegates(info, options.delegates, options.benchmark_binary)
     affinity_prefix(info, options.cores)
     return info
+
+
+def known_device(name: str, say: Reporter) -> DeviceInfo:
+    """What is known of a device without starting it, if it is an emulated machine. Raises BenchError, DeviceError."""
+    with closing(open_target(name, say)) as device:
+        return _outline(device.name) if device.emulated else device.info()
 
 
 def _outline(name: str) -> DeviceInfo:
