@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from bench.called import bench_command
 from bench.commands.options import CommaList, json_option, out_option, print_json
 from bench.errors import BenchError
 from bench.options import ZooOptions
@@ -92,7 +93,9 @@ def command(
     if from_records is not None:
         shown = [record for record in RecordStore(from_records).read().records if belongs(record)]
         if not shown:
-            raise BenchError(f"{from_records}: no records of the comparison; `bench readme` makes them")
+            raise BenchError(
+                f"{from_records}: no records of the comparison; `{bench_command()} readme` makes them"
+            )
     else:
         options = ZooOptions(
             devices=devices,
