@@ -5,8 +5,7 @@ is not made again.
 """
 
 import json
-import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +13,8 @@ from typing import Any
 
 import models_zoo
 from bench.converters.base import Converter, Reference
-from bench.errors import BenchError
 from bench.fingerprints import digest_of, sha256_of, source_digest, versions_of
-from bench.jobs.process import JobOutcome, finished, job_digest, our_python, run_job
+from bench.jobs.process import JobOutcome, amend, finished, job_digest, our_python, run_job
 from bench.progress import Reporter
 from models_zoo import ModelSpec
 from reports.record import Conversion
@@ -114,56 +112,94 @@ class ArtifactCache:
         """Whether the conversion has been tried: it may have failed."""
         return (self._artifact_folder(model, converter) / "result.json").is_file()
 
-    def references(self, models: Sequence[ModelVariant]) -> list[Reference]:
-        """The references of all models, in order.
+    def failed(self, model: ModelVariant, converter: Converter) -> bool:
+        """Whether the conversion has been tried and failed."""
+        outcome = finished(self._artifact_folder(model, converter))
+        return outcome is not None and outcome.error is not None
 
-        Raises:
-            BenchError: A model cannot be made or run: that is bad input, not a result.
-        """
-        missing = [m for m in models if not self._kept(self._reference_folder(m))]
+    def references(self, models: Sequence[ModelVariant]) -> list[Reference]:
+        """The references of all models, in order; that of a model that cannot be made or run has an `error`."""
+        missing = [m for m in models if self._kept(self._reference_folder(m)) is None]
         if missing:
             with self.say.track("PyTorch", len(missing)) as track:
                 for model in missing:
                     track.now(model.name)
-                    outcome = run_job(
-                        our_python("bench.jobs.reference_job"),
-                        {"model": model.job()},
-                        self._reference_folder(model),
-                        self.timeout,
-                    )
+                    outcome = self._make_reference(model)
                     if outcome.error:
-                        raise BenchError(_named(model.name, outcome.error) + f" (log: {outcome.log})")
-                    track.step(f"{model.name}: weights and outputs")
+                        failure = f"FAILED: {_named(model.name, outcome.error)} (log: {outcome.log})"
+                        track.step(failure, line=True)
+                    else:
+                        track.step(f"{model.name}: weights and outputs")
         return [self._reference(model) for model in models]
 
+    def reference(self, model: ModelVariant) -> Reference:
+        """The reference of one model, as in `references`."""
+        if self._kept(self._reference_folder(model)) is None:
+            self._make_reference(model)
+        return self._reference(model)
+
     def artifacts(
-        self, models: Sequence[ModelVariant], references: Sequence[Reference], converters: Sequence[Converter]
+        self,
+        models: Sequence[ModelVariant],
+        references: Sequence[Reference],
+        converters: Sequence[Converter],
+        unusable: Mapping[str, str] | None = None,
     ) -> list[Artifact]:
-        """All artifacts, model by model.
+        """All artifacts, model by model; one that could not be made has an `error`.
 
         Args:
             models: The models.
             references: Theirs, in the same order.
-            converters: All are used for each model; one that fails leaves an artifact with an error.
-
-        Raises:
-            BenchError: A converter's environment cannot be installed, or a file cannot be read.
+            converters: All are used for each model.
+            unusable: Those that cannot run here, by name, with the reason.
         """
+        unusable = unusable or {}
         pairs = [(m, r, c) for m, r in zip(models, references, strict=True) for c in converters]
-        missing = [(m, r, c) for m, r, c in pairs if not self._kept(self._artifact_folder(m, c))]
+        todo = [p for p in pairs if p[1].error is None]
+        missing = [p for p in todo if self.to_be_made(p[0], p[2])]
+        self._tell_of_earlier_failures([p for p in todo if p not in missing])
+        missing = [p for p in missing if p[2].name not in unusable]
         if missing:
             with self.say.track("Converting", len(missing)) as track:
                 for model, reference, converter in missing:
                     track.now(f"{model.name} with {converter.name}")
-                    outcome = converter.convert(
-                        reference, self._artifact_folder(model, converter), self.timeout, self.say
-                    )
+                    outcome = self.convert(model, reference, converter)
                     seconds = outcome.result.get("seconds")
                     failed = f"FAILED: {outcome.error} (log: {outcome.log})"
                     end = failed if outcome.error else f"{seconds:.1f} s"
                     track.step(f"{model.name} with {converter.name}: {end}", line=True)
-        self._inspect([(r, c, self._artifact_folder(m, c)) for m, r, c in pairs])
-        return [self._artifact(r, c, self._artifact_folder(m, c)) for m, r, c in pairs]
+        made = [(m, r, c) for m, r, c in todo if self.is_made(m, c)]
+        with self.say.track("Inspecting the files", 1) as track:
+            read = self.inspect(made)
+            if read:
+                track.step(f"{read} read")
+        return [self.artifact(m, r, c, unusable.get(c.name)) for m, r, c in pairs]
+
+    def to_be_made(self, model: ModelVariant, converter: Converter) -> bool:
+        """Whether the conversion is to be done: it has not been tried, or its failure deserves another attempt."""
+        return self._kept(self._artifact_folder(model, converter)) is None
+
+    def convert(self, model: ModelVariant, reference: Reference, converter: Converter) -> JobOutcome:
+        """Do one conversion, whether or not it was done before. A failure is an outcome with an `error`."""
+        folder = self._artifact_folder(model, converter)
+        before = finished(folder)
+        outcome = converter.convert(reference, folder, self.timeout, self.say)
+        if outcome.error and before is not None:
+            return amend(outcome, folder, attempts=before.attempts + 1)
+        return outcome
+
+    def _tell_of_earlier_failures(self, kept: Sequence[tuple[ModelVariant, Reference, Converter]]) -> None:
+        for model, _, converter in kept:
+            outcome = finished(self._artifact_folder(model, converter))
+            if outcome is not None and outcome.error:
+                self.say.line(
+                    f"{model.name} with {converter.name}: not converted again, it failed in an earlier run: "
+                    f"{outcome.error} (log: {outcome.log}); --retry-failed tries it again"
+                )
+
+    def _make_reference(self, model: ModelVariant) -> JobOutcome:
+        command = our_python("bench.jobs.reference_job")
+        return run_job(command, {"model": model.job()}, self._reference_folder(model), self.timeout)
 
     def _reference_folder(self, model: ModelVariant) -> Path:
         return self.folder / model.folder_name / "reference"
@@ -176,25 +212,39 @@ class ArtifactCache:
         """Named after what reads the file, so that facts of an older reader are not taken for this one's."""
         return folder / f"facts-{job_digest('facts_job', 'mapping')}"
 
+    @classmethod
+    def _facts_file(cls, folder: Path) -> Path:
+        return cls._facts(folder) / "facts.json"
+
     def _kept(self, folder: Path) -> JobOutcome | None:
+        """What an earlier run left here, unless it is to be done again."""
         outcome = finished(folder)
-        if outcome is not None and outcome.error and (self.retry_failed or folder.name == "reference"):
-            shutil.rmtree(folder)
-            return None
-        return outcome
+        if outcome is None or not outcome.error:
+            return outcome
+        again = self.retry_failed or folder.name == "reference" or outcome.may_pass(self.timeout)
+        return None if again else outcome
 
     def _reference(self, model: ModelVariant) -> Reference:
         folder = self._reference_folder(model)
         outcome = finished(folder)
         assert outcome is not None
-        return Reference(model.name, model.job(), folder, outcome.result)
+        result = outcome.result
+        if outcome.error:
+            weights = "own" if model.spec.file else model.weights
+            result = {**result, "weights": weights, "seed": model.seed, "inputs": [], "outputs": []}
+        return Reference(model.name, model.job(), folder, result)
 
-    def _inspect(self, made: Sequence[tuple[Reference, Converter, Path]]) -> None:
+    def inspect(self, made: Sequence[tuple[ModelVariant, Reference, Converter]]) -> int:
+        """Read the files of these conversions that have not been read; returns how many there were.
+
+        They share one process. A file that ends it is left out, with the reason, and the others are read.
+        """
         files = []
-        for reference, converter, folder in made:
+        for model, reference, converter in made:
+            folder = self._artifact_folder(model, converter)
             outcome = finished(folder)
             assert outcome is not None
-            if outcome.error is None and not (self._facts(folder) / "facts.json").is_file():
+            if outcome.error is None and not self._facts_file(folder).is_file():
                 files.append(
                     {
                         "file": folder / outcome.result["file"],
@@ -206,22 +256,40 @@ class ArtifactCache:
                         "layout": converter.layout,
                     }
                 )
-        if not files:
-            return
-        with self.say.track("Inspecting the files", 1) as track:
-            outcome = run_job(
-                our_python("bench.jobs.facts_job"), {"files": files}, self.folder / "facts", self.timeout
-            )
-            if outcome.error:
-                raise BenchError(f"the converted files cannot be read: {outcome.error} (log: {outcome.log})")
-            track.step(f"{len(files)} read")
+        left = files
+        while left:
+            # Named after its first file: several threads may inspect at the same time.
+            log_folder = self.folder / f"facts-{digest_of(left[0]['out'])}"
+            outcome = run_job(our_python("bench.jobs.facts_job"), {"files": left}, log_folder, self.timeout)
+            unread = [item for item in left if not (item["out"] / "facts.json").is_file()]
+            if not unread:
+                break
+            error = f"the file cannot be read: {outcome.error} (log: {outcome.log})"
+            unread[0]["out"].mkdir(parents=True, exist_ok=True)
+            (unread[0]["out"] / "facts.json").write_text(json.dumps({"error": error}), encoding="utf-8")
+            left = unread[1:]
+        return len(files)
 
-    def _artifact(self, reference: Reference, converter: Converter, folder: Path) -> Artifact:
-        outcome = finished(folder)
-        assert outcome is not None
+    def artifact(
+        self, model: ModelVariant, reference: Reference, converter: Converter, unusable: str | None = None
+    ) -> Artifact:
+        """What the converter made of the model, or why it made nothing.
+
+        Args:
+            model: The model.
+            reference: Its reference.
+            converter: The converter.
+            unusable: Why the converter cannot run here; None when it can.
+        """
+        folder = self._artifact_folder(model, converter)
+        outcome = None if reference.error else finished(folder)
+        if outcome is None:
+            reason = f"the model does not run in PyTorch: {reference.error}" if reference.error else unusable
+            assert reason is not None
+            outcome = JobOutcome(reference.folder if reference.error else folder, {"error": reason})
         error, facts = outcome.error, {}
         if error is None:
-            facts = json.loads((self._facts(folder) / "facts.json").read_text(encoding="utf-8"))
+            facts = json.loads(self._facts_file(folder).read_text(encoding="utf-8"))
             error = facts["error"]
         file = folder / outcome.result["file"] if error is None else None
         figures = {key: outcome.result.get(key) for key in ("seconds", "cpu_seconds", "peak_rss_mb")}

@@ -16,6 +16,8 @@ from bench.errors import SHOWN_AS_THEY_ARE
 COMMANDS = {
     "zoo": ("bench.commands.zoo", "Convert models, run the files on devices, compare."),
     "compare": ("bench.commands.compare", "Compare two runs, converters or commits, cell by cell."),
+    "convert": ("bench.commands.convert", "Make the files of many models ahead, and check them."),
+    "readme": ("bench.commands.readme", "Measure what the original README published, beside its figures."),
     "report": ("bench.commands.report", "Make tables and charts again from records."),
     "models": ("bench.commands.models", "List the models and groups of models."),
     "devices": ("bench.commands.devices", "List devices; build, start and stop emulated machines."),

@@ -20,6 +20,7 @@ class ZooOptions:
 
     Attributes:
         models: Models, groups of models, or `path/to/file.py:factory`; `models_zoo.names()` lists them.
+        size: Height and width of the images, for models of the catalogue; None: each model's own.
         converters: Converters to compare; `bench.converters.registry.NAMES` lists them.
         devices: Devices to run on, by the names of `bench devices list`, `arm` or `arm-emulated`.
         delegates: Delegates to ask for; `devices.launches.DELEGATES` lists them.
@@ -45,6 +46,7 @@ class ZooOptions:
     """
 
     models: Sequence[str] = ("readme",)
+    size: int | None = None
     converters: Sequence[str] = ("nobuco", "onnx-tf")
     devices: Sequence[str] = ("host",)
     delegates: Sequence[str] = ("xnnpack",)
@@ -77,6 +79,7 @@ class ZooOptions:
         )
         if self.precision is not None and self.rounds is not None:
             raise BenchError("precision: takes as many rounds as it needs; leave rounds out")
+        _require(self.size is None or self.size >= 1, "size", self.size, "1 or more")
         _require(self.minutes > 0, "minutes", self.minutes, "more than 0")
         _require(self.settle >= 0, "settle", self.settle, "0 or more")
         _require(self.timeout >= 1, "timeout", self.timeout, "1 or more")

@@ -1,34 +1,63 @@
-"""What a run would do: the names checked, nothing made."""
+"""What a run would do: everything checked that the run itself checks, nothing made and nothing started."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
-from dataclasses import dataclass
+import ast
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, fields
+from pathlib import Path
 
+import devices
 import models_zoo
 from bench.artifacts import ArtifactCache, ModelVariant
 from bench.converters.base import Converter
 from bench.converters.registry import get_converter
+from bench.errors import BenchError
+from bench.fingerprints import sha256_of
+from bench.measure.delegates import check_delegates
 from bench.measure.schedule import Rounds
 from bench.measure.targets import open_target
 from bench.options import DEFAULT_ROUNDS, ZooOptions
+from bench.peers.environments import find_python
 from bench.progress import Reporter
+from devices import DeviceInfo, affinity_prefix
+from reports.record import Cell, LaunchRecord
+from reports.store import RECORDS, RecordStore
+
+_SECONDS_A_CONVERSION, _SECONDS_A_MEGABYTE = 15.0, 0.3
+_SECONDS_A_LAUNCH = 4.0
+"""Measured on one idle core of 2020; only for the estimate that a plan prints."""
 
 
 @dataclass(frozen=True)
 class PlannedEnvironment:
-    """A converter's environment, and whether it need not be installed."""
+    """A converter's environment; `problem` is why it cannot be installed, or None."""
 
     name: str
     installed: bool
+    problem: str | None
 
 
 @dataclass(frozen=True)
 class PlannedConversion:
-    """A model and a converter, and whether the conversion need not be tried again."""
+    """A model and a converter; `made`: it is there, `failed`: its failure is not tried again."""
 
     model: str
     converter: str
     made: bool
+    failed: bool
+
+
+@dataclass(frozen=True)
+class PlannedDevice:
+    """A device and its launches; `seconds` is what those that are missing take, None where nobody knows."""
+
+    name: str
+    emulated: bool
+    rounds: int
+    launches: int
+    done: int
+    seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -46,13 +75,29 @@ class PlannedCell:
 
 @dataclass(frozen=True)
 class ZooPlan:
-    """What a run would do. `rounds` is the most of them; `minutes` limits them unless it is None."""
+    """What a run would do.
+
+    Attributes:
+        environments: Of the converters that have one.
+        conversions: Every model with every converter.
+        devices: The devices, with the launches on each.
+        cells: Everything to be measured.
+        rounds: The most of them.
+        minutes: What limits the rounds on each device; None when their number is given.
+        weight_bytes: About the size of the files to be made.
+        conversion_seconds: About the time that the conversions take.
+        problems: What will make cells fail, as far as it can be seen now.
+    """
 
     environments: list[PlannedEnvironment]
     conversions: list[PlannedConversion]
+    devices: list[PlannedDevice]
     cells: list[PlannedCell]
     rounds: int
     minutes: float | None
+    weight_bytes: int
+    conversion_seconds: float
+    problems: list[str]
 
 
 def plan(options: ZooOptions, say: Reporter | None = None) -> ZooPlan:
@@ -63,37 +108,179 @@ def plan(options: ZooOptions, say: Reporter | None = None) -> ZooPlan:
         say: Where it is said what a device's name stands for; None: stderr.
 
     Raises:
-        BenchError, DeviceError, ModelError: As `zoo` does for names that do not exist.
+        BenchError, DeviceError, ModelError, ReportError: As `zoo` does for what does not exist, cannot be read, or
+            cannot be written.
     """
     say = say or Reporter()
     models, converters = chosen_models(options), chosen_converters(options)
     options.baseline_name()
-    with ExitStack() as opened:
-        devices = [opened.enter_context(closing(open_target(name, say))).name for name in options.devices]
-    cache = ArtifactCache(options.out, options.timeout, say)
+    binary_digest(options)
+    _check_writable(options.out)
+    found = [_checked_device(name, options, say) for name in options.devices]
+    cache = ArtifactCache(options.out, options.timeout, say, options.retry_failed)
+    conversions = [_conversion(cache, m, c) for m in models for c in converters]
+    missing = [c for c in conversions if not c.made and not c.failed]
+    environments = [_environment(c, missing) for c in converters if c.environment]
+    sizes = {model.name: _weight_bytes(model) for model in models}
+    megabytes = sum(sizes[c.model] for c in missing) / 1e6
+    records = RecordStore(options.out / RECORDS).read().records
     rounds = rounds_of(options)
-    conversions = [PlannedConversion(m.name, c.name, cache.is_made(m, c)) for m in models for c in converters]
-    binary = str(options.benchmark_binary) if options.benchmark_binary else None
     return ZooPlan(
-        environments=[
-            PlannedEnvironment(c.name, c.environment.installed) for c in converters if c.environment
-        ],
+        environments=environments,
         conversions=conversions,
+        devices=[_device(info, options, conversions, converters, records) for info in found],
         cells=[
-            PlannedCell(made.model, made.converter, device, delegate, threads, options.cores, binary)
-            for device in devices
+            PlannedCell(
+                c.model,
+                c.converter,
+                info.name,
+                delegate,
+                threads,
+                options.cores,
+                str(options.benchmark_binary) if options.benchmark_binary else None,
+            )
+            for info in found
             for delegate in options.delegates
             for threads in options.threads
-            for made in conversions
+            for c in conversions
         ],
         rounds=rounds.most,
         minutes=None if rounds.budget_seconds is None else rounds.budget_seconds / 60,
+        weight_bytes=round(megabytes * 1e6),
+        conversion_seconds=_SECONDS_A_CONVERSION * len(missing) + _SECONDS_A_MEGABYTE * megabytes,
+        problems=[
+            *(f"{e.name}: {e.problem}" for e in environments if e.problem),
+            *(problem for model in models for problem in _problems(model)),
+        ],
     )
+
+
+def _check_writable(out: Path) -> None:
+    """Refuse a folder that the run could not write. Raises BenchError."""
+    there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        reason = "is no folder" if not there.is_dir() else "cannot be written"
+        raise BenchError(f"--out {out}: cannot be written: {there} {reason}; give another folder with --out")
+
+
+def _checked_device(name: str, options: ZooOptions, say: Reporter) -> DeviceInfo:
+    info = known_device(name, say)
+    check_delegates(info, options.delegates, options.benchmark_binary)
+    affinity_prefix(info, options.cores)
+    return info
+
+
+def known_device(name: str, say: Reporter) -> DeviceInfo:
+    """What is known of a device without starting it, if it is an emulated machine. Raises BenchError, DeviceError."""
+    with closing(open_target(name, say)) as device:
+        return _outline(device.name) if device.emulated else device.info()
+
+
+def _outline(name: str) -> DeviceInfo:
+    known = devices.describe(name).info
+    unknown = {"soc": None, "kernel": ""}
+    return DeviceInfo(**unknown | {f.name: known[f.name] for f in fields(DeviceInfo) if f.name in known})
+
+
+def _conversion(cache: ArtifactCache, model: ModelVariant, converter: Converter) -> PlannedConversion:
+    kept = not cache.to_be_made(model, converter)
+    failed = kept and cache.failed(model, converter)
+    return PlannedConversion(model.name, converter.name, made=kept and not failed, failed=failed)
+
+
+def _environment(converter: Converter, missing: Sequence[PlannedConversion]) -> PlannedEnvironment:
+    environment = converter.environment
+    assert environment is not None
+    problem = None
+    if not environment.installed and any(c.converter == converter.name for c in missing):
+        try:
+            find_python(environment.python, converter.name)
+        except BenchError as error:
+            problem = str(error)
+    return PlannedEnvironment(converter.name, environment.installed, problem)
+
+
+def _weight_bytes(model: ModelVariant) -> int:
+    entry = model.spec.entry
+    return 4 * entry.parameters if entry else 0
+
+
+def _device(
+    info: DeviceInfo,
+    options: ZooOptions,
+    conversions: Sequence[PlannedConversion],
+    converters: Sequence[Converter],
+    records: Sequence[LaunchRecord],
+) -> PlannedDevice:
+    rounds = rounds_of(options).on(info.kind == "emulated")
+    versions = {converter.name: converter.version() for converter in converters}
+    cells = [
+        (c.model, c.converter, delegate, threads)
+        for delegate in options.delegates
+        for threads in options.threads
+        for c in conversions
+        if not c.failed
+    ]
+    wanted = set(cells)
+    done = {
+        (_place(record.cell), record.round): record.wall_seconds
+        for record in records
+        if record.counts
+        and record.cell.device == info.name
+        and _place(record.cell) in wanted
+        and record.provenance.converter_version == versions[record.cell.converter]
+        and record.provenance.seed == options.seed
+        and record.round < rounds.most
+    }
+    left = len(cells) * rounds.most - len(done)
+    a_launch = (
+        sum(done.values()) / len(done) if done else None if info.kind == "emulated" else _SECONDS_A_LAUNCH
+    )
+    seconds = None if a_launch is None else a_launch * left
+    if seconds is not None and a_launch is not None and rounds.budget_seconds is not None:
+        at_least = a_launch * (len(cells) * rounds.fewest - len(done))
+        seconds = max(0.0, at_least, min(seconds, rounds.budget_seconds))
+    return PlannedDevice(
+        info.name, info.kind == "emulated", rounds.most, len(cells) * rounds.most, len(done), seconds
+    )
+
+
+def _place(cell: Cell) -> tuple[str, str, str, int]:
+    return cell.model, cell.converter, cell.delegate, cell.threads
+
+
+def _problems(model: ModelVariant) -> Iterator[str]:
+    """What can be seen of a user's file without running it."""
+    file, factory = model.spec.file, model.spec.factory
+    if file is None or factory is None:
+        return
+    try:
+        tree = ast.parse(file.read_bytes())
+    except SyntaxError as error:
+        yield f"{model.name}: line {error.lineno}: {error.msg}"
+        return
+    except (OSError, ValueError) as error:
+        yield f"{model.name}: cannot be read: {error}"
+        return
+    names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    # Anything but functions and classes may define names, too: then only running the file tells.
+    plain = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Expr)
+    if (
+        factory not in names
+        and all(isinstance(node, plain) for node in tree.body)
+        and not _imports(tree, factory)
+    ):
+        yield f"{model.name}: the file defines no function {factory!r}"
+
+
+def _imports(tree: ast.Module, name: str) -> bool:
+    imported = [alias for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    return any(name == (alias.asname or alias.name) or alias.name == "*" for alias in imported)
 
 
 def chosen_models(options: ZooOptions) -> list[ModelVariant]:
     """The models of a run, each with its weights. Raises ModelError."""
-    specs = models_zoo.resolve(options.models)
+    specs = models_zoo.resolve(options.models, options.size)
     return [ModelVariant(spec, options.weights, options.seed) for spec in specs]
 
 
@@ -107,3 +294,12 @@ def rounds_of(options: ZooOptions) -> Rounds:
     if options.rounds is not None:
         return Rounds(options.rounds)
     return Rounds(DEFAULT_ROUNDS, options.minutes * 60, precision=options.precision)
+
+
+def binary_digest(options: ZooOptions) -> str | None:
+    """What tells the user's own `benchmark_model` from others; None without one. Raises BenchError."""
+    binary = options.benchmark_binary
+    try:
+        return sha256_of(binary)[:12] if binary else None
+    except OSError as error:
+        raise BenchError(f"--benchmark-binary {binary}: cannot be read: {error.strerror}") from error

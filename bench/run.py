@@ -9,11 +9,8 @@ from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import filelock
-
 from bench.artifacts import Artifact, ArtifactCache
 from bench.errors import BenchError
-from bench.fingerprints import sha256_of
 from bench.measure.delegates import check_delegates
 from bench.measure.host_facts import environment
 from bench.measure.launching import Launcher, prepared_runner
@@ -22,14 +19,16 @@ from bench.measure.targets import open_target
 from bench.measure.workers import Worker, work_on_all
 from bench.measure.workload import Effort, Workload, identity_of
 from bench.options import ZooOptions
-from bench.plan import chosen_converters, chosen_models, plan, rounds_of
+from bench.output_folder import locked, writable
+from bench.plan import binary_digest, chosen_converters, chosen_models, plan, rounds_of
 from bench.progress import Reporter
 from bench.report_files import write_report
+from bench.setting_up import set_up
 from devices import Device, affinity_prefix
 from reports import tables
 from reports.record import Cell, system_of
 from reports.store import RECORDS, RecordStore
-from reports.summary import Group, summarise
+from reports.summary import Group, Row, summarise
 
 __all__ = ["ZooOptions", "ZooResult", "plan", "zoo"]
 
@@ -60,12 +59,17 @@ class ZooResult:
         """Whether any cell has one; if not, the rows say why."""
         return any(row.latency for group in self.groups for row in group.rows)
 
+    @property
+    def failures(self) -> list[Row]:
+        """The cells that failed or whose output is wrong; each row has its `reason`."""
+        return [row for group in self.groups for row in group.rows if row.reason is not None]
+
 
 def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooResult:
     """Convert models with each converter, run the files on devices, compare.
 
-    What an earlier run in the same folder has converted or measured is not done again. A conversion or a launch
-    that fails is a result, shown with its reason.
+    What an earlier run in the same folder has converted or measured is not done again. Whatever fails (a model, the
+    environment of a converter, a conversion, a launch) ends its own cells alone: it is a result, shown with its reason.
 
     Args:
         options: What to measure and how; None: the README's models, nobuco against onnx-tf, on this host.
@@ -75,8 +79,8 @@ def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooRe
         The folder and what is in it.
 
     Raises:
-        BenchError: A converter or delegate does not exist, a model does not run in PyTorch, the folder cannot be
-            written or is in use, an environment cannot be installed, or no device did any launch.
+        BenchError: A converter or delegate does not exist, no model runs in PyTorch, the folder cannot be
+            written or is in use, or no device did any launch.
         DeviceError: There is no such device, or it cannot be opened, or lacks the cores.
         ModelError: There is no such model.
         ReportError: Records cannot be read or written.
@@ -88,20 +92,22 @@ def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooRe
     with ExitStack() as opened:
         devices = [opened.enter_context(closing(open_target(name, say))) for name in options.devices]
         for device in devices:
-            check_delegates(device, options.delegates, options.benchmark_binary)
+            check_delegates(device.info(), options.delegates, options.benchmark_binary)
             affinity_prefix(device.info(), options.cores)  # raises for cores that the device does not have
-        binary = _digest(options.benchmark_binary) if options.benchmark_binary else None
+        binary = binary_digest(options)
         cache = ArtifactCache(out, options.timeout, say, options.retry_failed)
-        store = RecordStore(_writable(out) / RECORDS)
-        opened.enter_context(_locked(out))
+        store = RecordStore(writable(out) / RECORDS)
+        opened.enter_context(locked(out))
         contents = store.read()
         for complaint in contents.complaints:
             say.line(f"warning: {complaint}")
-        for converter in converters:
-            # Before minutes of conversions, so that a missing network shows at once.
-            if converter.environment and not all(cache.is_made(model, converter) for model in models):
-                converter.environment.ensure(say)
-        artifacts = cache.artifacts(models, cache.references(models), converters)
+        references = cache.references(models)
+        if all(reference.error for reference in references):
+            reasons = "; ".join(str(reference.error) for reference in references)
+            raise BenchError(f"there is no model to convert: {reasons}")
+        # After the models, so that a mistake in a user's file does not show after minutes of installing.
+        unusable = set_up(converters, models, cache, say)
+        artifacts = cache.artifacts(models, references, converters, unusable)
         facts = environment()
         cells: list[Cell] = []
         workers = []
@@ -136,35 +142,3 @@ def _workloads(
         for threads in options.threads
         for artifact in artifacts
     ]
-
-
-def _digest(binary: Path) -> str:
-    try:
-        return sha256_of(binary)[:12]
-    except OSError as error:
-        raise BenchError(f"--benchmark-binary {binary}: cannot be read: {error.strerror}") from error
-
-
-def _writable(out: Path) -> Path:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".writable"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise BenchError(
-            f"--out {out}: cannot be written: {reason}; give another folder with --out"
-        ) from error
-    return out
-
-
-def _locked(out: Path) -> filelock.BaseFileLock:
-    lock = filelock.FileLock(out / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise BenchError(
-            f"--out {out}: another bench is writing to this folder; wait for it, or give another folder"
-        ) from error
-    return lock

@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from typing import get_args
 
+import torch
 from torch import Tensor, nn
 
-from models_zoo.catalogue import ENTRIES, Entry
+from models_zoo.building import build
+from models_zoo.catalogue import Entry
 from models_zoo.errors import ModelError
-from models_zoo.random_weights import calibrate_batch_norm, reproducible, seeded_images
+from models_zoo.random_weights import give_outputs, reproducible, seeded_images, seeded_inputs
 from models_zoo.readme_models import MODULES
 from models_zoo.spec import ModelSpec, Weights
-from models_zoo.torchvision_mend import import_torchvision
 from models_zoo.user_file import default_shape, load_user_model, run_once
 
 
@@ -52,17 +53,32 @@ def load(spec: ModelSpec, weights: Weights = "random", seed: int = 0) -> LoadedM
     if weights not in get_args(Weights):
         raise ModelError(f"weights {weights!r} are unknown; choose one of {', '.join(get_args(Weights))}")
     with reproducible(seed):
-        if spec.file is not None:
+        entry = spec.entry
+        if entry is None:
             return _from_file(spec, seed)
-        entry = ENTRIES[spec.name]
-        if entry.source == "readme":
-            return LoadedModel(spec.name, MODULES[spec.name]().eval(), _image(entry, seed), "none", seed)
-        module = _trained(entry) if weights == "default" else _random(entry, seed)
-        return LoadedModel(spec.name, module, _image(entry, seed), weights, seed)
+        try:
+            return _from_catalogue(spec, entry, weights, seed)
+        # What torchvision says of a size that a model cannot have.
+        except (ValueError, RuntimeError, AssertionError) as error:
+            if spec.size is None:
+                raise
+            reason = f"cannot take images of {spec.size}x{spec.size}: {error}"
+            raise ModelError(f"{spec.name}: {reason}") from error
 
 
-def _image(entry: Entry, seed: int) -> tuple[Tensor, ...]:
-    return (seeded_images(entry.input_shape, seed),)
+def _from_catalogue(spec: ModelSpec, entry: Entry, weights: Weights, seed: int) -> LoadedModel:
+    trained = weights == "default" and entry.group != "module"
+    module = MODULES[entry.name]().eval() if entry.group == "module" else build(entry, trained, spec.size)
+    # A model of one size alone may have trained weights for another one than the catalogue's.
+    shapes = entry.input_shapes(spec.size or getattr(module, "image_size", None))
+    made = "none" if entry.group == "module" else weights
+    if made == "random":
+        give_outputs(module, shapes, seed)
+    args = seeded_inputs(shapes, seed)
+    if spec.size is not None:
+        with torch.no_grad():
+            module(*(arg.clone() for arg in args))
+    return LoadedModel(spec.name, module, args, made, seed)
 
 
 def _from_file(spec: ModelSpec, seed: int) -> LoadedModel:
@@ -71,30 +87,3 @@ def _from_file(spec: ModelSpec, seed: int) -> LoadedModel:
     args = (seeded_images(default_shape(), seed),) if args is None else args
     run_once(module, args, spec.file, spec.factory)
     return LoadedModel(spec.name, module, args, "own", seed)
-
-
-def _random(entry: Entry, seed: int) -> nn.Module:
-    # Without weights_backbone=None, a segmentation model fetches its backbone's trained weights.
-    options = {"weights_backbone": None} if "segmentation" in entry.groups else {}
-    module = import_torchvision().models.get_model(entry.name, weights=None, **options).eval()
-    # Not the seed of the example arguments: the model would be normalised for the one image it is measured on.
-    calibrate_batch_norm(module, entry.input_shape, seed + 1)
-    return module
-
-
-def _trained(entry: Entry) -> nn.Module:
-    models = import_torchvision().models
-    url = models.get_model_weights(entry.name).DEFAULT.url
-    try:
-        module = models.get_model(entry.name, weights="DEFAULT")
-    # urllib's errors are OSErrors, a wrong hash is a RuntimeError.
-    except (OSError, RuntimeError) as error:
-        raise ModelError(
-            f"{entry.name}: its trained weights could not be downloaded from {url}: {error}. "
-            "Use weights 'random', or put the file into torch's hub folder (TORCH_HOME) under hub/checkpoints"
-        ) from error
-    # Trained segmentation weights come with the auxiliary head of training; the random model has none, and
-    # both must be the same graph.
-    if getattr(module, "aux_classifier", None) is not None:
-        module.aux_classifier = None
-    return module.eval()

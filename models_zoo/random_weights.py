@@ -5,7 +5,7 @@ layer, and outputs end up as zeros or infinities: every comparison with a conver
 fail, for the wrong reason. Measuring the statistics on seeded images keeps each layer at unit scale.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -32,8 +32,37 @@ def seeded_images(shape: tuple[int, ...], seed: int) -> Tensor:
     return (image - image.mean()) / image.std()
 
 
-def calibrate_batch_norm(module: nn.Module, input_shape: tuple[int, ...], seed: int) -> None:
-    """Set the running statistics of every batch norm in `module` to those of a seeded batch (B, C, H, W).
+def seeded_inputs(shapes: Sequence[tuple[int, ...]], seed: int) -> tuple[Tensor, ...]:
+    """Images (B, C, H, W) or videos (B, C, T, H, W) of a scene that moves: by a step with each frame and each input."""
+    inputs = []
+    for i, shape in enumerate(shapes):
+        scene = seeded_images((*shape[:2], *shape[-2:]), seed)
+        frames = [
+            scene.roll((i + t, 2 * (i + t)), dims=(-2, -1)) for t in range(shape[2] if len(shape) == 5 else 1)
+        ]
+        inputs.append(torch.stack(frames, dim=2) if len(shape) == 5 else frames[0])
+    return tuple(inputs)
+
+
+def give_outputs(module: nn.Module, input_shapes: Sequence[tuple[int, ...]], seed: int) -> None:
+    """Make the outputs of a fresh network depend on its inputs: no weights that are zero, batch norms measured.
+
+    Args:
+        module: In evaluation mode.
+        input_shapes: Of its inputs.
+        seed: That of its example inputs; the network is measured on others, lest it be normalised for these.
+    """
+    for name, parameter in module.named_parameters():
+        # Some networks begin as if a layer were not there: transformers' classifiers, ConvNeXt's residual branches.
+        if name.endswith("layer_scale"):
+            nn.init.constant_(parameter, 0.1)
+        elif parameter.dim() >= 2 and not parameter.any():
+            nn.init.normal_(parameter, std=0.02)
+    calibrate_batch_norm(module, input_shapes, seed + 1)
+
+
+def calibrate_batch_norm(module: nn.Module, input_shapes: Sequence[tuple[int, ...]], seed: int) -> None:
+    """Set the running statistics of every batch norm in `module` to those of a seeded batch.
 
     Everything else stays in evaluation mode (dropout and stochastic depth would make the result random).
     """
@@ -48,7 +77,7 @@ def calibrate_batch_norm(module: nn.Module, input_shape: tuple[int, ...], seed: 
         norm.train()
     try:
         with torch.no_grad():
-            module(seeded_images((_CALIBRATION_BATCH, *input_shape[1:]), seed))
+            module(*seeded_inputs([(_CALIBRATION_BATCH, *shape[1:]) for shape in input_shapes], seed))
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

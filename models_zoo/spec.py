@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from models_zoo.catalogue import ENTRIES, GROUPS
+from models_zoo.catalogue import ENTRIES, GROUPS, Entry
 from models_zoo.errors import ModelError, UnknownModelError
 
 Weights = Literal["random", "default"]
@@ -19,7 +19,7 @@ class ModelSpec:
     """A model that can be loaded.
 
     Attributes:
-        name: Identifies it in tables and records.
+        name: Identifies it in tables and records. `resnet18@320` is a model of the catalogue for images of 320x320.
         file: The user's own file; None: the model is in the catalogue.
         factory: The function in that file which makes the model.
     """
@@ -27,6 +27,17 @@ class ModelSpec:
     name: str
     file: Path | None = None
     factory: str | None = None
+
+    @property
+    def entry(self) -> Entry | None:
+        """The model's entry in the catalogue; None for one of the user's own."""
+        return None if self.file else ENTRIES[self.name.partition("@")[0]]
+
+    @property
+    def size(self) -> int | None:
+        """Height and width of its images, where they are not the catalogue's."""
+        size = "" if self.file else self.name.partition("@")[2]
+        return int(size) if size else None
 
     @property
     def slug(self) -> str:
@@ -41,41 +52,45 @@ def names() -> list[str]:
 
 def groups() -> dict[str, list[str]]:
     """Group name -> names of its models."""
-    return {group: [e.name for e in ENTRIES.values() if group in e.groups] for group in GROUPS}
+    return {group: list(members) for group, members in GROUPS.items()}
 
 
-def resolve(specs: Iterable[str]) -> list[ModelSpec]:
+def resolve(specs: Iterable[str], size: int | None = None) -> list[ModelSpec]:
     """Find models by name.
 
     Args:
-        specs: Names of models, names of groups, or `path/to/file.py:factory`.
+        specs: Names of models, names of groups, either with `@SIZE`, or `path/to/file.py:factory`.
+        size: Height and width of the images of those models of the catalogue for which `specs` names none.
 
     Returns:
         The models, in order, each once.
 
     Raises:
         UnknownModelError: A name is neither a model nor a group.
-        ModelError: A file does not exist, or no factory is named.
+        ModelError: A file does not exist, no factory is named, or a size is no number.
     """
     if isinstance(specs, str):
         raise TypeError(f"resolve() takes a list of names, not one string; write resolve([{specs!r}])")
     found: dict[ModelSpec, None] = {}
     for text in specs:
-        found.update(dict.fromkeys(_resolve_one(text.strip())))
+        found.update(dict.fromkeys(_resolve_one(text.strip(), size)))
     return list(found)
 
 
-def _resolve_one(text: str) -> list[ModelSpec]:
-    if text in ENTRIES:
-        return [ModelSpec(text)]
-    if text in GROUPS:
-        return [ModelSpec(name) for name in groups()[text]]
+def _resolve_one(text: str, size: int | None) -> list[ModelSpec]:
     path, colon, factory = text.rpartition(":")
     if colon and path.endswith(".py"):
         return [_file_spec(text, Path(path), factory)]
     if text.endswith(".py"):
         raise ModelError(f"{text}: say which function makes the model, as in {text}:make_model")
-    raise UnknownModelError(_unknown(text))
+    name, at, own_size = text.partition("@")
+    names = GROUPS.get(name, [name])
+    if names[0] not in ENTRIES:
+        raise UnknownModelError(_unknown(name))
+    if at and not (own_size.isdecimal() and int(own_size) > 0):
+        raise ModelError(f"{text}: the size after @ must be a number of pixels, as in {name}@224")
+    chosen = int(own_size) if at else size
+    return [ModelSpec(each if chosen in (None, ENTRIES[each].size) else f"{each}@{chosen}") for each in names]
 
 
 def _file_spec(text: str, file: Path, factory: str) -> ModelSpec:
@@ -96,6 +111,6 @@ def _unknown(text: str) -> str:
     hint = (
         f"did you mean {', '.join(near)}?"
         if near
-        else f"models: {', '.join(ENTRIES)}; groups: {', '.join(GROUPS)}."
+        else f"groups of models: {', '.join(GROUPS)}; `bench models` lists the models."
     )
     return f"unknown model {text!r}; {hint} A model of your own is given as path/to/file.py:factory."

@@ -97,17 +97,42 @@ def _execute(file: Path) -> dict[str, Any]:
 def _checked(made: object, place: str) -> tuple[nn.Module, tuple[Tensor, ...] | None]:
     module, args = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
     if not isinstance(module, nn.Module):
-        kind = type(made).__name__
-        if isinstance(made, tuple):
-            kind = f"({', '.join(type(part).__name__ for part in made)})"
-        raise ModelError(f"{place}: must return a torch.nn.Module or (module, arguments), not {kind}")
-    if isinstance(args, Tensor):
-        args = (args,)
-    if args is not None and not (isinstance(args, tuple | list) and all(isinstance(a, Tensor) for a in args)):
+        raise ModelError(f"{place}: must return a torch.nn.Module or (module, arguments), not {_kind(made)}")
+    if args is None:
+        return module.eval(), None
+    if isinstance(args, dict) and all(isinstance(n, str) and isinstance(a, Tensor) for n, a in args.items()):
+        module, args = KeywordArguments(module, list(args)), tuple(args.values())
+    args = [args] if isinstance(args, Tensor) else args
+    if not isinstance(args, tuple | list) or not all(isinstance(a, Tensor) for a in args):
         raise ModelError(
-            f"{place}: the example arguments must be a tensor or a tuple of tensors, not {args!r:.80}"
+            f"{place}: the example arguments must be a tensor, a tuple of tensors, or a dict of them for arguments that "
+            f"are passed by keyword; not {_kind(args)}"
         )
-    return module.eval(), None if args is None else tuple(args)
+    return module.eval(), tuple(args)
+
+
+class KeywordArguments(nn.Module):
+    """A model that takes its arguments by keyword, as one that takes them in order: what all converters can call."""
+
+    def __init__(self, module: nn.Module, names: list[str]) -> None:
+        super().__init__()
+        self.module = module
+        self.names = names
+
+    def forward(self, *args: Tensor) -> Any:
+        """The model's outputs for these arguments, in the order of the names."""
+        return self.module(**dict(zip(self.names, args, strict=True)))
+
+
+def _kind(value: object) -> str:
+    """What a value is, with what is in it: `dict(x=Tensor, n=int)`; a tensor's numbers would tell nobody."""
+    if isinstance(value, tuple | list):
+        inside = ", ".join(type(part).__name__ for part in value)
+    elif isinstance(value, dict):
+        inside = ", ".join(f"{name}={type(part).__name__}" for name, part in value.items())
+    else:
+        return type(value).__name__
+    return f"{type(value).__name__}({inside})"
 
 
 def _blame(error: BaseException, file: Path) -> str:

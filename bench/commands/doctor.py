@@ -7,8 +7,9 @@ from importlib.util import find_spec
 import click
 
 import devices
+from bench.called import bench_command
 from bench.commands.options import json_option, print_json
-from bench.converters.registry import NAMES, get_converter
+from bench.converters.registry import BASELINE, NAMES, get_converter
 from bench.errors import BenchError
 from bench.fingerprints import versions_of
 from bench.peers.environments import find_python
@@ -25,8 +26,9 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
     Nothing is changed. Exit code 1 when what `bench zoo` needs with its defaults does not work.
     """
-    needed = [_python(), *_packages(), *_converters()]
-    checks = [*needed, *devices.doctor()]
+    converters = _converters()
+    needed = [_python(), *_packages(), converters[BASELINE]]
+    checks = [_python(), *_packages(), *converters.values(), *devices.doctor()]
     if as_json:
         print_json([{"what": c.what, "ok": c.ok, "detail": c.detail, "fix": c.fix} for c in checks])
     else:
@@ -52,21 +54,23 @@ def _packages() -> list[Check]:
     ]
 
 
-def _converters() -> list[Check]:
-    """An environment that is not installed yet is no fault: that is done on first use."""
-    checks = []
+def _converters() -> dict[str, Check]:
+    """By name. An environment that is not installed yet is no fault: that is done on first use."""
+    checks = {}
     for name in NAMES:
         environment = get_converter(name).environment
         if environment is None:
             continue
         what = f"environment of {name}"
         if environment.installed:
-            checks.append(Check(what, True, f"installed in {environment.folder}"))
+            checks[name] = Check(what, True, f"installed in {environment.folder}")
             continue
         try:
             find_python(environment.python, name)
         except BenchError as error:
-            checks.append(Check(what, False, str(error), f"install Python {environment.python}"))
+            fix = f"install Python {environment.python} under the name python{environment.python}"
+            checks[name] = Check(what, False, str(error), fix)
         else:
-            checks.append(Check(what, True, f"made on first use, or by `bench baselines install {name}`"))
+            made = f"made on first use, or by `{bench_command()} baselines install {name}`"
+            checks[name] = Check(what, True, made)
     return checks

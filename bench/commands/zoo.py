@@ -17,18 +17,21 @@ from bench.commands.options import (
     print_json,
     print_table,
 )
+from bench.commands.plan_text import described
 from bench.converters.registry import NAMES
 from bench.measure.targets import EMULATED_ARM
 from bench.measure.workload import TOLERANCES
 from bench.options import DEFAULT_ROUNDS, ZooOptions
-from bench.plan import ZooPlan, plan
-from bench.progress import Reporter, duration
+from bench.plan import plan
+from bench.progress import Reporter
 from bench.run import ZooResult, zoo
 from devices.launches import DELEGATES
 from models_zoo import Weights
+from reports import figures
 
 NOTHING_MEASURED = 3
 DEVICE_LOST = 4
+CELLS_FAILED = 5
 _DEFAULTS = {field.name: field.default for field in fields(ZooOptions)}
 
 
@@ -67,6 +70,13 @@ def _option(flag: str, field: str, type: Any, help: str, show_default: bool = Tr
     "delegates",
     CommaList(),
     f"Delegates to ask for: {', '.join(DELEGATES)}. Not every device has each.",
+)
+@_option(
+    "--size",
+    "size",
+    click.IntRange(min=1),
+    "Height and width of the images. [default: each model's own]",
+    False,
 )
 @_option("--threads", "threads", CommaList(positive), "Numbers of threads.")
 @_option("--cores", "cores", str, "Cores to run on: big, little, all, or numbers such as 4-7 or 0,2.")
@@ -130,7 +140,17 @@ def command(
 ) -> None:
     """Convert models with each converter, run the files on devices, compare.
 
-    What an earlier run with the same --out has converted or measured is not done again.
+    What an earlier run with the same --out has converted or measured is not done again. What failed is shown with its
+    reason and is not tried again without --retry-failed; a lack of time or memory is tried again once.
+
+    \b
+    Exit codes:
+      0  every cell has a figure
+      1  nothing could be done: a name, a folder or a device is wrong
+      2  a wrong option
+      3  no cell has a figure
+      4  a device was lost: the same command does the rest
+      5  some cells failed or gave wrong outputs
     """
     say = Reporter()
     chosen = ZooOptions(**options)
@@ -139,7 +159,7 @@ def command(
         if as_json:
             print_json(asdict(planned))
         else:
-            _print_plan(planned)
+            click.echo(described(planned, chosen))
         return
     result = zoo(chosen, say)
     if as_json:
@@ -157,21 +177,13 @@ def _conclude(result: ZooResult, say: Reporter) -> int:
     if not result.has_figures:
         say.line("No cell has a figure: see the reasons above.")
         return NOTHING_MEASURED
-    return DEVICE_LOST if result.troubles else 0
-
-
-def _print_plan(planned: ZooPlan) -> None:
-    for environment in planned.environments:
-        state = "installed" if environment.installed else "to be installed"
-        click.echo(f"environment  {environment.name}: {state}")
-    for conversion in planned.conversions:
-        state = "there already" if conversion.made else "to be made"
-        click.echo(f"conversion   {conversion.model} with {conversion.converter}: {state}")
-    for cell in planned.cells:
-        where = f"{cell.device}, {cell.delegate}, threads {cell.threads}"
-        where += "" if cell.cores == "all" else f", cores {cell.cores}"
-        click.echo(f"cell         {cell.model} {cell.converter} on {where}")
-    limit = (
-        "" if planned.minutes is None else f", fewer if they take more than {duration(planned.minutes * 60)}"
-    )
-    click.echo(f"rounds       {planned.rounds} launches of each cell, in random order{limit}")
+    if result.troubles:
+        return DEVICE_LOST
+    if result.failures:
+        cells = sum(len(group.rows) for group in result.groups)
+        failed = len(result.failures)
+        say.line(
+            f"{failed} of {figures.plural(cells, 'cell')} failed or gave wrong outputs: see the reasons above."
+        )
+        return CELLS_FAILED
+    return 0

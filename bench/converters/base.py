@@ -27,6 +27,11 @@ class Reference:
     result: dict[str, Any]
 
     @property
+    def error(self) -> str | None:
+        """Why the model cannot be made or run in PyTorch; None when it can."""
+        return self.result.get("error")
+
+    @property
     def weights(self) -> str:
         """Where the weights come from: "random", "default", "own" or "none"."""
         return self.result["weights"]
@@ -43,7 +48,7 @@ class Reference:
 
     @property
     def outputs(self) -> list[dict[str, Any]]:
-        """The same of each output, with its `name` where the model returns a mapping, else None."""
+        """The same of each output, in the order of `bench.jobs.models.flatten`."""
         return self.result["outputs"]
 
     @property

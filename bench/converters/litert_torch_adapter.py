@@ -1,20 +1,11 @@
 """litert-torch (once ai-edge-torch): PyTorch -> TFLite by torch.export, in an environment of its own."""
 
-from pathlib import Path
-
-from bench.converters.base import Reference
-from bench.fingerprints import digest_of
+from bench.converters.torch_route import TorchRoute
 from bench.jobs.mapping import Layout
-from bench.jobs.process import JobOutcome, job_digest, run_job
 from bench.peers.environments import Environment
-from bench.peers.scripts import script_command, script_digest
-from bench.progress import Reporter
-
-_SCRIPT = "litert_torch_script.py"
-_RELEASE = "0.10.0"
 
 
-class LitertTorch:
+class LitertTorch(TorchRoute):
     """Google's converter."""
 
     name = "litert-torch"
@@ -26,13 +17,5 @@ class LitertTorch:
         # torch's builds differ from machine to machine in what they need beside them.
         with_dependencies=True,
     )
-
-    def version(self) -> str:
-        """The release, with a digest of the environment and of the script."""
-        parts = (self.environment.digest, script_digest(_SCRIPT), job_digest("models"))
-        return f"{_RELEASE}+{digest_of(*parts)}"
-
-    def convert(self, reference: Reference, folder: Path, timeout: float, say: Reporter) -> JobOutcome:
-        """See `Converter.convert`."""
-        command = script_command(self.environment.ensure(say), _SCRIPT)
-        return run_job(command, reference.job(), folder, timeout)
+    script = "litert_torch_script.py"
+    release = "0.10.0"

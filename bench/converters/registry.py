@@ -5,11 +5,12 @@ import difflib
 from bench.converters.base import Converter
 from bench.converters.litert_torch_adapter import LitertTorch
 from bench.converters.nobuco_adapter import Nobuco
+from bench.converters.nobuco_upstream_adapter import NobucoUpstream
 from bench.converters.onnx2tf_adapter import Onnx2Tf
 from bench.converters.onnx_tf_adapter import OnnxTf
 from bench.errors import BenchError
 
-_ALL: tuple[Converter, ...] = (Nobuco(), OnnxTf(), Onnx2Tf(), LitertTorch())
+_ALL: tuple[Converter, ...] = (Nobuco(), OnnxTf(), Onnx2Tf(), LitertTorch(), NobucoUpstream())
 _BY_NAME = {converter.name: converter for converter in _ALL}
 NAMES = tuple(_BY_NAME)
 BASELINE = "onnx-tf"

@@ -6,6 +6,7 @@ the further samples.
 """
 
 import json
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
             facts = {"error": None, **_facts(item, folder)}
         except MappingError as error:
             facts = {"error": str(error)}
+        # Whatever is wrong with one file is a result of that file, and the others are read.
+        except Exception as error:
+            traceback.print_exc()
+            facts = {"error": f"the file cannot be read: {entry.one_line(error)}"}
         partial = folder / ".facts.json"
         partial.write_text(json.dumps(facts, indent=1), encoding="utf-8")
         partial.rename(folder / "facts.json")
@@ -56,8 +61,8 @@ def _facts(item: dict[str, Any], folder: Path) -> dict[str, Any]:
     }
 
 
-def _reference(described: list[dict[str, Any]]) -> list[Tensor]:
-    return [Tensor(d.get("name"), tuple(d["shape"])) for d in described]
+def _reference(described: list[dict[str, Any]]) -> list[tuple[int, ...]]:
+    return [tuple(d["shape"]) for d in described]
 
 
 def _file(tensors: Any) -> list[Tensor]:

@@ -41,30 +41,28 @@ def fresh_args(loaded: LoadedModel) -> tuple[Tensor, ...]:
     return tuple(arg.clone() for arg in loaded.args)
 
 
-def run(module: nn.Module, args: tuple[Tensor, ...]) -> list[tuple[str | None, Tensor]]:
-    """Every output tensor with its name: the key, where the model returns a mapping."""
-    with torch.no_grad():
-        leaves, _ = pytree.tree_flatten_with_path(module(*args))
-    return [(_key(path), leaf) for path, leaf in leaves if isinstance(leaf, Tensor)]
+def input_names(loaded: LoadedModel) -> list[str]:
+    """What converters call the inputs in the file, so that none is taken for another."""
+    return [f"input_{i}" for i in range(len(loaded.args))]
 
 
-def _key(path: tuple[Any, ...]) -> str | None:
-    key = getattr(path[-1], "key", None) if path else None
-    return key if isinstance(key, str) else None
+def output_names(job: dict[str, Any]) -> list[str]:
+    """The same of the outputs, in the order of `flatten`."""
+    return [f"output_{i}" for i in range(int(job["n_outputs"]))]
 
 
 def flatten(outputs: Any) -> list[Tensor]:
-    """All tensors of nested tuples, lists and mappings, in the order of `run`."""
+    """All tensors of nested tuples, lists and mappings, in the order in which the model put them there."""
     return [leaf for leaf in pytree.tree_leaves(outputs) if isinstance(leaf, Tensor)]
 
 
 class FlatOutputs(nn.Module):
-    """A model whose outputs are a tuple, for formats without mappings."""
+    """A model whose outputs are one tuple: frameworks disagree on the order of a mapping's."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
 
     def forward(self, *args: Tensor) -> tuple[Tensor, ...]:
-        """All output tensors, in the order of `run`."""
+        """All output tensors, in the order of `flatten`."""
         return tuple(flatten(self.module(*args)))

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.jobs import entry
-from bench.jobs.models import fresh_args, load_model
+from bench.jobs.models import FlatOutputs, fresh_args, input_names, load_model
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:
@@ -15,11 +15,14 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
 
     loaded = load_model(job)
     args = list(fresh_args(loaded))
+    # A tuple's outputs are called output_0, output_1, ... in the file, in its order; a mapping's go by sorted key.
+    flat = FlatOutputs(loaded.module).eval() if job["n_outputs"] > 1 else loaded.module
     with entry.Stopwatch() as watch:
         try:
             keras_model = nobuco.pytorch_to_keras(
-                loaded.module,
+                flat,
                 args=args,
+                input_names=input_names(loaded),
                 inputs_channel_order=ChannelOrder.TENSORFLOW,
                 outputs_channel_order=ChannelOrder.TENSORFLOW,
             )

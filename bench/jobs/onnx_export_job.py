@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from bench.jobs import entry
-from bench.jobs.models import FlatOutputs, fresh_args, load_model
+from bench.jobs.models import FlatOutputs, fresh_args, input_names, load_model, output_names
 
 OPSET = 12
 
@@ -18,7 +18,6 @@ OPSET = 12
 def work(job: dict[str, Any]) -> dict[str, Any]:
     """Export; see `entry.main`."""
     loaded = load_model(job)
-    n_outputs = int(job["n_outputs"])
     with entry.Stopwatch() as watch, warnings.catch_warnings():
         # The exporter warns that it is the old one; it is the one that onnx-tf can read.
         warnings.simplefilter("ignore")
@@ -28,8 +27,8 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
             str(Path(job["out"]) / "model.onnx"),
             opset_version=OPSET,
             dynamo=False,
-            input_names=[f"input_{i}" for i in range(len(loaded.args))],
-            output_names=[f"output_{i}" for i in range(n_outputs)],
+            input_names=input_names(loaded),
+            output_names=output_names(job),
         )
     return {"file": "model.onnx", **watch.figures()}
 

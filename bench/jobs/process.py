@@ -20,7 +20,9 @@ from typing import Any
 import psutil
 
 from bench.errors import BenchError
+from bench.failures import ATTEMPTS, lacked_room
 from bench.fingerprints import files_digest
+from devices.interruption import look_for_interruption
 
 RESULT = "result.json"
 LOG = "log.txt"
@@ -38,6 +40,18 @@ class JobOutcome:
     def error(self) -> str | None:
         """Why the job failed; None when it did what it should."""
         return self.result.get("error")
+
+    @property
+    def attempts(self) -> int:
+        """How often it has been tried."""
+        return self.result.get("attempts", 1)
+
+    def may_pass(self, timeout: float) -> bool:
+        """Whether it failed for lack of time or memory, and deserves another attempt under this time limit."""
+        limit = self.result.get("limit_seconds")
+        if limit is not None and timeout > limit:
+            return True
+        return lacked_room(self.error) and self.attempts < ATTEMPTS
 
     @property
     def log(self) -> Path:
@@ -142,6 +156,7 @@ def _supervise(command: list[str], scratch: Path, timeout: float) -> dict[str, A
                 if time.monotonic() - started > timeout:
                     timed_out = True
                     break
+                look_for_interruption()  # for a job that a thread waits for
                 time.sleep(_POLL_SECONDS)
         finally:
             _end(process)
@@ -154,8 +169,9 @@ def _result(
     if limit is None and process.returncode == 0 and (left := finished(scratch)) is not None:
         return left.result
     if limit is not None:
-        error = f"took longer than {limit:.0f} s"
-    elif process.returncode < 0:
+        error = f"took longer than {limit:.0f} s, its time limit"
+        return {"error": error, "limit_seconds": limit, "peak_rss_mb": round(peak_mb, 1)}
+    if process.returncode < 0:
         name = signal.Signals(-process.returncode).name
         hint = ", probably for lack of memory" if name == "SIGKILL" else ""
         error = f"the process was ended by {name}{hint} (peak {peak_mb:.0f} MB)"

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from bench.jobs import entry
-from bench.jobs.models import STATE, fresh_args, load_model, run
+from bench.jobs.models import STATE, flatten, fresh_args, load_model
 from models_zoo import LoadedModel
 
 FURTHER_SAMPLES = 3
@@ -23,10 +23,11 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     out = Path(job["out"])
     loaded = load_model(job)
     inputs = [_save(arg, out / f"input_{i}.npy") for i, arg in enumerate(loaded.args)]
-    results = run(loaded.module, fresh_args(loaded))
+    with torch.no_grad():
+        results = flatten(loaded.module(*fresh_args(loaded)))
     if not results:
         raise entry.JobFailed(f"{loaded.name}: returns no tensor; there is nothing to compare")
-    outputs = [{"name": n, **_save(value, out / f"output_{i}.npy")} for i, (n, value) in enumerate(results)]
+    outputs = [_save(value, out / f"output_{i}.npy") for i, value in enumerate(results)]
     torch.save(loaded.module.state_dict(), out / STATE)
     samples = _samples(loaded, outputs, out)
     return {
@@ -46,13 +47,14 @@ def _samples(loaded: LoadedModel, outputs: list[dict[str, Any]], out: Path) -> l
     for k in range(1, FURTHER_SAMPLES + 1):
         args = tuple(_shuffled(arg, loaded.seed + k) for arg in loaded.args)
         try:
-            results = run(loaded.module, tuple(arg.clone() for arg in args))
+            with torch.no_grad():
+                results = flatten(loaded.module(*(arg.clone() for arg in args)))
         # Whatever a user's model raises: its own inputs are then all that is compared.
         except Exception:
             traceback.print_exc()
             print("the model takes no shuffled inputs, so its outputs are compared on its own inputs alone")
             return []
-        if [list(value.shape) for _, value in results] != [described["shape"] for described in outputs]:
+        if [list(value.shape) for value in results] != [described["shape"] for described in outputs]:
             print(
                 "other inputs give outputs of other shapes; they are compared on the model's own inputs alone"
             )
@@ -61,7 +63,7 @@ def _samples(loaded: LoadedModel, outputs: list[dict[str, Any]], out: Path) -> l
             {
                 "inputs": [_save(arg, out / f"sample_{k}_input_{i}.npy") for i, arg in enumerate(args)],
                 "outputs": [
-                    _save(value, out / f"sample_{k}_output_{i}.npy") for i, (_, value) in enumerate(results)
+                    _save(value, out / f"sample_{k}_output_{i}.npy") for i, value in enumerate(results)
                 ],
             }
         )

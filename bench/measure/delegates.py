@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import BenchError
-from devices import Device
+from devices import DeviceInfo
 from devices.launches import DELEGATES
 
 _SOFTWARE_ADAPTER = "adapterType=CPU"
@@ -23,11 +23,11 @@ def ran_in_software(log: str) -> bool:
     return _SOFTWARE_ADAPTER in log
 
 
-def check_delegates(device: Device, delegates: Sequence[str], benchmark_binary: Path | None) -> None:
+def check_delegates(device: DeviceInfo, delegates: Sequence[str], benchmark_binary: Path | None) -> None:
     """Refuse a delegate that does not exist or that the device lacks, before anything takes time.
 
     Args:
-        device: The device.
+        device: What is known of the device.
         delegates: Their names.
         benchmark_binary: The user's own `benchmark_model`, whose delegates then count; None: the device's.
 
@@ -49,7 +49,7 @@ def check_delegates(device: Device, delegates: Sequence[str], benchmark_binary: 
                     "Leave --benchmark-binary out"
                 )
         return
-    known = device.info().delegates
+    known = device.delegates
     for delegate in delegates:
         if delegate not in known:
             homes = [home for start, home in _HOMES.items() if delegate.startswith(start)]

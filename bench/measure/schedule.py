@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from bench.failures import ATTEMPTS, lacked_room
 from bench.measure.launching import Launcher
 from bench.measure.workload import Workload
 from bench.progress import Reporter, Track
@@ -66,10 +67,16 @@ class History:
         self._wrong: set[str] = set()
         self._throttled: dict[str, int] = defaultdict(int)
         self._medians: dict[str, dict[int, float]] = defaultdict(dict)
+        self._reasons: dict[str, str] = {}
+        tried: dict[str, int] = defaultdict(int)
         for record in records:
-            # A launch that failed because of the device is always done again.
-            if (record.ok and record.throttled is None) or not (retry_failed or record.stage == "device"):
+            tried[record.key] += 1
+            if not _to_be_done_again(record, retry_failed, tried[record.key]):
                 self.add(record)
+
+    def reason(self, workload: Workload) -> str | None:
+        """Why the cell failed or is wrong, in its last launch that was; None when there was none."""
+        return self._reasons.get(measurement_key(workload.cell, workload.provenance))
 
     def add(self, record: LaunchRecord) -> None:
         """Take note of one more launch."""
@@ -83,6 +90,7 @@ class History:
         self._keys.add(record.key)
         if not record.ok:
             self._failures[cell] += 1
+            self._reasons[cell] = record.error or "no reason given"
             return
         waited = record.settling.waited_seconds if record.settling else 0.0
         self._walls[cell].append(record.wall_seconds + waited)
@@ -93,6 +101,7 @@ class History:
             self._checked.add(cell)
             if not record.accuracy.right:
                 self._wrong.add(cell)
+                self._reasons[cell] = f"wrong output, error {record.accuracy.max_error:.1e}"
 
     def has(self, workload: Workload, round_number: int) -> bool:
         """Whether the launch of this round need not be done."""
@@ -124,6 +133,17 @@ class History:
 
 def _place(workload: Workload) -> Cell:
     return workload.cell.model_copy(update={"converter": ""})
+
+
+def _to_be_done_again(record: LaunchRecord, retry_failed: bool, tried: int) -> bool:
+    """Whether a launch of an earlier run is to be done again; `tried` is how often it was done by then."""
+    if record.ok:
+        wrong = record.accuracy is not None and not record.accuracy.right
+        return record.throttled is not None or (retry_failed and wrong)
+    # A launch that failed because of the device always is.
+    if retry_failed or record.stage == "device":
+        return True
+    return record.stage == "launch" and lacked_room(record.error) and tried < ATTEMPTS
 
 
 class Schedule:
@@ -188,8 +208,15 @@ class Schedule:
             self.history.add(record)
 
         for workload in self.without_file:
-            if not self.history.has(workload, 0):
+            # Recorded once, unless the reason is another one by now.
+            if workload.artifact.error != self.history.reason(workload):
                 add(launcher.failed_conversion(workload))
+        for workload in self.workloads:
+            if self.history.given_up(workload):
+                say.line(
+                    f"{workload} on {workload.device}, {workload.delegate}: not launched again, it failed in an "
+                    f"earlier run: {self.history.reason(workload)}; --retry-failed tries it again"
+                )
         # The first round shows how long launches take, and so how many rounds fit.
         if self.rounds.budget_seconds is not None:
             self._launch(self.missing(1), launcher, add, say, "first round")

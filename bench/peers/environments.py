@@ -17,6 +17,7 @@ from pathlib import Path
 
 import filelock
 
+from bench.called import bench_command
 from bench.errors import BenchError
 from bench.progress import Reporter
 from devices.cache import cache_folder, cache_root
@@ -174,7 +175,7 @@ class Environment:
         return (
             f"{self.name}: its environment could not be installed: {said.removeprefix('ERROR: ')}.{guess} "
             f"pip's whole output is in {self.folder / _LOG}. Try again with "
-            f"`bench baselines install {self.name}`, or choose other converters with --converter"
+            f"`{bench_command()} baselines install {self.name}`, or choose other converters with --converter"
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from bench.called import bench_command
 from bench.cli import COMMANDS, main
 from bench.commands.zoo import NOTHING_MEASURED
 
@@ -69,6 +70,20 @@ def test_the_host_is_a_device() -> None:
     assert {"host", "arm", "x86"} <= {row["name"] for row in listed}
     told = json.loads(bench("devices", "info", "host", "--json").stdout)
     assert told["info"]["cores"] >= 1 and "taken_at" in told["state"]
+
+
+def test_commands_to_type_are_those_that_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = tmp_path / ".venv" / "bin" / "bench"
+    tool.parent.mkdir(parents=True)
+    tool.touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(tool.with_name("python")))
+    monkeypatch.setenv("PATH", "/bin")
+    monkeypatch.chdir(tmp_path)
+    assert bench_command() == ".venv/bin/bench"
+    monkeypatch.chdir("/")
+    assert bench_command() == str(tool)
+    monkeypatch.setenv("PATH", str(tool.parent))
+    assert bench_command() == "bench"
 
 
 def test_only_emulated_machines_can_be_built() -> None:

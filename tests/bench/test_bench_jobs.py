@@ -87,7 +87,7 @@ def test_a_job_that_dies_is_an_outcome(code: str, words: str, tmp_path: Path) ->
 
 def test_a_job_is_ended_at_its_limit_with_its_children(tmp_path: Path) -> None:
     outcome = run_job(job(WITH_A_CHILD), {}, tmp_path / "a", timeout=1.5)
-    assert outcome.error == "took longer than 2 s"
+    assert outcome.error == "took longer than 2 s, its time limit"
     child = int((tmp_path / "a" / "pid").read_text())
     deadline = time.monotonic() + 10
     while _alive(child) and time.monotonic() < deadline:

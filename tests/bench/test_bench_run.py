@@ -1,17 +1,29 @@
 """A run started from Python: the same checks as the command, the same answer, and no word of click."""
 
+import json
 import platform
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import click
 import filelock
 import pytest
+from click.testing import CliRunner
 from make_records import a_record
 
-from bench.commands.zoo import command
+from bench.artifacts import Artifact, ArtifactCache
+from bench.cli import main
+from bench.commands.zoo import CELLS_FAILED, command
+from bench.converters.base import Reference
+from bench.converters.nobuco_adapter import Nobuco
+from bench.converters.onnx2tf_adapter import Onnx2Tf
+from bench.converters.onnx_tf_adapter import OnnxTf
 from bench.errors import BenchError
+from bench.jobs.process import JobOutcome
+from bench.peers.environments import Environment
+from bench.plan import chosen_models
+from bench.progress import Reporter
 from bench.run import ZooOptions, plan, zoo
 from devices import DeviceError
 from models_zoo import UnknownModelError
@@ -30,6 +42,17 @@ class Unknown(nn.Module):
 
 def make_unknown():
     return Unknown(), (torch.eye(6) + 1,)
+
+class Nested(nn.Module):
+    def forward(self, *, x, bias):
+        features = torch.relu(x) + bias
+        return {"features": features, "score": features.sum((1, 2, 3)), "extra": [features * 2, features * 3]}
+
+def make_nested():
+    return Nested(), {"x": torch.linspace(-1, 1, 192).reshape(1, 3, 8, 8), "bias": torch.full((1, 3, 8, 8), 0.25)}
+
+def make_broken():
+    raise ValueError("no such thing as a flat sphere")
 """
 
 
@@ -79,6 +102,74 @@ def test_a_failed_conversion_is_a_result_with_its_reason(tmp_path: Path) -> None
     result = zoo(small(tmp_path, models=[f"{tmp_path}/mine.py:make_unknown"]))
     assert not result.has_figures
     assert "nobuco has no converter for" in str(result.rows[0]["reason"])
+
+
+def test_a_failure_is_told_again_and_tried_again_on_demand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = small(tmp_path, models=[f"{tmp_path}/mine.py:make_unknown"])
+    zoo(options)
+    capsys.readouterr()
+    (row,) = zoo(options).failures
+    said = capsys.readouterr().err
+    assert "not converted again, it failed in an earlier run: nobuco has no converter" in said
+    assert "--retry-failed tries it again" in said and "Converting" not in said
+    assert row.reason is not None and "nobuco has no converter" in row.reason
+    zoo(replace(options, retry_failed=True))
+    assert "Converting: " in capsys.readouterr().err
+
+
+def test_a_broken_model_ends_its_own_cells_and_is_found_before_anything_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(OnnxTf, "environment", Environment("onnx-tf", "onnx-tf.txt", python="3.4"))
+    models = [f"{tmp_path}/mine.py:{name}" for name in ("make_broken", "make")]
+    result = zoo(small(tmp_path, models=models, converters=["nobuco", "onnx-tf"]))
+    said = capsys.readouterr().err
+    assert said.index("flat sphere") < said.index("needs Python 3.4")
+    reasons = {(row.cell.model.rpartition(":")[2], row.cell.converter): row.reason for row in result.failures}
+    assert reasons.keys() == {("make_broken", "nobuco"), ("make_broken", "onnx-tf"), ("make", "onnx-tf")}
+    assert "flat sphere" in str(reasons["make_broken", "nobuco"])
+    assert "there is no working python3.4 on the PATH" in str(reasons["make", "onnx-tf"])
+    assert result.has_figures
+    monkeypatch.undo()
+    command = ["zoo", "--models", models[1], "--converter", "nobuco,onnx2tf", "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(Onnx2Tf, "environment", Environment("onnx2tf", "onnx2tf.txt", python="3.4"))
+    assert CliRunner().invoke(main, [*command, "--rounds", "1"]).exit_code == CELLS_FAILED
+
+
+def test_outputs_of_one_shape_are_told_apart_by_name(tmp_path: Path) -> None:
+    (row,) = zoo(small(tmp_path, models=[f"{tmp_path}/mine.py:make_nested"])).rows
+    assert row["reason"] is None and isinstance(row["max_error"], float) and row["max_error"] < 1e-5
+
+
+def test_models_that_all_fail_are_named(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match=r"there is no model to convert: .*flat sphere"):
+        zoo(small(tmp_path, models=[f"{tmp_path}/mine.py:make_broken"]))
+
+
+def test_a_conversion_without_time_is_tried_once_more_by_itself(tmp_path: Path) -> None:
+    options = small(tmp_path)
+    (model,) = chosen_models(options)
+    tries: list[float] = []
+
+    class Slow(Nobuco):
+        def convert(self, reference: Reference, folder: Path, timeout: float, say: Reporter) -> JobOutcome:
+            tries.append(timeout)
+            result = {"error": "took longer than that, its time limit", "limit_seconds": timeout}
+            folder.mkdir(exist_ok=True)
+            (folder / "result.json").write_text(json.dumps(result))
+            return JobOutcome(folder, result)
+
+    def artifact(timeout: float) -> Artifact:
+        cache = ArtifactCache(tmp_path / "out", timeout, Reporter())
+        return cache.artifacts([model], cache.references([model]), [Slow()])[0]
+
+    for _ in range(3):
+        assert artifact(300).error == "took longer than that, its time limit"
+    assert len(tries) == 2, "once, and once more"
+    artifact(301)
+    assert len(tries) == 3, "more time than it had deserves another attempt"
 
 
 @pytest.mark.parametrize(
@@ -136,6 +227,50 @@ def test_a_plan_makes_nothing(tmp_path: Path) -> None:
     assert [conversion.made for conversion in planned.conversions] == [False]
     assert (planned.rounds, planned.minutes) == (12, 2)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"delegates": ["gpu-opencl"]}, BenchError, "device host has no delegate gpu-opencl"),
+        (
+            {"delegates": ["gpu-webgpu"], "devices": ["arm-emulated"]},
+            BenchError,
+            "arm has no delegate gpu-webgpu",
+        ),
+        ({"cores": "0-4096"}, DeviceError, "goes beyond"),
+        ({"cores": "3", "devices": ["arm-emulated"]}, DeviceError, "arm"),
+        ({"benchmark_binary": "nowhere"}, BenchError, "nowhere: cannot be read"),
+    ],
+)
+def test_a_plan_checks_what_the_run_checks(
+    changes: dict[str, Any], error: type[Exception], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=words):
+        plan(small(tmp_path, **changes))
+
+
+def test_a_plan_names_what_will_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OnnxTf, "environment", Environment("onnx-tf", "onnx-tf.txt", python="3.4"))
+    (tmp_path / "bad.py").write_text("def make(:\n")
+    models = [f"{tmp_path}/bad.py:make", f"{tmp_path}/mine.py:mak", f"{tmp_path}/mine.py:make"]
+    options = small(tmp_path, models=models, converters=["nobuco", "onnx-tf"])
+    said = plan(options).problems
+    assert [word in text for text, word in zip(said, ("3.4", "line 1", "no function 'mak'"), strict=True)]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BenchError, match="file is no folder"):
+        plan(small(tmp_path, out=tmp_path / "file" / "out"))
+
+
+def test_a_plan_of_everything_is_short(tmp_path: Path) -> None:
+    command = ["zoo", "--models", "all", "--device", "host,arm-emulated", "--dry-run", "--out", str(tmp_path)]
+    said = CliRunner().invoke(main, command).stdout
+    assert len(said.splitlines()) < 12
+    assert "110: alexnet, " in said and "(104 more)" in said and "220 to be made (about " in said
+    assert (
+        "host: xnnpack; threads 1: 220 cells, up to 12 launches each, 0 done, 2640 left, about 1 h 13 min"
+        in said
+    )
 
 
 def test_the_command_has_every_option_with_the_same_default() -> None:

@@ -1,6 +1,7 @@
 """Rounds: fair in order, bounded by time and not by results, and never done twice."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -129,6 +130,41 @@ def test_a_failed_conversion_is_recorded_once() -> None:
     records = run(Schedule(cells, Rounds(3), History([]), seed=0), FakeLauncher())
     assert [r.stage for r in records].count("conversion") == 1
     assert run(Schedule(cells, Rounds(3), History(records), seed=0), FakeLauncher()) == []
+
+
+def test_a_cell_that_failed_earlier_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    cells = [workload("a"), workload("b")]
+    records = run(Schedule(cells, Rounds(5), History([]), seed=0), FakeLauncher(failing="a", wrong="b"))
+    capsys.readouterr()
+    again = FakeLauncher()
+    assert run(Schedule(cells, Rounds(5), History(records), seed=0), again) == []
+    said = capsys.readouterr().err
+    assert "a nobuco on host, xnnpack: not launched again, it failed in an earlier run: crashed" in said
+    assert "earlier run: wrong output, error 1.0e+00; --retry-failed tries it again" in said
+    run(Schedule(cells, Rounds(5), History(records, retry_failed=True), seed=0), again)
+    assert Counter(name for _, name in again.launched) == {"a": 5, "b": 5}
+
+
+@pytest.mark.parametrize("reason", ["ended after 600 s, its time limit", "ended by signal 9 (SIGKILL)"])
+def test_a_lack_of_time_or_memory_is_tried_once_more_by_itself(reason: str) -> None:
+    class Starved(FakeLauncher):
+        def launch(self, workload: Workload, round_number: int, check_output: bool) -> LaunchRecord:
+            record = super().launch(workload, round_number, check_output)
+            return record.model_copy(update={"ok": False, "timing": None, "error": reason})
+
+    records: list[LaunchRecord] = []
+    for launches in (2, 2, 0):
+        more = run(Schedule([workload("a")], Rounds(5), History(records), seed=0), Starved())
+        assert len(more) == launches
+        records += more
+
+
+def test_another_reason_for_a_failed_conversion_is_recorded() -> None:
+    first = run(Schedule([workload("b", broken=True)], Rounds(3), History([]), seed=0), FakeLauncher())
+    now = replace(workload("b", broken=True).artifact, error="no Python 3.11")
+    cells = [replace(workload("b", broken=True), artifact=now)]
+    (record,) = run(Schedule(cells, Rounds(3), History(first), seed=0), FakeLauncher())
+    assert record.error == "no Python 3.11"
 
 
 class ThrottlingLauncher(FakeLauncher):

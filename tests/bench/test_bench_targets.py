@@ -83,8 +83,8 @@ def test_an_attached_device_that_is_no_arm_is_left_alone(monkeypatch: pytest.Mon
 )
 def test_a_delegate_that_is_not_there_is_refused(delegate: str, binary: Path | None, words: str) -> None:
     with pytest.raises(BenchError, match=words):
-        check_delegates(StandInDevice(), [delegate], binary)
+        check_delegates(StandInDevice().info(), [delegate], binary)
 
 
 def test_delegates_of_the_device_are_accepted() -> None:
-    check_delegates(StandInDevice(), ["xnnpack", "cpu", "gpu-opencl", "gpu-opencl-fp16"], None)
+    check_delegates(StandInDevice().info(), ["xnnpack", "cpu", "gpu-opencl", "gpu-opencl-fp16"], None)

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_links_lead_somewhere(page):
     links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
     broken = [link for link in links if "://" not in link and not (page.parent / link).exists()]
     assert not broken
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_code_compiles(page):
     for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
         ast.parse(block)
@@ -38,13 +38,31 @@ def test_the_tests_that_are_named_exist():
 
 
 def test_every_example_has_its_place_in_the_docs():
-    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES if page.parent.name == "docs")
     examples = {file.name for file in (ROOT / "examples").glob("*.py")} - {
         "__init__.py",
         "__main__.py",
         "checking.py",
     }
     assert not {name for name in examples if f"../examples/{name}" not in text}
+
+
+def test_the_site_is_built_without_a_warning(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "--fail-on-warning",
+        "--keep-going",
+        "--quiet",
+        "docs",
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    cli, api = ((tmp_path / f"{page}.html").read_text(encoding="utf-8") for page in ("cli", "api"))
+    assert "--retry-failed" in cli and "bench baselines install" in cli
+    assert "nobuco.pytorch_to_keras" in api and "bench.run.zoo" in api and "devices.open_device" in api
 
 
 def test_the_knowledge_base_is_up_to_date():

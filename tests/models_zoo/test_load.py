@@ -6,9 +6,12 @@ import sys
 import pytest
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
-from models_zoo import LoadedModel, ModelError, import_torchvision, load, names, resolve
-from models_zoo.random_weights import seeded_images
+from models_zoo import LoadedModel, ModelError, groups, import_torchvision, load, names, resolve
+from models_zoo.building import build
+from models_zoo.catalogue import ENTRIES
+from models_zoo.random_weights import seeded_images, seeded_inputs
 
 
 def _output(model: LoadedModel, images: Tensor) -> Tensor:
@@ -17,7 +20,7 @@ def _output(model: LoadedModel, images: Tensor) -> Tensor:
     return output["out"] if isinstance(output, dict) else output
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", [*groups()["readme"], *groups()["common"], "lraspp_mobilenet_v3_large"])
 def test_outputs_are_finite_and_depend_on_the_input(name: str) -> None:
     model = load(resolve([name])[0])
     assert not model.module.training
@@ -25,6 +28,45 @@ def test_outputs_are_finite_and_depend_on_the_input(name: str) -> None:
     assert output.isfinite().all()
     assert 0.05 < output.std() < 50
     assert output.std(dim=0).mean() > 0.1 * output.std()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "convnext_tiny@64",
+        "fasterrcnn_mobilenet_v3_large_320_fpn@128",
+        "mobilenet_v2@96",
+        "r3d_18@56",
+        "raft_small@128",
+        "ssdlite320_mobilenet_v3_large@128",
+        "swin_t@64",
+        "vit_b_32@64",
+    ],
+)
+def test_every_task_has_outputs_that_depend_on_the_input(name: str) -> None:
+    model = load(resolve([name])[0])
+    others = seeded_inputs([tuple(arg.shape) for arg in model.args], seed=99)
+    with torch.no_grad():
+        outputs, changed = (pytree.tree_leaves(model.module(*args)) for args in (model.args, others))
+    for one, other in zip(outputs, changed, strict=True):
+        assert one.isfinite().all() and (one - other).abs().max() > 1e-3 * one.abs().max() > 0
+
+
+def test_the_catalogue_has_all_of_torchvision_and_tells_their_parameters() -> None:
+    models = import_torchvision().models
+    known = {name for name in models.list_models() if not name.startswith("quantized_")}
+    assert known == {name for name in names() if ENTRIES[name].group != "module"}
+    # On the meta device, where weights take no time; RegNets compute some of theirs.
+    for name in sorted(known - {name for name in known if name.startswith("regnet")}):
+        with torch.device("meta"):
+            module = build(ENTRIES[name], trained=False)
+        assert sum(p.numel() for p in module.parameters()) == ENTRIES[name].parameters, name
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1@8", "vit_b_16@100", "maxvit_t@100", "raft_small@100"])
+def test_a_size_that_a_model_cannot_have_is_named(name: str) -> None:
+    with pytest.raises(ModelError, match=name.replace("@", ".*")):
+        load(resolve([name])[0])
 
 
 def test_segmentation_output_is_a_dict_without_auxiliary_head() -> None:

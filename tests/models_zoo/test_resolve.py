@@ -13,14 +13,23 @@ from models_zoo import ModelError, ModelSpec, UnknownModelError, resolve
 def test_groups_hold_known_names() -> None:
     groups = models_zoo.groups()
     assert groups["readme"] == ["mobilenet_v3_large", "deeplabv3_resnet50", "slice_relu"]
-    assert len(groups["classification"]) == 8
-    assert groups["segmentation"] == ["deeplabv3_resnet50", "lraspp_mobilenet_v3_large"]
+    assert len(groups["common"]) == 8 and set(groups["common"]) <= set(groups["classification"])
+    assert groups["all"] == models_zoo.names()
     assert {name for members in groups.values() for name in members} == set(models_zoo.names())
 
 
 def test_names_and_groups_mix_and_repeat_once() -> None:
     specs = resolve(["resnet18", "readme", "mobilenet_v3_large"])
     assert [s.name for s in specs] == ["resnet18", "mobilenet_v3_large", "deeplabv3_resnet50", "slice_relu"]
+
+
+def test_a_size_is_part_of_the_name_unless_it_is_the_models_own() -> None:
+    specs = resolve(["resnet18@320", "resnet18@224", "vit_b_16", "inception_v3"], size=299)
+    assert [s.name for s in specs] == ["resnet18@320", "resnet18", "vit_b_16@299", "inception_v3"]
+    assert [s.size for s in specs] == [320, None, 299, None]
+    assert len(resolve(["readme@128"])) == 3
+    with pytest.raises(ModelError, match="after @ must be a number of pixels"):
+        resolve(["resnet18@large"])
 
 
 def test_user_file(tmp_path: Path) -> None:
@@ -38,7 +47,7 @@ def test_unknown_name_suggests_near_ones(typo: str, expected: str) -> None:
 
 
 def test_unknown_name_without_near_ones_lists_all() -> None:
-    with pytest.raises(UnknownModelError, match=r"models: mobilenet_v2.*groups: readme.*file\.py:factory"):
+    with pytest.raises(UnknownModelError, match=r"groups of models: readme.*bench models.*file\.py:factory"):
         resolve(["zzz"])
 
 

@@ -26,6 +26,15 @@ def test_module_with_arguments(tmp_path: Path, args: str) -> None:
     assert [tuple(a.shape) for a in model.args] == [(2, 5)]
 
 
+def test_arguments_by_keyword(tmp_path: Path) -> None:
+    source = (
+        "class M(nn.Module):\n    def forward(self, *, image, scale):\n        return image * scale\n"
+        "def make():\n    return M(), {'scale': torch.full((3,), 2.0), 'image': torch.ones(3)}\n"
+    )
+    model = _load(tmp_path, source)
+    assert model.args[0].tolist() == [2, 2, 2] and model.module(*model.args).tolist() == [2, 2, 2]
+
+
 def test_random_weights_follow_the_seed(tmp_path: Path) -> None:
     source = "def make():\n    return nn.Linear(5, 1), torch.ones(1, 5)\n"
     zero, again, one = (_load(tmp_path, source, seed).module.state_dict()["weight"] for seed in (0, 0, 1))
@@ -57,8 +66,13 @@ def test_example_arguments_are_not_changed_by_the_trial_run(tmp_path: Path) -> N
         ("def make():\n    raise KeyError('w')\n", r"net\.py:make: line 4: KeyError: 'w'"),
         ("def other():\n    pass\n", r"no function 'make'; it has other"),
         ("def make():\n    return 3\n", r"must return .*not int"),
-        ("def make():\n    return 3, 4\n", r"must return .*not \(int, int\)"),
-        ("def make():\n    return nn.ReLU(), 4\n", r"arguments must be a tensor"),
+        ("def make():\n    return 3, 4\n", r"must return .*not tuple\(int, int\)"),
+        ("def make():\n    return nn.ReLU(), 4\n", r"arguments must be a tensor.*; not int$"),
+        ("def make():\n    return nn.ReLU(), (torch.ones(9), 4)\n", r"; not tuple\(Tensor, int\)$"),
+        (
+            "def make():\n    return nn.ReLU(), {'x': torch.ones(9), 'n': 4}\n",
+            r"not dict\(x=Tensor, n=int\)$",
+        ),
         ("def make():\n    return nn.Linear(5, 1)\n", r"fails on its example .*\(1, 3, 224, 224\)"),
         ("def make():\n    import sys\n    sys.exit(0)\n", r"line 5: SystemExit"),
     ],

@@ -1,0 +1,137 @@
+"""`bench convert`: files made ahead, and a line for each."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from bench.commands.options import CommaList, json_option, out_option, print_json
+from bench.commands.zoo import CELLS_FAILED, NOTHING_MEASURED
+from bench.convert import Prepared, convert
+from bench.converters.registry import NAMES
+from bench.options import ZooOptions
+from bench.progress import Reporter
+from models_zoo import Weights
+from reports import figures
+
+_HEADINGS = ("model", "converter", "output", "transposes", "ops", "left", "MB", "s", "peak MB")
+_WIDTHS = (38, 14, 16, 10, 6, 6, 7, 6, 8)
+
+
+@click.command("convert")
+@click.option(
+    "--models",
+    type=CommaList(),
+    default="readme",
+    show_default=True,
+    envvar="BENCH_MODELS",
+    help="Models, groups of models (all), or path/to/file.py:factory. `bench models` lists them.",
+)
+@click.option("--size", type=click.IntRange(min=1), help="Height and width of the images.")
+@click.option(
+    "--converter",
+    "converters",
+    type=CommaList(),
+    default="nobuco",
+    show_default=True,
+    envvar="BENCH_CONVERTER",
+    help=f"Converters: {', '.join(NAMES)}.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    envvar="BENCH_JOBS",
+    help="Models at the same time, as far as there is memory.",
+)
+@click.option("--weights", type=click.Choice(get_args(Weights)), default="random", show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="For weights and inputs.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=ZooOptions.timeout,
+    show_default=True,
+    help="Seconds for one conversion.",
+)
+@out_option
+@click.option("--retry-failed", is_flag=True, help="Try again what failed in earlier runs.")
+@click.option(
+    "--table",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the table into this Markdown file.",
+)
+@json_option
+@click.pass_context
+def command(ctx: click.Context, jobs: int, table: Path | None, as_json: bool, **options: Any) -> None:
+    """Make files ahead of a measurement, and check each: a line for each model.
+
+    `bench zoo` with the same --out takes them from there. What an earlier run has made is not made again.
+
+    \b
+    output      right, WRONG with its error, or FAILED; reasons follow the table
+    transposes  ops that only move data, of all `ops`
+    left        nodes that XNNPACK did not take
+    s, peak MB  time and memory of the conversion
+    """
+    if not as_json:
+        click.echo(_line(_HEADINGS))
+    prepared = convert(
+        ZooOptions(**options),
+        jobs,
+        Reporter(),
+        (lambda one: None) if as_json else (lambda one: click.echo(_line(_cells(one)))),
+    )
+    failed = [one for one in prepared if one.reason]
+    if as_json:
+        print_json([one.record.model_dump(mode="json") for one in prepared])
+    else:
+        for one in failed:
+            click.echo(f"{one.record.cell.model}, {one.record.cell.converter}: {one.reason}")
+        right = len(prepared) - len(failed)
+        click.echo(f"{right} of {figures.plural(len(prepared), 'file')} right")
+    if table is not None:
+        table.write_text(markdown(prepared), encoding="utf-8")
+    ctx.exit(0 if not failed else NOTHING_MEASURED if len(failed) == len(prepared) else CELLS_FAILED)
+
+
+def markdown(prepared: list[Prepared]) -> str:
+    """The table as Markdown, with the reason of every failure below it."""
+    rows = [_HEADINGS, tuple("---:" if i > 2 else "---" for i in range(len(_HEADINGS)))]
+    rows += [_cells(one) for one in prepared]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    reasons = [
+        f"- {one.record.cell.model}, {one.record.cell.converter}: {one.reason}"
+        for one in prepared
+        if one.reason
+    ]
+    return "\n".join([*lines, "", *reasons, ""])
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    padded = [
+        text.ljust(width) if i < 3 else text.rjust(width)
+        for i, (text, width) in enumerate(zip(cells, _WIDTHS, strict=True))
+    ]
+    return " ".join(padded).rstrip()
+
+
+def _cells(one: Prepared) -> tuple[str, ...]:
+    record, made = one.record, one.record.conversion
+    output = "FAILED" if not record.ok else "unchecked"
+    if record.accuracy is not None:
+        output = f"{'right' if record.accuracy.right else 'WRONG'} {figures.error(record.accuracy.max_error)}"
+    took = record.delegation
+    known = took is not None and took.total_nodes is not None and took.delegated_nodes is not None
+    left = str(took.total_nodes - took.delegated_nodes) if known else figures.NONE  # pyright: ignore
+    return (
+        record.cell.model,
+        record.cell.converter,
+        output,
+        figures.count(made.transposes if made else None),
+        figures.count(made.n_ops if made else None),
+        left,
+        figures.megabytes(made.size_bytes if made else None),
+        figures.number(made.seconds if made else None),
+        figures.number(made.peak_rss_mb if made else None),
+    )

@@ -1,0 +1,163 @@
+"""The published tables, drawn from records: measured, emulated or without a device, and never guessed."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from make_records import a_record
+
+import bench.readme
+from bench.cli import main
+from bench.errors import BenchError
+from bench.options import ZooOptions
+from bench.progress import Reporter
+from bench.published import PUBLISHED
+from bench.readme import BEGIN, END, keep, measure, write_section
+from bench.readme_tables import belongs, markdown
+from devices import DeviceError, DeviceInfo
+from reports.record import Cell, LaunchRecord
+from reports.store import RecordStore
+
+
+def launches(
+    model: str,
+    converter: str,
+    device: str,
+    abi: str,
+    delegate: str = "xnnpack",
+    medians: tuple[float, ...] = (1000.0, 1010.0, 1020.0),
+    failure: str | None = None,
+    **more: Any,
+) -> list[LaunchRecord]:
+    cell = Cell(model=model, converter=converter, device=device, delegate=delegate, threads=1)
+    records = []
+    for number, median in enumerate(medians):
+        record = a_record(
+            round_number=number, failure=failure, cell=cell, device_info={"abi": abi, "cores": 2}, **more
+        )
+        if record.timing:
+            record = record.model_copy(update={"timing": record.timing.model_copy(update={"median": median})})
+        records.append(record)
+    return records
+
+
+def row(text: str, model: str, title: str) -> list[str]:
+    table = text.partition(f"**{model}**")[2].partition("**")[0]
+    (line,) = [line for line in table.splitlines() if line.startswith(f"| {title} |")]
+    return [cell.strip() for cell in line.strip("|").split("|")][1:]
+
+
+def test_without_records_nothing_is_guessed_and_the_published_figures_stand_beside() -> None:
+    text = markdown([])
+    assert row(text, "mobilenet_v3_large", "x86 (XNNPACK)")[:3] == ["not measured", "not measured", "—"]
+    assert row(text, "deeplabv3_resnet50", "Arm GPU (OpenCL)")[:3] == ["no device", "no device", "—"]
+    assert row(text, "slice_relu", "Arm CPU")[3:] == ["4.6 ms", "2.9 ms", "0.6x"]
+    assert text.count("| Arm CPU |") == len(PUBLISHED) == 3
+
+
+def test_measured_emulated_and_failed_cells_are_told_apart() -> None:
+    model = "mobilenet_v3_large"
+    records = [
+        *launches(model, "nobuco", "host", "x86_64"),
+        *launches(model, "onnx-tf", "host", "x86_64", medians=(2000.0, 2020.0, 2040.0)),
+        *launches(model, "nobuco", "arm", "arm64", medians=(95_000.0,), emulated=True),
+        *launches(model, "onnx-tf", "arm", "arm64", failure="it crashed", emulated=True),
+    ]
+    text = markdown(records)
+    ours, theirs, speedup, *_ = row(text, model, "x86 (XNNPACK)")
+    assert ours.startswith("1.01 ms") and theirs.startswith("2.02 ms") and speedup.startswith("2.00x")
+    assert row(text, model, "Arm CPU (XNNPACK)")[:3] == ["95.0 Minstr (emulated)", "FAIL", "—"]
+    assert "FAIL: arm, xnnpack, mobilenet_v3_large, onnx-tf: launch failed: it crashed" in text
+    assert row(text, model, "Arm CPU")[0] == "no device"
+    assert "| Arm GPU" not in markdown(records, measured_only=True)
+
+
+def test_a_phone_fills_the_rows_of_the_emulated_machine() -> None:
+    phone = launches("slice_relu", "nobuco", "adb:R58M", "arm64", "gpu-opencl")
+    phone += launches("slice_relu", "nobuco", "adb:R58M", "arm64")
+    emulated = launches("slice_relu", "nobuco", "arm", "arm64", medians=(720.0,), emulated=True)
+    for records in (phone + emulated, emulated + phone):
+        text = markdown(records)
+        assert row(text, "slice_relu", "Arm CPU (XNNPACK)")[0].startswith("1.01 ms")
+        assert row(text, "slice_relu", "Arm GPU (OpenCL)")[0].startswith("1.01 ms")
+
+
+def test_a_busy_machine_is_told() -> None:
+    records = launches("slice_relu", "nobuco", "host", "x86_64", state_before={"load_1min": 7.5})
+    assert "the machine was busy (load up to 7.5 on 2 cores)" in markdown(records)
+    quiet = launches("slice_relu", "nobuco", "host", "x86_64", state_before={"load_1min": 0.3})
+    assert "busy" not in markdown(quiet)
+
+
+def test_other_launches_are_left_out() -> None:
+    (record, *_) = launches("slice_relu", "nobuco", "host", "x86_64")
+    assert belongs(record)
+    for change in ({"threads": 4}, {"cores": "big"}, {"model": "resnet18"}, {"converter": "onnx2tf"}):
+        assert not belongs(record.model_copy(update={"cell": record.cell.model_copy(update=change)}))
+
+
+def test_records_of_other_devices_stay_and_are_small(tmp_path: Path) -> None:
+    path = tmp_path / "docs" / "readme.jsonl"
+    keep(launches("slice_relu", "nobuco", "adb:R58M", "arm64"), path)
+    keep(launches("slice_relu", "nobuco", "host", "x86_64"), path)
+    keep(launches("slice_relu", "nobuco", "host", "x86_64", medians=(9000.0,)), path)
+    records = RecordStore(path).read().records
+    assert [record.cell.device for record in records] == ["adb:R58M"] * 3 + ["host"]
+    assert all(record.timing and not record.timing.samples for record in records)
+
+
+def test_the_section_is_drawn_again_from_the_records(tmp_path: Path) -> None:
+    page, records = tmp_path / "README.md", tmp_path / "readme.jsonl"
+    page.write_text(f"# Mine\n{BEGIN}\nold\n{END}\nThe end.\n")
+    keep(launches("slice_relu", "nobuco", "host", "x86_64"), records)
+    command = ["readme", "--from-records", str(records), "--readme", str(page)]
+    for _ in range(2):
+        assert CliRunner().invoke(main, command).exit_code == 0
+        text = page.read_text()
+        assert text.startswith(f"# Mine\n{BEGIN}\n") and text.endswith(f"{END}\nThe end.\n")
+        assert "**slice_relu**" in text and "old" not in text
+    with pytest.raises(BenchError, match="bench:readme begin"):
+        (tmp_path / "other.md").write_text("# Mine\n")
+        write_section("x", tmp_path / "other.md")
+    nothing = CliRunner().invoke(main, ["readme", "--from-records", str(tmp_path / "no.jsonl")])
+    assert nothing.exit_code == 1 and "`bench readme` makes them" in nothing.stderr
+
+
+def test_each_device_runs_the_rows_that_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {
+        "host": DeviceInfo(
+            "host", "host", "PC", None, "x86_64", 2, 1, "Linux", "6", delegates=("xnnpack", "cpu")
+        ),
+        "arm": DeviceInfo(
+            "arm", "emulated", "QEMU", None, "arm64", 1, 1, "", "", delegates=("xnnpack", "cpu")
+        ),
+    }
+    runs: list[ZooOptions] = []
+
+    def known_device(name: str, say: Reporter) -> DeviceInfo:
+        if name not in known:
+            raise DeviceError("no such device")
+        return known[name]
+
+    class Result:
+        troubles: tuple[str, ...] = ()
+
+    def zoo(options: ZooOptions, say: Reporter) -> Result:
+        runs.append(options)
+        return Result()
+
+    monkeypatch.setattr(bench.readme, "known_device", known_device)
+    monkeypatch.setattr(bench.readme, "zoo", zoo)
+    measure(ZooOptions(devices=["gone", "host", "arm"], rounds=7, out=tmp_path), Reporter())
+    assert [(run.devices, run.delegates, run.rounds) for run in runs] == [
+        (("host",), ("xnnpack",), 7),
+        (("arm",), ("cpu", "xnnpack"), 1),
+    ]
+
+
+def test_the_readme_shows_its_own_records() -> None:
+    root = Path(__file__).parents[2]
+    records = RecordStore(root / "docs" / "records" / "readme.jsonl").read().records
+    text = (root / "README.md").read_text(encoding="utf-8")
+    assert markdown(records) in text
