@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from make_records import a_record
-from stand_in_device import StandInDevice
-
 from bench.artifacts import Artifact
 from bench.converters.base import Reference
 from bench.measure.workload import Workload
 from reports.record import Accuracy, Conversion, LaunchRecord
+from tests.bench.stand_in_device import StandInDevice
+from tests.reports.make_records import a_record
 
 
 def workload(name: str, converter: str = "nobuco", broken: bool = False) -> Workload:

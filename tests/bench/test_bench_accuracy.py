@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stand_in_device import StandInDevice
 
 from bench.artifacts import Artifact
 from bench.converters.base import Reference
@@ -16,6 +15,7 @@ from bench.measure.launching import Launcher
 from bench.measure.workload import Effort, Workload
 from devices import LaunchRequest, LaunchResult
 from reports.record import Accuracy, Conversion, Environment
+from tests.bench.stand_in_device import StandInDevice
 
 
 def an_artifact(folder: Path, *expected: np.ndarray, outputs: int = 1) -> Artifact:

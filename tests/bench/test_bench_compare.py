@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from make_records import a_record
 
 from bench.cli import main
 from bench.commands.compare import REGRESSED
 from reports.compare import Comparison, compare
 from reports.record import Delegation, LaunchRecord, Timing
 from reports.store import RECORDS, RecordStore
+from tests.reports.make_records import a_record
 
 
 def a_run(

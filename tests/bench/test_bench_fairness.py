@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from stand_in_device import StandInDevice
 
 from bench.artifacts import Artifact
 from bench.converters.base import Reference
@@ -13,6 +12,7 @@ from bench.measure.workload import Effort, Workload
 from bench.progress import Reporter
 from devices import DeviceState, LaunchRequest, LaunchResult
 from reports.record import Conversion, Environment, LaunchRecord
+from tests.bench.stand_in_device import StandInDevice
 
 COOL = DeviceState(taken_at=0.0, temperatures_c={"cpu": 30.0}, thermal_status="none")
 HOT = DeviceState(taken_at=0.0, temperatures_c={"cpu": 80.0}, thermal_status="severe")

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from make_records import a_record
 
 import bench.readme
 from bench.cli import main
@@ -18,6 +17,7 @@ from bench.readme_tables import belongs, markdown
 from devices import DeviceError, DeviceInfo
 from reports.record import Cell, LaunchRecord
 from reports.store import RecordStore
+from tests.reports.make_records import a_record
 
 
 def launches(

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from make_records import a_record
 
 from bench.cli import main
 from bench.report_files import TABLES_BEGIN, TABLES_END, write_report
 from reports.store import RECORDS, RecordStore
 from reports.summary import summarise
+from tests.reports.make_records import a_record
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import click
 import filelock
 import pytest
 from click.testing import CliRunner
-from make_records import a_record
 
 from bench.artifacts import Artifact, ArtifactCache
 from bench.cli import main
@@ -28,6 +27,7 @@ from bench.run import ZooOptions, plan, zoo
 from devices import DeviceError
 from models_zoo import UnknownModelError
 from reports.store import RECORDS, RecordStore
+from tests.reports.make_records import a_record
 
 MODEL = """
 import torch

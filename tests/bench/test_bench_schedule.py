@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import cast
 
 import pytest
-from fake_launcher import FakeLauncher, workload
 
 from bench.measure.launching import Launcher
 from bench.measure.schedule import (
@@ -20,6 +19,7 @@ from bench.measure.workload import Workload
 from bench.progress import Reporter
 from reports.record import LaunchRecord, Settling, Timing
 from reports.summary import summarise
+from tests.bench.fake_launcher import FakeLauncher, workload
 
 
 def run(schedule: Schedule, launcher: FakeLauncher) -> list[LaunchRecord]:

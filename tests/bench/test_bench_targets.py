@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from stand_in_device import StandInDevice
 
 from bench.errors import BenchError
 from bench.measure import targets
@@ -11,6 +10,7 @@ from bench.measure.delegates import check_delegates
 from bench.measure.targets import open_target
 from bench.progress import Reporter
 from devices import DeviceEntry
+from tests.bench.stand_in_device import StandInDevice
 
 
 def attach(monkeypatch: pytest.MonkeyPatch, *entries: DeviceEntry, abi: str = "arm64") -> list[StandInDevice]:

@@ -8,9 +8,6 @@ from contextlib import contextmanager
 from typing import cast
 
 import pytest
-from fake_launcher import FakeLauncher, workload
-from make_records import a_record
-from stand_in_device import StandInDevice
 
 from bench.measure.launching import Launcher
 from bench.measure.schedule import History, Rounds, Schedule
@@ -21,6 +18,9 @@ from devices import DeviceError
 from devices.interruption import look_for_interruption
 from reports.errors import ReportError
 from reports.record import LaunchRecord
+from tests.bench.fake_launcher import FakeLauncher, workload
+from tests.bench.stand_in_device import StandInDevice
+from tests.reports.make_records import a_record
 
 
 class DeviceLauncher(FakeLauncher):

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from graph_runner import worst_error
 from torch import nn
 
 import nobuco
+from tests.graph_runner import worst_error
 
 IMAGE = (2, 4, 9, 11)
 

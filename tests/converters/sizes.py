@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import torch
-from converters.harness import NOT_FILLED, modes_of_call
 from torch.utils import _pytree as pytree
 
 from nobuco.contract.channel_order import inverse, set_layout
@@ -26,6 +25,7 @@ from nobuco.layout.planner import Mode
 from nobuco.program import Program
 from nobuco.trace.calls import Call, Value, map_values
 from nobuco.validate.compare import relative_error
+from tests.converters.harness import NOT_FILLED, modes_of_call
 
 Dims = frozenset[tuple[int, int]]  # (which of the input tensors, which of its dims)
 _MOST_MODES = 2

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 import torch
-from converters.harness import graph_tensors_of, problems
-from converters.op_samples import op_infos, samples
-from converters.own_cases import CASES
-from converters.table import EXPORTED, REFUSED, ROWS, Row
 from torch.utils import _pytree as pytree
 
 import nobuco
 from nobuco.contract.converter import Converter
 from nobuco.contract.registry import all_converters
 from nobuco.tflite import export_tflite
+from tests.converters.harness import graph_tensors_of, problems
+from tests.converters.op_samples import op_infos, samples
+from tests.converters.own_cases import CASES
+from tests.converters.table import EXPORTED, REFUSED, ROWS, Row
 
 _DTYPES = {"float": torch.float32, "int": torch.int64, "bool": torch.bool}
 _SAMPLES = 3

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from converters.op_samples import op_infos, samples
-from converters.own_cases import CASES
-from converters.sizes import Found, found_with_unknown_sizes
-from converters.table import ONE_SIZE, ROWS, SIZES_REFUSED, Row
 from torch.utils import _pytree as pytree
 
 from nobuco.contract.registry import find_converter
+from tests.converters.op_samples import op_infos, samples
+from tests.converters.own_cases import CASES
+from tests.converters.sizes import Found, found_with_unknown_sizes
+from tests.converters.table import ONE_SIZE, ROWS, SIZES_REFUSED, Row
 
 _DTYPES = {"float": torch.float32, "int": torch.int64, "bool": torch.bool}
 

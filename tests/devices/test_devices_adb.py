@@ -15,7 +15,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from conftest import boot
 
 import devices
 from devices.adb.connect import connect_tcp
@@ -23,6 +22,7 @@ from devices.adb.device import AdbDevice
 from devices.emulator.device import EmulatedDevice
 from devices.errors import CommandInterrupted
 from devices.interruption import interrupt
+from tests.devices.conftest import boot
 
 pytestmark = pytest.mark.emulator
 

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-import adb_stand_ins as stand_ins
 import pytest
 
 import devices
@@ -18,6 +17,7 @@ from devices.adb.keys import key_path, load_signer
 from devices.adb.server import server_devices
 from devices.emulator.device import EmulatedDevice
 from devices.protocol import DeviceState
+from tests.devices import adb_stand_ins as stand_ins
 
 
 @pytest.fixture

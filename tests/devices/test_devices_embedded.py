@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_models
-from launch_helpers import interpreter_outputs, quick, write_inputs
-from processes import wait_for_end
 
 import devices
 from devices.runners.embedded import build, litert
 from devices.runners.embedded.build import build_runner
 from devices.runners.embedded.vulkan import vulkan_environment
+from tests.devices import tiny_models
+from tests.devices.launch_helpers import interpreter_outputs, quick, write_inputs
+from tests.devices.processes import wait_for_end
 
 RNG = np.random.default_rng(1)
 CASES: dict[Callable[[Path], Path], list[np.ndarray]] = {

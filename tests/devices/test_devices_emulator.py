@@ -14,10 +14,6 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-import tiny_models
-from conftest import boot
-from launch_helpers import interpreter_outputs, quick, write_inputs
-from processes import wait_for_end
 
 import devices
 from devices.adb.device import AdbDevice
@@ -26,6 +22,10 @@ from devices.emulator.device import EmulatedDevice
 from devices.emulator.image import build_image, find_image
 from devices.emulator.kinds import KINDS, parse_machine
 from devices.emulator.machine import find_running, start_detached, stop_detached
+from tests.devices import tiny_models
+from tests.devices.conftest import boot
+from tests.devices.launch_helpers import interpreter_outputs, quick, write_inputs
+from tests.devices.processes import wait_for_end
 
 
 @pytest.mark.parametrize("name", ["arm", "x86", "arm:cortex-a53", "arm#2", "arm:cortex-a72#3"])

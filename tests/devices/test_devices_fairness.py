@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny_models
-from launch_helpers import quick
 
 import devices
 from devices.adb.android import fixed_performance_mode
@@ -19,6 +17,8 @@ from devices.emulator.device import EmulatedDevice
 from devices.emulator.outline import outline
 from devices.fairness import affinity_prefix, throttling, wait_until_settled
 from devices.protocol import CpuCluster, DeviceState, RunResult
+from tests.devices import tiny_models
+from tests.devices.launch_helpers import quick
 
 
 class ScriptedPhone:

@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import wait_for_end
 
 import devices
 from devices.cache import CACHE_VARIABLE, build_once, cache_folder, sha256_of
 from devices.locks import device_lock
+from tests.devices.processes import wait_for_end
 
 
 @pytest.fixture

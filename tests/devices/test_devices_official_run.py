@@ -18,14 +18,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_models
-from launch_helpers import quick, write_inputs
 
 import devices
 from devices.emulator.device import EmulatedDevice
 from devices.runners.official.download import STORE_VARIABLE, official_binary, platform_of
 from devices.runners.official.flags import Flavour, flags_for
 from devices.runners.tflite_io import TensorInfo
+from tests.devices import tiny_models
+from tests.devices.launch_helpers import quick, write_inputs
 
 STAND_IN = Path(__file__).with_name("stand_in_benchmark_model.sh")
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from make_records import a_record
 
 import reports
 from reports.columns import COLUMNS
@@ -12,6 +11,7 @@ from reports.errors import ReportError
 from reports.frames import _CELLS, frames
 from reports.record import LaunchRecord, OpTime
 from reports.store import RECORDS, RecordStore
+from tests.reports.make_records import a_record
 
 
 def records() -> list[LaunchRecord]:

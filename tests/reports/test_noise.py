@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from make_records import a_record
 from rich.console import Console
 
 from reports import tables
 from reports.record import LaunchRecord, Timing
 from reports.summary import Group, Row, summarise
+from tests.reports.make_records import a_record
 
 QUIET = [1000.0, 1004.0, 998.0, 1002.0, 996.0, 1001.0, 1003.0, 999.0, 997.0, 1000.5]
 HOST = {"cores": 2, "android": False}

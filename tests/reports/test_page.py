@@ -5,12 +5,12 @@ import re
 from pathlib import Path
 
 import pytest
-from make_records import a_record
 
 from reports.page import write_page
 from reports.page.write import page_of
 from reports.record import Delegation, LaunchRecord, OpTime
 from reports.summary import summarise
+from tests.reports.make_records import a_record
 
 
 def a_run(**changes: object) -> list[LaunchRecord]:

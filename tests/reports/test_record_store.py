@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from make_records import a_record
 
 from reports.errors import ReportError
 from reports.record import LaunchRecord, Timing
 from reports.store import RecordStore
+from tests.reports.make_records import a_record
 
 
 def test_what_was_appended_is_read_back(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import io
 from pathlib import Path
 
 import pytest
-from make_records import a_record
 from matplotlib.text import Text
 from rich.console import Console
 
@@ -14,6 +13,7 @@ from reports.chart import draw, save_chart
 from reports.columns import COLUMNS
 from reports.record import Delegation, LaunchRecord, Timing
 from reports.summary import Group, summarise
+from tests.reports.make_records import a_record
 
 FAILURE = "RuntimeError: no converter for aten::foo"
 

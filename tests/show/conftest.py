@@ -1,5 +1,6 @@
 import pytest
-from show_helpers import sample_report
+
+from tests.show.show_helpers import sample_report
 
 
 @pytest.fixture(scope="session")

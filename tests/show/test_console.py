@@ -8,7 +8,6 @@ from urllib.parse import unquote, urlparse
 import pytest
 import torch
 from rich.console import Console
-from show_helpers import sample_report
 from torch import nn
 
 import nobuco
@@ -16,6 +15,7 @@ from nobuco.show.console import PLAIN_LINES, print_tree
 from nobuco.show.rows import LOOKS, rows_of
 from nobuco.trace.calls import Kind
 from nobuco.validate.report import Report, Status
+from tests.show.show_helpers import sample_report
 
 
 def printed(report: Report, terminal: bool = False, encoding: str = "utf-8", **options) -> str:
@@ -139,7 +139,7 @@ def test_a_long_tree_is_cut_down_to_its_problems(monkeypatch):
         def forward(self, x):
             for _ in range(PLAIN_LINES):
                 x = torch.sin(x)
-            from show_helpers import doubled
+            from tests.show.show_helpers import doubled
 
             return doubled(x)
 

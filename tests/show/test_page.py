@@ -6,13 +6,13 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 import torch
-from show_helpers import sample_report
 from torch import nn
 
 import nobuco
 from nobuco.show.page import axes, page_of, write_page
 from nobuco.show.rows import LOOKS, rows_of
 from nobuco.validate.report import Status
+from tests.show.show_helpers import sample_report
 
 VOID = {"meta", "input", "br", "link", "img"}
 

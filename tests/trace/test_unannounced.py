@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from graph_runner import worst_error
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.utils import dlpack
 
 import nobuco
+from tests.graph_runner import worst_error
 
 
 def convert(function: Any, *args: Any, **kwargs: Any) -> Any:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from graph_runner import worst_error
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 import nobuco
+from tests.graph_runner import worst_error
 
 
 def relu_of_a_slice(x):

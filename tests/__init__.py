@@ -1,0 +1,1 @@
+"""The tests. Their helpers are imported as `tests.…`."""
