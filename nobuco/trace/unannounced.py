@@ -7,6 +7,7 @@ operation has in PyTorch's Python API."""
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -111,6 +112,20 @@ def _convolution(
     return getattr(torch, f"conv{dims}d"), (x, weight, bias, stride, padding, dilation, groups), {}
 
 
+def _batch_norm(
+    x: Any,
+    weight: Any,
+    bias: Any,
+    mean: Any,
+    variance: Any,
+    training: bool,
+    momentum: float,
+    eps: float,
+    *_: Any,
+) -> Call:
+    return torch.nn.functional.batch_norm, (x, mean, variance, weight, bias, training, momentum, eps), {}
+
+
 _SPECIAL: dict[str, Callable[..., Call]] = {
     "slice": _slice,
     "select": lambda x, dim, index: _indexed(x, dim, index),
@@ -119,6 +134,7 @@ _SPECIAL: dict[str, Callable[..., Call]] = {
     "to": _to,
     "_to_copy": _to,
     "_local_scalar_dense": lambda x: (torch.Tensor.item, (x,), {}),
+    "batch_norm": _batch_norm,
     "convolution": _convolution,
     "_convolution": _convolution,
     "alias": lambda x: (torch.Tensor.detach, (x,), {}),
@@ -163,5 +179,7 @@ def compiled_as_written() -> Iterator[None]:
     if "torch._dynamo" not in sys.modules:
         yield
         return
-    with torch.compiler.set_stance("force_eager"):
+    with torch.compiler.set_stance("force_eager"), warnings.catch_warnings():
+        # of our hooks, which are called for the compiled module and for its original
+        warnings.filterwarnings("ignore", "Using `torch.compile", UserWarning)
         yield
