@@ -4,8 +4,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-# Last on the path: this program's models and job code are needed, its packages must not hide the environment's own.
-sys.path.append(str(Path(__file__).resolve().parents[2]))
+# Last on the path, also where PYTHONPATH puts it first: this program's models and job code are needed, its packages, and
+# its own nobuco above all, must not hide the environment's.
+_ROOT = Path(__file__).resolve().parents[2]
+sys.path[:] = [*(entry for entry in sys.path if Path(entry).resolve() != _ROOT), str(_ROOT)]
 
 from bench.jobs import entry
 from bench.jobs.models import FlatOutputs, fresh_args, load_model
@@ -17,7 +19,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
 
     import nobuco
 
-    if Path(nobuco.__file__).is_relative_to(Path(__file__).resolve().parents[2]):
+    if Path(nobuco.__file__).parent == _ROOT / "nobuco":
         raise entry.JobFailed("nobuco 0.17 is not installed in its environment")
     loaded = load_model(job)
     model = FlatOutputs(loaded.module).eval() if job["n_outputs"] > 1 else loaded.module
