@@ -4,10 +4,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-# Last on the path, also where PYTHONPATH puts it first: this program's models and job code are needed, its packages, and
-# its own nobuco above all, must not hide the environment's.
 _ROOT = Path(__file__).resolve().parents[2]
-sys.path[:] = [*(entry for entry in sys.path if Path(entry).resolve() != _ROOT), str(_ROOT)]
+# Last on the path: this program's models and job code are needed, its packages must not hide the environment's own.
+sys.path.append(str(_ROOT))
 
 from bench.jobs import entry
 from bench.jobs.models import FlatOutputs, fresh_args, load_model
@@ -15,6 +14,8 @@ from bench.jobs.models import FlatOutputs, fresh_args, load_model
 
 def work(job: dict[str, Any]) -> dict[str, Any]:
     """Convert, as its README does; see `entry.main`."""
+    # Also where PYTHONPATH puts it first: this repository has a nobuco of its own.
+    sys.path[:] = [*(place for place in sys.path if Path(place).resolve() != _ROOT), str(_ROOT)]
     import tensorflow as tf
 
     import nobuco
