@@ -4,12 +4,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_ROOT = Path(__file__).resolve().parents[2]
 # Last on the path: this program's models and job code are needed, its packages must not hide the environment's own.
-sys.path.append(str(_ROOT))
+sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from bench.jobs import entry
 from bench.jobs.models import FlatOutputs, fresh_args, load_model
+
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:
