@@ -10,14 +10,18 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))
 from bench.jobs import entry
 from bench.jobs.models import FlatOutputs, fresh_args, load_model
 
+_ROOT = Path(__file__).resolve().parents[2]
+
 
 def work(job: dict[str, Any]) -> dict[str, Any]:
     """Convert, as its README does; see `entry.main`."""
+    # Also where PYTHONPATH puts it first: this repository has a nobuco of its own.
+    sys.path[:] = [*(place for place in sys.path if Path(place).resolve() != _ROOT), str(_ROOT)]
     import tensorflow as tf
 
     import nobuco
 
-    if Path(nobuco.__file__).is_relative_to(Path(__file__).resolve().parents[2]):
+    if Path(nobuco.__file__).parent == _ROOT / "nobuco":
         raise entry.JobFailed("nobuco 0.17 is not installed in its environment")
     loaded = load_model(job)
     model = FlatOutputs(loaded.module).eval() if job["n_outputs"] > 1 else loaded.module

@@ -80,7 +80,8 @@ def test_commands_to_type_are_those_that_work(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("PATH", "/bin")
     monkeypatch.chdir(tmp_path)
     assert bench_command() == ".venv/bin/bench"
-    monkeypatch.chdir("/")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
     assert bench_command() == str(tool)
     monkeypatch.setenv("PATH", str(tool.parent))
     assert bench_command() == "bench"
@@ -217,3 +218,17 @@ def test_models_are_listed_as_json() -> None:
 
 def test_settings_of_the_environment_do_not_leak_into_tests() -> None:
     assert not [name for name in os.environ if name.startswith("BENCH_")]
+
+
+def test_models_are_listed_with_shapes_and_parameters() -> None:
+    result = bench("models", "raft_small", "mobilenet_v2@96", "segmentation")
+    lines = result.stdout.splitlines()
+    assert lines[1].split() == ["raft_small", "1x3x256x256", "+", "1x3x256x256", "1.0", "M", "optical_flow"]
+    assert lines[2].split()[:4] == ["mobilenet_v2@96", "1x3x96x96", "3.5", "M"] and len(lines) == 3 + 6
+    assert "raw predictions" in result.stderr  # what a detection model is
+
+
+def test_a_size_is_for_all_models_and_told_in_their_names() -> None:
+    command = ["zoo", "--models", "resnet18,slice_relu@64", "--size", "320", "--converter", "nobuco"]
+    planned = json.loads(bench(*command, "--dry-run", "--json").stdout)
+    assert [c["model"] for c in planned["conversions"]] == ["resnet18@320", "slice_relu@64"]
