@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from reports.errors import ReportError
-from reports.record import LaunchRecord
-from reports.sets import newest_sets
+from reports.record import Cell, LaunchRecord
+from reports.sets import LaunchSet, newest_sets
 from reports.store import RECORDS, RecordStore
 from reports.summary import summarise
 from reports.tables import flat_rows
@@ -192,18 +193,23 @@ def load(folder: str | Path, *, baseline: str = "onnx-tf") -> Frames:
 
 def frames(records: list[LaunchRecord], *, baseline: str = "onnx-tf") -> Frames:
     """The same of records that have been read."""
+    newest = newest_sets(records)
     return Frames(
         cells=_frame(flat_rows(summarise(records, baseline=baseline)), _CELLS),
-        launches=_frame([_launch(record) for record in records], _LAUNCHES),
-        ops=_frame(_ops(records), _OPS),
-        profile=_frame(_profile(records), _PROFILE),
+        launches=_frame((_launch(record) for record in records), _LAUNCHES),
+        ops=_frame(_ops(newest), _OPS),
+        profile=_frame(_profile(newest), _PROFILE),
     )
 
 
-def _frame(rows: list[dict[str, Any]], dtypes: dict[str, str]) -> pd.DataFrame:
+def _frame(rows: Iterable[dict[str, Any]], dtypes: dict[str, str]) -> pd.DataFrame:
+    lists: dict[str, list[Any]] = {name: [] for name in dtypes}
+    for row in rows:
+        for name, values in lists.items():
+            values.append(row[name])
     columns = {}
     for name, dtype in dtypes.items():
-        values = [row[name] for row in rows]
+        values = lists.pop(name)
         columns[name] = (
             pd.to_datetime(pd.Series(values, dtype="string"), utc=True, format="ISO8601").astype(dtype)
             if dtype.startswith("datetime")
@@ -246,18 +252,14 @@ def _launch(record: LaunchRecord) -> dict[str, Any]:
     }
 
 
-def _ops(records: list[LaunchRecord]) -> list[dict[str, Any]]:
-    found = []
-    for cell, newest in newest_sets(records).items():
-        ops = newest.last.conversion.ops if newest.last.conversion else {}
-        found += [{**dict(cell), "op": op, "count": count} for op, count in ops.items()]
-    return found
+def _ops(newest: Mapping[Cell, LaunchSet]) -> Iterator[dict[str, Any]]:
+    for cell, launches in newest.items():
+        ops = launches.last.conversion.ops if launches.last.conversion else {}
+        for op, count in ops.items():
+            yield {**dict(cell), "op": op, "count": count}
 
 
-def _profile(records: list[LaunchRecord]) -> list[dict[str, Any]]:
-    found = []
-    for cell, newest in newest_sets(records).items():
-        for op in newest.profile.profile if newest.profile else ():
-            row = {**dict(op), "op": op.name, "time": op.time / 1000}
-            found.append({**dict(cell), **row})
-    return found
+def _profile(newest: Mapping[Cell, LaunchSet]) -> Iterator[dict[str, Any]]:
+    for cell, launches in newest.items():
+        for op in launches.profile.profile if launches.profile else ():
+            yield {**dict(cell), **dict(op), "op": op.name, "time": op.time / 1000}
