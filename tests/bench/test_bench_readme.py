@@ -83,6 +83,11 @@ def test_a_phone_fills_the_rows_of_the_emulated_machine() -> None:
         assert row(text, "slice_relu", "Arm GPU (OpenCL)")[0].startswith("1.01 ms")
 
 
+def test_a_second_and_more_is_told_in_seconds() -> None:
+    records = launches("deeplabv3_resnet50", "nobuco", "host", "x86_64", medians=(1.2e6, 1.25e6, 1.3e6))
+    assert row(markdown(records), "deeplabv3_resnet50", "x86 (XNNPACK)")[0].startswith("1.25 s")
+
+
 def test_a_busy_machine_is_told() -> None:
     records = launches("slice_relu", "nobuco", "host", "x86_64", state_before={"load_1min": 7.5})
     assert "the machine was busy (load up to 7.5 on 2 cores)" in markdown(records)
