@@ -126,7 +126,7 @@ def test_the_section_is_drawn_again_from_the_records(tmp_path: Path) -> None:
         (tmp_path / "other.md").write_text("# Mine\n")
         write_section("x", tmp_path / "other.md")
     nothing = CliRunner().invoke(main, ["readme", "--from-records", str(tmp_path / "no.jsonl")])
-    assert nothing.exit_code == 1 and "`bench readme` makes them" in nothing.stderr
+    assert nothing.exit_code == 1 and "bench readme` makes them" in nothing.stderr
 
 
 def test_each_device_runs_the_rows_that_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
