@@ -1,7 +1,7 @@
 """The published comparison, measured again: three tables from launch records, each figure with where it comes from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.published import ARM_ABIS, CONVERTERS, PLACES, PUBLISHED, Place
 from reports import figures
@@ -86,8 +86,14 @@ def _figure(row: Row | None) -> str:
         return figures.NONE
     if row.latency is None:
         return "FAIL"
-    unit = " Minstr (emulated)" if row.emulated else " ms"
-    return figures.with_interval(row.latency, unit)
+    if row.emulated:
+        return figures.with_interval(row.latency, " Minstr (emulated)")
+    if row.latency.value < 1000:
+        return figures.with_interval(row.latency, " ms")
+    low, high = (bound and bound / 1000 for bound in (row.latency.low, row.latency.high))
+    return figures.with_interval(
+        replace(row.latency, value=row.latency.value / 1000, low=low, high=high), " s"
+    )
 
 
 def _sizes(groups: Sequence[Group], model: str) -> str:

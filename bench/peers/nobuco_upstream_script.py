@@ -7,6 +7,7 @@ from typing import Any
 # Last on the path: this program's models and job code are needed, its packages must not hide the environment's own.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
+import models_zoo
 from bench.jobs import entry
 from bench.jobs.models import FlatOutputs, fresh_args, load_model
 
@@ -17,6 +18,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     """Convert, as its README does; see `entry.main`."""
     # Also where PYTHONPATH puts it first: this repository has a nobuco of its own.
     sys.path[:] = [*(place for place in sys.path if Path(place).resolve() != _ROOT), str(_ROOT)]
+    models_zoo.import_torchvision()  # nobuco 0.17 imports it, and it may need mending first
     import tensorflow as tf
 
     import nobuco

@@ -83,6 +83,11 @@ def test_a_phone_fills_the_rows_of_the_emulated_machine() -> None:
         assert row(text, "slice_relu", "Arm GPU (OpenCL)")[0].startswith("1.01 ms")
 
 
+def test_a_second_and_more_is_told_in_seconds() -> None:
+    records = launches("deeplabv3_resnet50", "nobuco", "host", "x86_64", medians=(1.2e6, 1.25e6, 1.3e6))
+    assert row(markdown(records), "deeplabv3_resnet50", "x86 (XNNPACK)")[0].startswith("1.25 s")
+
+
 def test_a_busy_machine_is_told() -> None:
     records = launches("slice_relu", "nobuco", "host", "x86_64", state_before={"load_1min": 7.5})
     assert "the machine was busy (load up to 7.5 on 2 cores)" in markdown(records)
@@ -121,7 +126,7 @@ def test_the_section_is_drawn_again_from_the_records(tmp_path: Path) -> None:
         (tmp_path / "other.md").write_text("# Mine\n")
         write_section("x", tmp_path / "other.md")
     nothing = CliRunner().invoke(main, ["readme", "--from-records", str(tmp_path / "no.jsonl")])
-    assert nothing.exit_code == 1 and "`bench readme` makes them" in nothing.stderr
+    assert nothing.exit_code == 1 and "bench readme` makes them" in nothing.stderr
 
 
 def test_each_device_runs_the_rows_that_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
