@@ -39,7 +39,7 @@ class Node:
         return list(dict.fromkeys(self.inputs))
 
 
-@dataclass
+@dataclass(repr=False)
 class Graph:
     """What becomes the Keras model.
 

@@ -15,7 +15,7 @@ from nobuco.trace.sizes import Comparison
 from nobuco.trace.state import StateChange
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Value:
     """One tensor at one version: an in-place op makes a new value of the same tensor.
 
@@ -26,6 +26,9 @@ class Value:
     producer: Call | None = None
     constant: bool = False
     path: str = ""  # of a parameter or buffer in the model ("backbone.conv1.weight"), of an input its name
+
+    def __repr__(self) -> str:  # values and calls hold each other: to show all would not end
+        return f"<{'constant ' if self.constant else ''}value {self.path} of shape {self.shape}>"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -52,7 +55,7 @@ class Kind(Enum):
     ALIAS = "alias"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Call:
     """One call of a PyTorch function, method or module.
 
@@ -98,12 +101,15 @@ class Call:
             call = call.parent
         return self.invoked
 
+    def __repr__(self) -> str:
+        return f"<call {self}>"
+
     def __str__(self) -> str:
         where = f" at {self.user_line}" if self.user_line else ""
         return f"{self.name}{where}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Trace:
     """A traced program: `root` is the call of the whole model, `inputs` its tensors, in the order of its arguments."""
 

@@ -82,7 +82,7 @@ class Check:
     drawn: str = ""  # in words, the inputs that were used
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
     """The outcome of one conversion. `keras_model.report` holds it.
 
@@ -171,6 +171,9 @@ class Report:
                 _call_as_dict(call, self.calls[call]) for call in self.root.walk() if call in self.calls
             ],
         }
+
+    def __repr__(self) -> str:
+        return f"<report: {self}>"
 
     def __str__(self) -> str:
         lines = [
