@@ -28,7 +28,6 @@ def _in_evaluation_mode(call: Any) -> str | None:
 
 @builtin(
     F.batch_norm,
-    torch.batch_norm,
     strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER,
     accepts=_in_evaluation_mode,
 )
@@ -52,6 +51,33 @@ def batch_norm(
     weights = [each for each in (weight, bias, running_mean, running_var) if each is not None]
     channels = running_mean.shape[0]
     return LayerChain(with_weights(layer, (None,) * (input.dim() - 1) + (channels,), *weights))
+
+
+@builtin(
+    torch.batch_norm,
+    strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER,
+    accepts=_in_evaluation_mode,
+)
+def batch_norm_of_torch(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool = True,
+):
+    """Takes the weights before the statistics, other than `F.batch_norm`."""
+    return _weights_first(batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps))
+
+
+def _weights_first(result: Any) -> Any:
+    """What a converter of PyTorch's Python function returned, for the C++ function with its other order of arguments."""
+    if isinstance(result, LayerChain):
+        return result
+    return lambda input, weight, bias, mean, var, *args, **kwargs: result(input, mean, var, weight, bias)
 
 
 def _computed(eps):
@@ -106,7 +132,7 @@ def group_norm(
     return func
 
 
-@builtin(F.instance_norm, torch.instance_norm, strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER)
+@builtin(F.instance_norm, strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER)
 def instance_norm(
     input: Tensor,
     running_mean=None,
@@ -128,6 +154,24 @@ def instance_norm(
         return tf.nn.batch_normalization(input, mean, variance, bias, weight, eps)
 
     return func
+
+
+@builtin(torch.instance_norm, strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER)
+def instance_norm_of_torch(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    use_input_stats: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool = True,
+):
+    """Takes the weights before the statistics, other than `F.instance_norm`."""
+    return _weights_first(
+        instance_norm(input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps)
+    )
 
 
 @builtin(F.rms_norm, torch.rms_norm, strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER)
