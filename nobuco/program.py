@@ -13,7 +13,7 @@ from torch import nn
 from nobuco.contract.channel_order import ChannelOrder, Layout
 from nobuco.inputs import InputSpec, input_specs, own_arguments
 from nobuco.trace.calls import Trace
-from nobuco.trace.tracer import run_untraced, trace, with_tensors
+from nobuco.trace.run import run_untraced, trace, with_tensors
 
 
 @dataclass(frozen=True)

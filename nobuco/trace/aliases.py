@@ -209,3 +209,17 @@ def _box(base: torch.Tensor, view: torch.Tensor) -> tuple[slice, ...] | None:
     box = tuple(index)
     part = base[box]
     return box if part.numel() == view.numel() and torch.equal(part.flatten(), view.flatten()) else None
+
+
+def assigns_to_itself(target: torch.Tensor, index: Any, value: Any) -> bool:
+    """`x[i] = v` where v is that very part of x."""
+    if not isinstance(value, torch.Tensor) or not shares_memory(target, value):
+        return False
+    with torch._C.DisableTorchFunction():
+        part = target[index]
+        return (
+            shares_memory(part, value)
+            and part.shape == value.shape
+            and part.stride() == value.stride()
+            and part.storage_offset() == value.storage_offset()
+        )

@@ -8,8 +8,8 @@ import torch
 
 from nobuco.contract.tree import tree_leaves
 from nobuco.trace.reach import same_state, snapshot
+from nobuco.trace.run import with_tensors
 from nobuco.trace.state import ModelState, random_state_kept, state_of
-from nobuco.trace.tracer import with_tensors
 
 
 def carried_state(

@@ -106,3 +106,23 @@ def _positional_inplace(op: Any, args: tuple[Any, ...]) -> bool:
         return False
     names = code.co_varnames[: code.co_argcount]
     return "inplace" in names and names.index("inplace") < len(args) and args[names.index("inplace")] is True
+
+
+def version_of(tensor: torch.Tensor) -> int:
+    """How often the tensor has been changed in place; what is made under `inference_mode` does not count it."""
+    return -1 if tensor.is_inference() else tensor._version
+
+
+def was_written(tensor: torch.Tensor, written: list[torch.Tensor], before: torch.Tensor | None) -> bool:
+    if before is not None:
+        return not torch.equal(tensor, before)
+    return any(tensor is each for each in written)
+
+
+def distinct(tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+    return list({id(tensor): tensor for tensor in tensors}.values())
+
+
+def yields_tensor(descriptor: Any) -> bool:
+    """Among the properties of a tensor, those that are tensors themselves."""
+    return getattr(descriptor, "__name__", "") in {"T", "mT", "H", "mH", "real", "imag", "data"}

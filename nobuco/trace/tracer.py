@@ -7,12 +7,10 @@ the program runs."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules import module as torch_module
 from torch.overrides import TorchFunctionMode
 
 from nobuco.contract.context import ConversionContext, converting
@@ -21,28 +19,25 @@ from nobuco.contract.sites import invocation_site
 from nobuco.contract.traceable import BODY, shape
 from nobuco.contract.tree import tree_leaves, tree_map
 from nobuco.trace import compose
-from nobuco.trace.aliases import Aliases, Known, shares_memory
-from nobuco.trace.calls import Call, Kind, Trace, Value, values_in
+from nobuco.trace.aliases import Aliases, Known, assigns_to_itself, shares_memory
+from nobuco.trace.calls import Call, Kind, Value, values_in
 from nobuco.trace.errors import TraceError
 from nobuco.trace.ops import (
     READS,
     canonical,
+    distinct,
     is_random,
     is_shape,
     refuse_rebound_memory,
     refuse_unfollowable,
+    version_of,
+    was_written,
     written_arguments,
+    yields_tensor,
 )
 from nobuco.trace.sizes import Log, asks_for_sizes, noting, plain
 from nobuco.trace.state import ModelState
-from nobuco.trace.unannounced import (
-    Listener,
-    compiled_as_written,
-    in_python,
-    is_operation,
-    scripts_heard,
-    written_by,
-)
+from nobuco.trace.unannounced import in_python, is_operation, written_by
 
 
 class Tracer(TorchFunctionMode):
@@ -69,6 +64,10 @@ class Tracer(TorchFunctionMode):
         self._busy = (
             False  # the tracer itself is at work: what reaches the dispatcher is no call of the program's
         )
+
+    def start_below(self, frame: Call) -> None:
+        """Records what comes as the children of `frame`."""
+        self._stack = [frame]
 
     # -- values
 
@@ -137,7 +136,7 @@ class Tracer(TorchFunctionMode):
             return self._traced_shape(args, kwargs)
         if self._sizes is not None and asks_for_sizes(op):
             return noting(func(*args, **kwargs), self._sizes)
-        if op is not func and not _yields_tensor(op):
+        if op is not func and not yields_tensor(op):
             return func(*args, **kwargs)
         if self._on_call is not None:
             self._on_call()
@@ -172,23 +171,23 @@ class Tracer(TorchFunctionMode):
         written = told if told is not None else tensors if own else written_arguments(op, args, kwargs)
         # what `out` holds is overwritten, whatever it was
         recorded = self.values((args, {name: each for name, each in kwargs.items() if name != "out"}))
-        if op is torch.Tensor.__setitem__ and _assigns_to_itself(*args):
+        if op is torch.Tensor.__setitem__ and assigns_to_itself(*args):
             # `x[i] += y` ends in one: the addition has been carried over to x already
             self._record(Kind.FUNCTION, op, *recorded).output = recorded[0][0]
             return None
         for tensor in written:
             self._state.keep(tensor, made_here=self._made_here(tensor))
             self._aliases.keep_data(tensor)
-        versions = [_version(tensor) for tensor in tensors]
+        versions = [version_of(tensor) for tensor in tensors]
         copies = {id(t): t.clone() for t in tensors if own and t.is_inference()}
         with _Set(self, "_muted", True):
             result = self._execute(func, args, kwargs)
         changed = [
             tensor
             for tensor, version in zip(tensors, versions, strict=True)
-            if _version(tensor) != version
+            if version_of(tensor) != version
             or any(tensor is each for each in told or ())
-            or (tensor.is_inference() and _was_written(tensor, written, copies.get(id(tensor))))
+            or (tensor.is_inference() and was_written(tensor, written, copies.get(id(tensor))))
         ]
         outputs = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
         if not outputs and not changed:
@@ -197,7 +196,7 @@ class Tracer(TorchFunctionMode):
         call = self._record(Kind.FUNCTION, op, *recorded)
         call.inplace = bool(changed)
         call.folded = not is_random(op) and all(value.constant for value in call.inputs)
-        targets = [t for t in _distinct(written if not own else changed) if any(t is c for c in changed)]
+        targets = [t for t in distinct(written if not own else changed) if any(t is c for c in changed)]
         unforeseen = [t for t in changed if not any(t is w or shares_memory(t, w) for w in written)]
         if unforeseen:
             raise TraceError(f"{call} changes one of its arguments in place, which its name does not tell")
@@ -374,124 +373,3 @@ class _Set:
 
     def __exit__(self, *_: object) -> None:
         setattr(self._tracer, self._flag, self._before)
-
-
-def trace(
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    names: list[str],
-    trace_shape: bool = False,
-    dynamic: bool = False,
-    on_call: Callable[[], None] | None = None,
-    note_sizes: bool = False,
-) -> Trace:
-    """Runs `function(*args, **kwargs)` once and records it; with `note_sizes`, also what sizes are compared with.
-
-    Args:
-        function: the model.
-        args, kwargs: its example arguments.
-        names: one for each tensor among them.
-        trace_shape: record reads of `tensor.shape` as calls that yield tensors.
-        dynamic: the sizes of some input are examples only; converters that are asked what they take may ask for this.
-        on_call: called for every function that is met.
-
-    The model's parameters, buffers and attributes, the arguments and the random state are afterwards as they were."""
-    root = Call(function, Kind.MODULE if isinstance(function, nn.Module) else Kind.FUNCTION, (), {}, None, "")
-    with ModelState.kept(function) as state, ExitStack() as hooks, torch.no_grad():
-        args, kwargs = _copies((args, kwargs))
-        comparisons: Log = []
-        sizes = comparisons if dynamic else None
-        tracer = Tracer(root, state, trace_shape, dynamic, on_call, sizes)
-        listener = Listener(tracer.unannounced, tracer.is_listening)
-        hooks.enter_context(scripts_heard(tracer.is_listening))
-        hooks.enter_context(compiled_as_written())
-        tensors = _distinct([leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)])
-        inputs = [tracer.add_input(tensor, name) for tensor, name in zip(tensors, names, strict=True)]
-        root.args, root.kwargs = tracer.values((args, kwargs))
-        enter = torch_module.register_module_forward_pre_hook(tracer.enter_module)
-        hooks.callback(enter.remove)
-        leave = torch_module.register_module_forward_hook(
-            tracer.leave_module, with_kwargs=True, always_call=False
-        )
-        hooks.callback(leave.remove)
-        if isinstance(function, nn.Module):
-            # The root is recorded like every other module, below a frame that only holds it.
-            frame = Call(None, Kind.FUNCTION, (), {}, None, "")
-            tracer._stack = [frame]
-            with tracer, listener:
-                function(*args, **kwargs)
-            root = frame.children[0]
-        else:
-            with tracer, listener:
-                output = function(*args, **kwargs)
-            root.output = tracer.values(output)
-        # about to be put back as they were: the trace keeps what they became
-        for tensor in state.kept_tensors:
-            tracer.keep_data(tensor)
-        changes = state.changes()
-    return Trace(root, inputs, changes, comparisons)
-
-
-def _version(tensor: torch.Tensor) -> int:
-    """How often the tensor has been changed in place; what is made under `inference_mode` does not count it."""
-    return -1 if tensor.is_inference() else tensor._version
-
-
-def _was_written(tensor: torch.Tensor, written: list[torch.Tensor], before: torch.Tensor | None) -> bool:
-    if before is not None:
-        return not torch.equal(tensor, before)
-    return any(tensor is each for each in written)
-
-
-def _copies(tree: Any) -> Any:
-    """The same arguments on memory of their own; what shared a tensor object still does."""
-    memo: dict[int, torch.Tensor] = {}
-
-    def copy(leaf: Any) -> Any:
-        return memo.setdefault(id(leaf), leaf.detach().clone()) if isinstance(leaf, torch.Tensor) else leaf
-
-    return tree_map(copy, tree)
-
-
-def _distinct(tensors: list[torch.Tensor]) -> list[torch.Tensor]:
-    return list({id(tensor): tensor for tensor in tensors}.values())
-
-
-def _yields_tensor(descriptor: Any) -> bool:
-    """Among the properties of a tensor, those that are tensors themselves."""
-    return getattr(descriptor, "__name__", "") in {"T", "mT", "H", "mH", "real", "imag", "data"}
-
-
-def with_tensors(tree: Any, given: list[torch.Tensor], instead: list[torch.Tensor]) -> Any:
-    """`tree` with each tensor of `given` replaced."""
-    replace = {id(old): new for old, new in zip(given, instead, strict=True)}
-    return tree_map(lambda leaf: replace.get(id(leaf), leaf), tree)
-
-
-def run_untraced(
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    given: list[torch.Tensor],
-    instead: list[torch.Tensor],
-) -> list[torch.Tensor]:
-    """The tensors that `function` returns when each tensor of `given` is replaced; leaves everything as it was."""
-    args, kwargs = with_tensors((args, kwargs), given, [tensor.detach().clone() for tensor in instead])
-    with ModelState.kept(function, copied=True), torch.no_grad():
-        result = function(*args, **kwargs)
-    return [leaf.detach().clone() for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
-
-
-def _assigns_to_itself(target: torch.Tensor, index: Any, value: Any) -> bool:
-    """`x[i] = v` where v is that very part of x."""
-    if not isinstance(value, torch.Tensor) or not shares_memory(target, value):
-        return False
-    with torch._C.DisableTorchFunction():
-        part = target[index]
-        return (
-            shares_memory(part, value)
-            and part.shape == value.shape
-            and part.stride() == value.stride()
-            and part.storage_offset() == value.storage_offset()
-        )

@@ -16,7 +16,7 @@ from torch import nn
 
 import nobuco
 from nobuco.trace.carried import carried_state
-from nobuco.trace.tracer import trace
+from nobuco.trace.run import trace
 
 
 class Memory:

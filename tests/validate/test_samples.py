@@ -21,6 +21,11 @@ def _drawn(example: torch.Tensor, use: Use = Use(), degree: int = BOLD) -> torch
     return tensor
 
 
+def _kind(example: torch.Tensor) -> str:
+    """Tests are collected by several processes, whose random numbers differ."""
+    return f"{example.dtype}-{tuple(example.shape)}"
+
+
 @pytest.mark.parametrize(
     "example",
     [
@@ -30,7 +35,7 @@ def _drawn(example: torch.Tensor, use: Use = Use(), degree: int = BOLD) -> torch
         torch.arange(9), torch.zeros(5, dtype=torch.uint8), torch.ones(16, dtype=torch.bool), torch.zeros(16).bool(),
         torch.tensor([0.0, float("-inf"), 0.0, 0.0]),
     ],
-    ids=str,
+    ids=_kind,
 )  # fmt: skip
 @pytest.mark.parametrize("degree", [BOLD, MILD])
 def test_they_differ_from_the_example(example: torch.Tensor, degree: int) -> None:
@@ -38,7 +43,7 @@ def test_they_differ_from_the_example(example: torch.Tensor, degree: int) -> Non
 
 
 @pytest.mark.parametrize(
-    "example", [torch.rand(3), torch.zeros(3), torch.arange(3), torch.ones(3).bool()], ids=str
+    "example", [torch.rand(3), torch.zeros(3), torch.arange(3), torch.ones(3).bool()], ids=_kind
 )
 def test_the_gentlest_stay_near(example: torch.Tensor) -> None:
     near = _drawn(example, degree=GENTLE)

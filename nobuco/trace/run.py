@@ -1,0 +1,106 @@
+"""Runs a PyTorch program: once to be recorded, and again on other inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules import module as torch_module
+
+from nobuco.contract.tree import tree_leaves, tree_map
+from nobuco.trace.calls import Call, Kind, Trace
+from nobuco.trace.ops import distinct
+from nobuco.trace.sizes import Log
+from nobuco.trace.state import ModelState
+from nobuco.trace.tracer import Tracer
+from nobuco.trace.unannounced import Listener, compiled_as_written, scripts_heard
+
+
+def trace(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    names: list[str],
+    trace_shape: bool = False,
+    dynamic: bool = False,
+    on_call: Callable[[], None] | None = None,
+) -> Trace:
+    """Runs `function(*args, **kwargs)` once and records it.
+
+    Args:
+        function: the model.
+        args, kwargs: its example arguments.
+        names: one for each tensor among them.
+        trace_shape: record reads of `tensor.shape` as calls that yield tensors.
+        dynamic: the sizes of some input are examples only: converters that are asked what they take may ask for this, and
+            what Python compares sizes with is recorded, too.
+        on_call: called for every function that is met.
+
+    The model's parameters, buffers and attributes, the arguments and the random state are afterwards as they were."""
+    root = Call(function, Kind.MODULE if isinstance(function, nn.Module) else Kind.FUNCTION, (), {}, None, "")
+    with ModelState.kept(function) as state, ExitStack() as hooks, torch.no_grad():
+        args, kwargs = _copies((args, kwargs))
+        comparisons: Log = []
+        sizes = comparisons if dynamic else None
+        tracer = Tracer(root, state, trace_shape, dynamic, on_call, sizes)
+        listener = Listener(tracer.unannounced, tracer.is_listening)
+        hooks.enter_context(scripts_heard(tracer.is_listening))
+        hooks.enter_context(compiled_as_written())
+        tensors = distinct([leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)])
+        inputs = [tracer.add_input(tensor, name) for tensor, name in zip(tensors, names, strict=True)]
+        root.args, root.kwargs = tracer.values((args, kwargs))
+        enter = torch_module.register_module_forward_pre_hook(tracer.enter_module)
+        hooks.callback(enter.remove)
+        leave = torch_module.register_module_forward_hook(
+            tracer.leave_module, with_kwargs=True, always_call=False
+        )
+        hooks.callback(leave.remove)
+        if isinstance(function, nn.Module):
+            # The root is recorded like every other module, below a frame that only holds it.
+            frame = Call(None, Kind.FUNCTION, (), {}, None, "")
+            tracer.start_below(frame)
+            with tracer, listener:
+                function(*args, **kwargs)
+            root = frame.children[0]
+        else:
+            with tracer, listener:
+                output = function(*args, **kwargs)
+            root.output = tracer.values(output)
+        # about to be put back as they were: the trace keeps what they became
+        for tensor in state.kept_tensors:
+            tracer.keep_data(tensor)
+        changes = state.changes()
+    return Trace(root, inputs, changes, comparisons)
+
+
+def _copies(tree: Any) -> Any:
+    """The same arguments on memory of their own; what shared a tensor object still does."""
+    memo: dict[int, torch.Tensor] = {}
+
+    def copy(leaf: Any) -> Any:
+        return memo.setdefault(id(leaf), leaf.detach().clone()) if isinstance(leaf, torch.Tensor) else leaf
+
+    return tree_map(copy, tree)
+
+
+def with_tensors(tree: Any, given: list[torch.Tensor], instead: list[torch.Tensor]) -> Any:
+    """`tree` with each tensor of `given` replaced."""
+    replace = {id(old): new for old, new in zip(given, instead, strict=True)}
+    return tree_map(lambda leaf: replace.get(id(leaf), leaf), tree)
+
+
+def run_untraced(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    given: list[torch.Tensor],
+    instead: list[torch.Tensor],
+) -> list[torch.Tensor]:
+    """The tensors that `function` returns when each tensor of `given` is replaced; leaves everything as it was."""
+    args, kwargs = with_tensors((args, kwargs), given, [tensor.detach().clone() for tensor in instead])
+    with ModelState.kept(function, copied=True), torch.no_grad():
+        result = function(*args, **kwargs)
+    return [leaf.detach().clone() for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
