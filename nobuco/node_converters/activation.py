@@ -143,7 +143,7 @@ def softshrink(input: Tensor, lambd: float = 0.5):
     return lambda input, lambd=0.5: tf.nn.relu(input - lambd) - tf.nn.relu(-input - lambd)
 
 
-@builtin(F.threshold, F.threshold_, any_layout=True)
+@builtin(F.threshold, F.threshold_, any_layout=True)  # pyright: ignore[reportAttributeAccessIssue]
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False):
     return lambda input, threshold, value, inplace=False: tf.where(
         input > threshold, input, tf.constant(value, input.dtype)
@@ -249,7 +249,7 @@ _normalized(
 )
 
 
-@builtin(F.glu, torch._C._nn.glu, output_layout=same_layout)
+@builtin(F.glu, torch._C._nn.glu, output_layout=same_layout)  # pyright: ignore[reportAttributeAccessIssue]
 def glu(input: Tensor, dim: int = -1):
     def func(input, dim=-1):
         a, b = tf.split(input, 2, axis_of(input, dim))

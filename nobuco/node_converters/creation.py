@@ -205,7 +205,7 @@ def _classes_are_given(call: Any) -> str | None:
     return None
 
 
-@builtin(F.one_hot, torch._C._nn.one_hot, strategy=_PYTORCH, accepts=_classes_are_given)
+@builtin(F.one_hot, torch._C._nn.one_hot, strategy=_PYTORCH, accepts=_classes_are_given)  # pyright: ignore[reportAttributeAccessIssue]
 def one_hot(tensor: Tensor, num_classes: int = -1):
     return lambda tensor, num_classes=-1: tf.one_hot(tensor, num_classes, dtype=tf.int64)
 

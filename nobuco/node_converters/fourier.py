@@ -18,9 +18,9 @@ from nobuco.node_converters._types import cast
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 
 
-def _sized(x: Any, axis: int, size: int | None) -> Any:
+def _sized(x: Any, axis: int, size: Any) -> Any:
     """Cut off, or zeros added at the end."""
-    own = shape_of(x)[axis]
+    own: Any = shape_of(x)[axis]
     if own is size or (isinstance(own, int) and own == size):
         return x
     if tf.is_tensor(own) or tf.is_tensor(size):

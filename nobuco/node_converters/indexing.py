@@ -161,7 +161,8 @@ def gathered(x: Any, parts: list[Any]) -> Any:
 def _gather_one(x: Any, parts: list[Any]) -> Any:
     """One list of places along one dim, with slices and numbers around it."""
     place = 0  # of the gathered dim after the blocks have been taken
-    array, blocks = None, []
+    array: Any = None
+    blocks: list[Any] = []
     for item in parts:
         if is_array(item):
             array, axis = as_tensor(item), place

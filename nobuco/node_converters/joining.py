@@ -182,7 +182,7 @@ _splitting("dsplit", lambda rank: 2)
     torch.Tensor.split_with_sizes, output_layout=same_layout,
 )  # fmt: skip
 def split(tensor: Tensor, split_size_or_sections=None, dim: int = 0, **kwargs):
-    sections = kwargs.get("split_size", split_size_or_sections)
+    sections: Any = kwargs.get("split_size", split_size_or_sections)
     sections = kwargs.get("split_sizes", sections)
     if isinstance(sections, int):
         return _pieces(_steps(_known(tensor, dim, "split into pieces of one size"), sections), dim)
@@ -195,7 +195,7 @@ def split(tensor: Tensor, split_size_or_sections=None, dim: int = 0, **kwargs):
 
     def func(tensor, split_size_or_sections=None, dim=0, **kwargs):
         layout = get_layout(tensor)
-        sizes = kwargs.get("split_sizes", kwargs.get("split_size", split_size_or_sections))
+        sizes: Any = kwargs.get("split_sizes", kwargs.get("split_size", split_size_or_sections))
         parts = tf.split(
             tensor, tf.stack([cast(each, tf.int32) for each in sizes]), axis_of(tensor, dim), len(sizes)
         )

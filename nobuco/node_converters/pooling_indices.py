@@ -142,11 +142,11 @@ for _dims in (1, 2, 3):
     _name = f"max_pool{_dims}d_with_indices"
     _register(
         max_pool_with_indices, _dims,
-        [getattr(home, _name) for home in (F, torch, torch._C._nn) if hasattr(home, _name)],
+        [getattr(home, _name) for home in (F, torch, torch._C._nn) if hasattr(home, _name)],  # pyright: ignore[reportAttributeAccessIssue]
     )  # fmt: skip
     _name = f"adaptive_max_pool{_dims}d"
     _ops = [
         getattr(F, f"{_name}_with_indices"),
-        *(getattr(h, _name) for h in (torch, torch._C._nn) if hasattr(h, _name)),
+        *(getattr(h, _name) for h in (torch, torch._C._nn) if hasattr(h, _name)),  # pyright: ignore[reportAttributeAccessIssue]
     ]
     _register(adaptive_max_pool_with_indices, _dims, _ops)

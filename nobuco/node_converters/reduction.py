@@ -303,14 +303,14 @@ def matrix_norm(A: Tensor, ord="fro", dim=(-2, -1), keepdim: bool = False, *, dt
 
 
 @builtin(torch.linalg.norm, output_layout=_vector_norm_layout, accepts=_needs_no_svd)
-def norm(A: Tensor, ord=None, dim=None, keepdim: bool = False, *, dtype=None):
+def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None):
     """Of vectors; of matrices the Frobenius norm, which is the vector norm of their elements, and the row and column
     sums."""
     dims, _ = _arguments(A, dim, False)
     matrix = len(dims) == 2 and ord not in (None, "fro")
     of_vector = 2 if ord in (None, "fro") else ord
 
-    def func(A, ord=None, dim=None, keepdim=False, *, dtype=None):
+    def func(A, ord: Any = None, dim=None, keepdim=False, *, dtype=None):
         x = A if dtype is None else set_layout(tf.identity(cast(A, tf_dtype(dtype))), get_layout(A))
         if not matrix:
             return over_dims(x, dims, keepdim, lambda v, axes, keep: _norm(v, axes, keep, float(of_vector)))

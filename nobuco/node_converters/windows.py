@@ -17,7 +17,7 @@ from nobuco.node_converters._sizes import per_dim, shape_of
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 
 
-@builtin(F.unfold, torch._C._nn.im2col, strategy=_PYTORCH)
+@builtin(F.unfold, torch._C._nn.im2col, strategy=_PYTORCH)  # pyright: ignore[reportAttributeAccessIssue]
 def unfold(input: Tensor, kernel_size, dilation=1, padding=0, stride=1):
     """``(N, C, H, W) -> (N, C * kh * kw, L)``: one strided slice for each place in the window."""
     kernel, dilation, padding, stride = (
@@ -44,7 +44,7 @@ def unfold(input: Tensor, kernel_size, dilation=1, padding=0, stride=1):
     return func
 
 
-@builtin(F.fold, torch._C._nn.col2im, strategy=_PYTORCH)
+@builtin(F.fold, torch._C._nn.col2im, strategy=_PYTORCH)  # pyright: ignore[reportAttributeAccessIssue]
 def fold(input: Tensor, output_size, kernel_size, dilation=1, padding=0, stride=1):
     """The sum of overlapping windows: each place in the window spread out by the stride, and all added up."""
     kernel, dilation, padding, stride = (
