@@ -54,7 +54,9 @@ def problems(
         return function(*args, **kwargs)
 
     inputs = tuple(leaves[place] for place in places)
-    graph = choose(Program.of(program, inputs).trace())
+    # some of PyTorch's ops take no tensor, which no whole model may
+    traced = (Program.of(program, inputs) if inputs else Program(program, (), {}, [])).trace()
+    graph = choose(traced)
     if graph.missing:
         yield f"no converter for {', '.join(sorted({call.name for call in graph.missing}))}"
         return
