@@ -12,6 +12,7 @@ import tensorflow as tf
 import torch
 from torch.utils import _pytree as pytree
 
+import nobuco.node_converters  # noqa: F401 - registers them
 from nobuco.contract.channel_order import Layout, channel_last, identity, inverse, set_layout
 from nobuco.contract.converter import Converter
 from nobuco.contract.dtypes import tf_dtype, to_numpy
