@@ -214,7 +214,7 @@ class Schedule:
         for workload in self.workloads:
             if self.history.given_up(workload):
                 say.line(
-                    f"{workload} on {workload.device}, {workload.delegate}: not launched again, it failed in an "
+                    f"{workload} on {workload.device}: not launched again, it failed in an "
                     f"earlier run: {self.history.reason(workload)}; --retry-failed tries it again"
                 )
         # The first round shows how long launches take, and so how many rounds fit.

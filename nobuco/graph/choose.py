@@ -48,9 +48,22 @@ class _Chooser:
         if found.converter is not None or found.impossible:
             self.picked[call] = found
         elif call.children:
+            before = set(self.picked)
             for child in call.children:
                 self.visit(child, root)
+            if found.refusals and call.kind is not Kind.MODULE:
+                self._tell_outer_refusal(call, found, before)
         elif found.refusals or (call.kind is not Kind.MODULE and call is not root):
+            self.picked[call] = found
+
+
+    def _tell_outer_refusal(self, call: Call, found: Match, before: set[Call]) -> None:
+        """Where the inside of a refused function cannot be converted either, its own reason is the one to read:
+        users know `F.interpolate`, not the private function that it calls."""
+        inside = [each for each in self.picked if each not in before]
+        if any(self.picked[each].converter is None for each in inside):
+            for each in inside:
+                del self.picked[each]
             self.picked[call] = found
 
 
