@@ -1,5 +1,6 @@
 # make bench   set everything up and run the main job: the README's models, nobuco against onnx-tf, on this machine
 # make test    set everything up and run the tests
+# make test-full   the same with more random programs, the large models, and PyTorch's whole op table; hours
 # make lint    set everything up, check style and types
 # make docs    set everything up and build the documentation's site into build/docs; a warning is an error
 # make setup   only set up (into .venv)
@@ -14,7 +15,7 @@ STAMP := $(VENV)/.installed
 TESTERS := --numprocesses logical --maxprocesses 4 --dist loadfile
 PIP := $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
 
-.PHONY: bench test lint docs setup clean
+.PHONY: bench test test-full lint docs setup clean
 bench: setup
 	# 5: done, and the table says which cells failed; a converter that cannot be set up here is no failure of make.
 	$(BIN)/bench zoo --models readme --device host || [ $$? -eq 5 ]
@@ -22,6 +23,10 @@ bench: setup
 
 test: setup
 	$(BIN)/python -m pytest tests $(TESTERS)
+
+test-full: setup
+	NOBUCO_SLOW_TESTS=1 $(BIN)/python -m pytest tests $(TESTERS) --timeout 3600
+	$(BIN)/python -m tests.op_table
 
 lint: setup
 	$(BIN)/ruff check .

@@ -56,7 +56,6 @@ class _Chooser:
         elif found.refusals or (call.kind is not Kind.MODULE and call is not root):
             self.picked[call] = found
 
-
     def _tell_outer_refusal(self, call: Call, found: Match, before: set[Call]) -> None:
         """Where the inside of a refused function cannot be converted either, its own reason is the one to read:
         users know `F.interpolate`, not the private function that it calls."""

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from nobuco.tflite.errors import TFLiteExportError
+from nobuco.tflite.lowering import Impossible, lower
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,11 @@ def freeze(model: keras.Model) -> FrozenModel:
         return keras.tree.flatten(call(keras.tree.pack_sequence_as(structure, list(tensors)), training=False))
 
     traced = tf.function(flat_call, autograph=False).get_concrete_function(*specs)
-    constant = convert_variables_to_constants_v2(traced)
+    try:
+        lowered = lower(traced)
+    except Impossible as error:
+        raise TFLiteExportError(str(error)) from error
+    constant = convert_variables_to_constants_v2(lowered.function)
     output_names = _output_names(model, len(constant.outputs))
 
     # Freezing loses the names of the outputs: one more function, which the converter inlines, gives them

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import nn
 import nobuco
 from models_zoo.random_weights import seeded_images
 from models_zoo.torchvision_mend import import_torchvision
+from tests.effort import slow
 
 # name -> (options, size of the image, transposes). Those of the transformers are in the models themselves: windows and
 # heads of attention; shufflenet's one for each shuffle; alexnet's and vgg's where an image is flattened.
@@ -48,9 +48,6 @@ _SLOW: dict[str, tuple[dict[str, Any], int, int]] = {
 }
 
 
-_slow = pytest.mark.skipif(not os.environ.get("NOBUCO_SLOW_TESTS"), reason="slow: set NOBUCO_SLOW_TESTS=1")
-
-
 def _made(name: str, options: dict[str, Any]) -> nn.Module:
     home: Any = import_torchvision().models
     for part in name.split("."):
@@ -69,7 +66,7 @@ def _made(name: str, options: dict[str, Any]) -> nn.Module:
     ("name", "options", "size", "transposes"),
     [
         *((name, *rest) for name, rest in _QUICK.items()),
-        *(pytest.param(name, *rest, marks=_slow) for name, rest in _SLOW.items()),
+        *(pytest.param(name, *rest, marks=slow) for name, rest in _SLOW.items()),
     ],
 )
 def test_model(name: str, options: dict[str, Any], size: int, transposes: int) -> None:

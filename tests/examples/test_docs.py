@@ -61,7 +61,7 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     cli, api = ((tmp_path / f"{page}.html").read_text(encoding="utf-8") for page in ("cli", "api"))
-    assert "--retry-failed" in cli and "bench baselines install" in cli
+    assert "--retry-failed" in cli and "bench-baselines-install" in cli
     assert "nobuco.pytorch_to_keras" in api and "bench.run.zoo" in api and "devices.open_device" in api
 
 

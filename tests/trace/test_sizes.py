@@ -19,6 +19,7 @@ from nobuco.program import Program
 from nobuco.validate.finished import FinishedModel
 from nobuco.validate.other_sizes import OtherSizes
 from nobuco.validate.report import Check, Report
+from tests.effort import examples
 
 
 def convert(function: Any, **options: Any) -> Any:
@@ -174,7 +175,9 @@ def told(function: Any) -> list[str]:
     return report.fixed
 
 
-@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@settings(
+    max_examples=examples(1000), deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+)
 @given(programs)
 def test_random_programs(program: Any) -> None:
     numbers = {_number(program, torch.empty(b, 3, h, w)) for b, h, w in [(2, 12, 18), *_SIZES]}

@@ -17,6 +17,7 @@ from torch import nn
 import nobuco
 from nobuco.trace.carried import carried_state
 from nobuco.trace.run import trace
+from tests.effort import examples
 
 
 class Memory:
@@ -267,7 +268,9 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@settings(
+    max_examples=examples(1000), deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+)
 @given(steps)
 def test_random_programs(program: list[tuple[str, str]]) -> None:
     model = Random(program)

@@ -17,6 +17,7 @@ from torch import nn
 from torch.utils import dlpack
 
 import nobuco
+from tests.effort import examples
 from tests.graph_runner import worst_error
 
 
@@ -267,7 +268,9 @@ _SEEN = {
 }
 
 
-@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@settings(
+    max_examples=examples(1000), deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+)
 @given(st.lists(st.sampled_from(sorted(_CALLS)), min_size=1, max_size=4))
 def test_random_programs(names: list[str]) -> None:
     def program(x: torch.Tensor) -> torch.Tensor:

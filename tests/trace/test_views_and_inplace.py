@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import nobuco
+from tests.effort import examples
 from tests.graph_runner import worst_error
 
 
@@ -307,7 +308,9 @@ def programs(draw: Any) -> tuple[Program, tuple[int, ...]]:
     return program, shape
 
 
-@settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@settings(
+    max_examples=examples(2000), deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+)
 @given(programs())
 def test_random_programs(case):
     program, shape = case

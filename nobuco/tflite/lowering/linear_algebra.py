@@ -1,0 +1,139 @@
+"""Factorisations and solutions of small systems, step by step: a step for each row, all matrices of a batch at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from nobuco.tflite.lowering.values import Impossible, Rules
+
+REAL = Rules()
+rule = REAL.rule
+
+_LARGEST = 32  # rows, each of which is about ten ops
+
+
+def _rows(op: Any, axis: int = -1) -> int:
+    size = op.inputs[0].shape[axis]
+    if size is None or size > _LARGEST:
+        raise Impossible(
+            f"it is done row by row, for {_LARGEST} rows at most, whose number is known at conversion; here {size}"
+        )
+    return int(size)
+
+
+def _unit(size: int, k: int) -> tf.Tensor:
+    return tf.constant(np.arange(size) == k)
+
+
+def _below(size: int, k: int) -> tf.Tensor:
+    return tf.constant((np.arange(size) > k).astype(np.float32))
+
+
+def _transposed(x: tf.Tensor) -> tf.Tensor:
+    return tf.linalg.matrix_transpose(x)
+
+
+def _eliminated(a: tf.Tensor, size: int, upwards: bool) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor]]:
+    """Gauss's elimination with the largest of each column as pivot, of matrices of `size` rows and any columns more.
+
+    Returns them, the pivots, and for each step whether (1 or -1) two rows were exchanged."""
+    pivots, signs = [], []
+    for k in range(size):
+        column = a[..., k]
+        candidates = tf.where(tf.constant(np.arange(size) >= k), tf.abs(column), -tf.ones_like(column))
+        chosen = tf.one_hot(tf.argmax(candidates, -1, tf.int32), size, dtype=tf.float32)
+        best = tf.linalg.matmul(chosen[..., None, :], a)
+        first = a[..., k : k + 1, :]
+        a = tf.where(chosen[..., None] > 0, first, a)
+        a = tf.where(_unit(size, k)[:, None], best, a)
+        pivot = best[..., 0, k]
+        pivots.append(pivot)
+        signs.append(2 * chosen[..., k] - 1)
+        others = 1 - tf.cast(_unit(size, k), tf.float32) if upwards else _below(size, k)
+        factors = tf.math.divide_no_nan(a[..., k], pivot[..., None]) * others
+        a -= factors[..., None] * best
+    return a, pivots, signs
+
+
+def _solved(a: tf.Tensor, b: tf.Tensor, size: int) -> tf.Tensor:
+    whole, pivots, _ = _eliminated(tf.concat([a, b], -1), size, upwards=True)
+    return whole[..., size:] / tf.stack(pivots, -1)[..., None]
+
+
+@rule("MatrixSolve")
+def solve(op: Any, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    return _solved(_transposed(a) if op.get_attr("adjoint") else a, b, _rows(op))
+
+
+@rule("MatrixInverse")
+def inverse(op: Any, a: tf.Tensor) -> tf.Tensor:
+    size = _rows(op)
+    found = _solved(a, tf.eye(size) + tf.zeros_like(a), size)
+    return _transposed(found) if op.get_attr("adjoint") else found
+
+
+@rule("MatrixDeterminant")
+def determinant(op: Any, a: tf.Tensor) -> tf.Tensor:
+    _, pivots, signs = _eliminated(a, _rows(op), upwards=False)
+    result = tf.ones(tf.shape(a)[:-2]) if not pivots else pivots[0] * signs[0]
+    for pivot, sign in zip(pivots[1:], signs[1:], strict=True):
+        result *= pivot * sign
+    return result
+
+
+@rule("LogMatrixDeterminant")
+def log_determinant(op: Any, a: tf.Tensor) -> list[Any]:
+    _, pivots, signs = _eliminated(a, _rows(op), upwards=False)
+    sign, logarithm = tf.ones(tf.shape(a)[:-2]), tf.zeros(tf.shape(a)[:-2])
+    for pivot, exchanged in zip(pivots, signs, strict=True):
+        sign *= exchanged * tf.sign(pivot)
+        logarithm += tf.math.log(tf.abs(pivot))
+    return [sign, logarithm]
+
+
+@rule("Cholesky")
+def cholesky(op: Any, a: tf.Tensor) -> tf.Tensor:
+    size = _rows(op)
+    columns = []
+    for k in range(size):
+        kept = tf.constant((np.arange(size) >= k).astype(np.float32))
+        column = a[..., k] * kept / tf.sqrt(a[..., k : k + 1, k])
+        columns.append(column)
+        a -= column[..., :, None] * column[..., None, :]
+    return tf.stack(columns, -1)
+
+
+@rule("MatrixTriangularSolve")
+def triangular_solve(op: Any, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    size = _rows(op)
+    lower = op.get_attr("lower")
+    if op.get_attr("adjoint"):
+        a, lower = _transposed(a), not lower
+    for k in range(size) if lower else reversed(range(size)):
+        row = b[..., k : k + 1, :] / a[..., k : k + 1, k : k + 1]
+        left = _below(size, k) if lower else tf.constant((np.arange(size) < k).astype(np.float32))
+        b = tf.where(_unit(size, k)[:, None], row, b - (a[..., k] * left)[..., None] * row)
+    return b
+
+
+@rule("Qr")
+def qr(op: Any, a: tf.Tensor) -> list[Any]:
+    """By Householder's reflections, with LAPACK's signs."""
+    rows, columns = _rows(op, -2), _rows(op)
+    q = tf.eye(rows) + tf.zeros_like(a[..., :1])
+    for k in range(min(rows, columns)):
+        x = a[..., k] * tf.constant((np.arange(rows) >= k).astype(np.float32))
+        rest = tf.reduce_sum(tf.square(x * _below(rows, k)), -1, keepdims=True)
+        first = x[..., k : k + 1]
+        norm = tf.sqrt(tf.square(first) + rest)
+        image = tf.where(first < 0, norm, -norm)
+        v = x - image * tf.cast(_unit(rows, k), tf.float32)
+        v = tf.where(rest > 0, v, tf.zeros_like(v))
+        factor = tf.math.divide_no_nan(2.0, tf.reduce_sum(tf.square(v), -1, keepdims=True))
+        a -= (factor * v)[..., :, None] * tf.linalg.matmul(v[..., None, :], a)
+        q -= tf.linalg.matmul(q, v[..., None]) * (factor * v)[..., None, :]
+    kept = rows if op.get_attr("full_matrices") else min(rows, columns)
+    return [q[..., :kept], tf.linalg.band_part(a, 0, -1)[..., :kept, :]]

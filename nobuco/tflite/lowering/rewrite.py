@@ -1,0 +1,130 @@
+"""Walks a TensorFlow function op by op and makes another one of it, with rules for the ops that TFLite lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import tensorflow as tf
+
+from nobuco.tflite.lowering.complex_numbers import COMPLEX
+from nobuco.tflite.lowering.copying import NARROWER, copied
+from nobuco.tflite.lowering.real_ops import REAL
+from nobuco.tflite.lowering.values import Impossible, Pair, Value
+
+_CONTROL_FLOW = ("While", "StatelessWhile", "If", "StatelessIf", "PartitionedCall", "StatefulPartitionedCall")
+
+
+@dataclass
+class Lowered:
+    """A rewritten function, and what was said of it.
+
+    Attributes:
+        function: takes and returns what the original does.
+        narrowed: names of the ops that computed in float64 and now compute in float32.
+    """
+
+    function: Any
+    narrowed: list[str] = field(default_factory=list)
+
+
+def lower(function: Any) -> Lowered:
+    """`function`, a ConcreteFunction of flat inputs and outputs, without ops that TFLite lacks where there is a rule for
+    them; itself where there is nothing to do. Raises Impossible with the op's name."""
+    graph = function.graph
+    if not _needed(graph):
+        return Lowered(function)
+    result = Lowered(None)
+    captures = {id(inner): outer for outer, inner in graph.captures}
+    inputs = [tensor for tensor in graph.inputs if id(tensor) not in captures]
+
+    def rewritten(*tensors: tf.Tensor) -> list[tf.Tensor]:
+        known: dict[Any, Value] = {
+            old.ref(): value for old, value in zip(inputs, map(_parts, tensors), strict=True)
+        }
+        known.update({inner.ref(): outer for outer, inner in graph.captures})
+        walk = _Walk(known, result.narrowed)
+        walk.run(graph.get_operations())
+        return [_whole(walk.value(tensor), tensor) for tensor in graph.outputs]
+
+    specs = [tf.TensorSpec(tensor.shape, tensor.dtype, name=tensor.op.name) for tensor in inputs]
+    result.function = tf.function(rewritten, autograph=False).get_concrete_function(*specs)
+    return result
+
+
+def _needed(graph: Any) -> bool:
+    return any(_to_rewrite(op) for op in graph.get_operations())
+
+
+def _to_rewrite(op: Any) -> bool:
+    if op.type in REAL:
+        return True
+    if any(t.dtype in NARROWER for t in (*op.inputs, *op.outputs)):
+        return op.type not in ("Placeholder", "Identity")
+    return op.type in _CONTROL_FLOW and any(_needed(inner) for inner in _inner_graphs(op))
+
+
+def _inner_graphs(op: Any) -> Iterable[Any]:
+    for name in ("cond", "body", "then_branch", "else_branch", "f"):
+        if name in op.node_def.attr:
+            yield op.graph._get_function(op.get_attr(name).name).graph
+
+
+def _parts(tensor: Any) -> Value:
+    """An input as it flows here: narrow, complex ones as pairs."""
+    if tensor.dtype.is_complex:
+        return Pair(
+            tf.cast(tf.math.real(tensor), tf.float32),
+            tf.cast(tf.math.imag(tensor), tf.float32),
+        )
+    return tf.cast(tensor, NARROWER[tensor.dtype]) if tensor.dtype in NARROWER else tensor
+
+
+def _whole(value: Value, original: Any) -> Any:
+    """An output as the original function returns it."""
+    if isinstance(value, Pair):
+        raise Impossible(
+            f"output {original.name!r} is complex, and TFLite cannot put a complex tensor together: "
+            "return torch.view_as_real(...) of it"
+        )
+    return value if value.dtype == original.dtype else tf.cast(value, original.dtype)
+
+
+class _Walk:
+    def __init__(self, known: dict[Any, Value], narrowed: list[str]) -> None:
+        self._known = known
+        self._narrowed = narrowed
+
+    def value(self, tensor: Any) -> Value:
+        return self._known[tensor.ref()]
+
+    def run(self, operations: Sequence[Any]) -> None:
+        for op in operations:  # a function's ops are in the order they were made in, so after what they read
+            if all(output.ref() in self._known for output in op.outputs):
+                continue
+            inputs = [self.value(tensor) for tensor in op.inputs]
+            with tf.name_scope(f"{op.name}/"):
+                outputs = self._outputs(op, inputs)
+            for old, new in zip(op.outputs, outputs, strict=True):
+                if not isinstance(new, Pair):
+                    new.set_shape(old.shape)
+                self._known[old.ref()] = new
+
+    def _outputs(self, op: Any, inputs: Sequence[Value]) -> Sequence[Value]:
+        try:
+            made = self._by_rule(op, inputs)
+        except Impossible as error:
+            raise Impossible(f"{op.name} ({op.type}): {error}") from None
+        if made is None:
+            if any(tensor.dtype == tf.float64 for tensor in op.inputs) and op.type != "Cast":
+                self._narrowed.append(op.name)
+            return copied(op, inputs)
+        return made if isinstance(made, list) else [made]
+
+    def _by_rule(self, op: Any, inputs: Sequence[Value]) -> Value | list[Value] | None:
+        if any(isinstance(each, Pair) for each in inputs) or any(t.dtype.is_complex for t in op.outputs):
+            if op.type not in COMPLEX:
+                raise Impossible("there is no rule for it with complex numbers")
+            return COMPLEX[op.type](op, *inputs)
+        return REAL[op.type](op, *inputs) if op.type in REAL else None

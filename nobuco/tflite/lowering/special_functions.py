@@ -1,0 +1,236 @@
+"""Special functions by series and fitted polynomials, to float32's precision but for a few units in the last place.
+
+Sources: the definitions and expansions in the NIST Digital Library of Mathematical Functions (DLMF), by section."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from nobuco.tflite.lowering.fitted import Fitted
+from nobuco.tflite.lowering.values import Rules
+
+REAL = Rules()
+rule = REAL.rule
+
+_SHIFT = 8  # gamma functions are computed this far from zero, where their asymptotic series are exact
+
+
+def _is(condition: tf.Tensor, then: Any, otherwise: Any) -> tf.Tensor:
+    """tf.where that takes numbers."""
+    like = otherwise if tf.is_tensor(otherwise) else then
+    return tf.where(condition, then + tf.zeros_like(like), otherwise + tf.zeros_like(like))
+
+
+# -- error functions (DLMF 7)
+
+
+@cache
+def _erf_near_zero() -> Fitted:
+    """erf(sqrt(u)) / sqrt(u)"""
+    return Fitted(
+        lambda u: math.erf(math.sqrt(u)) / math.sqrt(u) if u > 1e-12 else 2 / math.sqrt(math.pi), 0.0, 1.0, 8
+    )
+
+
+@cache
+def _erfc_far_out() -> Fitted:
+    """x exp(x^2) erfc(x) as a function of 1/x"""
+
+    def scaled(t: float) -> float:
+        if t > 0.05:
+            return math.erfc(1 / t) * math.exp(1 / t**2) / t
+        u = t * t  # 7.12.1
+        return (1 - u / 2 + 3 * u**2 / 4 - 15 * u**3 / 8 + 105 * u**4 / 16) / math.sqrt(math.pi)
+
+    return Fitted(scaled, 0.0, 1.0, 14)
+
+
+def _erf_and_erfc(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    size = tf.abs(x)
+    near = x * _erf_near_zero()(tf.square(x))
+    outside = tf.maximum(size, 1.0)
+    tail = tf.exp(-tf.square(outside)) * _erfc_far_out()(1 / outside) / outside
+    erf = tf.where(size < 1, near, tf.sign(x) * (1 - tail))
+    return erf, tf.where(size < 1, 1 - near, tf.where(x > 0, tail, 2 - tail))
+
+
+@rule("Erf")
+def erf(op: Any, x: tf.Tensor) -> tf.Tensor:
+    return _erf_and_erfc(x)[0]
+
+
+@rule("Erfc")
+def erfc(op: Any, x: tf.Tensor) -> tf.Tensor:
+    return _erf_and_erfc(x)[1]
+
+
+@cache
+def _inverse_erf() -> tuple[Fitted, Fitted]:
+    """erfinv(x) / x as a function of w = -log(1 - x^2), near zero; of sqrt(w) further out."""
+
+    def of(w: float) -> float:
+        if w < 1e-9:
+            return math.sqrt(math.pi) / 2
+        x = math.sqrt(-math.expm1(-w))
+        beyond = math.exp(-w) / (1 + x)  # 1 - x
+        return -NormalDist().inv_cdf(beyond / 2) / math.sqrt(2) / x
+
+    return Fitted(of, 0.0, 5.0, 10), Fitted(lambda root: of(root * root), math.sqrt(5), 9.3, 18)
+
+
+def _erfinv(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
+    """Of x, and of w = -log(1 - x^2), which has more digits than x near the ends."""
+    near, far = _inverse_erf()
+    size = tf.where(w < 5, near(w), far(tf.sqrt(tf.maximum(w, 0.0))))
+    return x * _is(w == np.inf, np.float32(np.inf), tf.where(tf.math.is_nan(w), w, size))
+
+
+@rule("Erfinv")
+def erfinv(op: Any, x: tf.Tensor) -> tf.Tensor:
+    return _erfinv(x, -tf.math.log((1 - x) * (1 + x)))
+
+
+@rule("Ndtri")
+def ndtri(op: Any, p: tf.Tensor) -> tf.Tensor:
+    # 1 - (2p - 1)^2 is taken from p itself, which has more digits
+    return math.sqrt(2) * _erfinv(2 * p - 1, -tf.math.log(4 * p * (1 - p)))
+
+
+# -- gamma functions (DLMF 5)
+
+
+def _log_gamma_of_large(x: tf.Tensor) -> tf.Tensor:
+    """5.11.1, for x >= 8"""
+    over = 1 / x
+    square = tf.square(over)
+    series = over * (1 / 12 - square * (1 / 360 - square * (1 / 1260 - square / 1680)))
+    return (x - 0.5) * tf.math.log(x) - x + 0.5 * math.log(2 * math.pi) + series
+
+
+def log_gamma(x: tf.Tensor) -> tf.Tensor:
+    reflected = tf.where(x < 0.5, 1 - x, x)
+    small = tf.minimum(reflected, float(_SHIFT))
+    product = small
+    for step in range(1, _SHIFT):
+        product *= small + step
+    shifted = _log_gamma_of_large(small + _SHIFT) - tf.math.log(product)
+    positive = tf.where(
+        reflected < _SHIFT, shifted, _log_gamma_of_large(tf.maximum(reflected, float(_SHIFT)))
+    )
+    sine = tf.abs(tf.sin(math.pi * (x - tf.floor(x))))  # 5.5.3
+    mirrored = math.log(math.pi) - tf.math.log(sine) - positive
+    infinite = ((x <= 0) & (x == tf.floor(x))) | tf.math.is_inf(x)
+    return _is(infinite, np.float32(np.inf), tf.where(x < 0.5, mirrored, positive))
+
+
+@rule("Lgamma")
+def lgamma(op: Any, x: tf.Tensor) -> tf.Tensor:
+    return log_gamma(x)
+
+
+@rule("Digamma")
+def digamma(op: Any, x: tf.Tensor) -> tf.Tensor:
+    reflected = tf.where(x <= 0, 1 - x, x)
+    far = reflected + _SHIFT
+    steps = 1 / reflected
+    for step in range(1, _SHIFT):
+        steps += 1 / (reflected + step)
+    square = tf.square(1 / far)  # 5.11.2
+    series = square * (1 / 12 - square * (1 / 120 - square * (1 / 252 - square / 240)))
+    positive = tf.math.log(far) - 0.5 / far - series - steps
+    part = x - tf.floor(x)
+    mirrored = positive - math.pi * tf.cos(math.pi * part) / tf.sin(math.pi * part)  # 5.5.4
+    value = tf.where(x <= 0, mirrored, positive)
+    value = _is((x < 0) & (part == 0), np.float32(np.nan), value)
+    return _is(x == 0, np.float32(-np.inf), value)
+
+
+def _incomplete_gamma(a: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The regularised lower and upper function: a series (8.7.1) where x < a + 1, a continued fraction (8.9.2) beyond."""
+    a, x = a + tf.zeros_like(x), x + tf.zeros_like(a)
+    low = x < a + 1
+    start = tf.exp(a * tf.math.log(x) - x - log_gamma(a))
+    xs = tf.where(low, x, tf.zeros_like(x))
+    term = 1 / a
+    total = term
+    steps = 96
+    n = tf.zeros([], tf.float32)
+    _, term, total = tf.while_loop(
+        lambda n, term, total: n < steps,
+        lambda n, term, total: (n + 1, term * xs / (a + n + 1), total + term * xs / (a + n + 1)),
+        (n, term, total),
+    )
+    lower = total * start
+    xf = tf.where(low, a + 2, x)
+    b = xf + 1 - a
+    c = _is(b == b, np.float32(1e30), b)
+    d = 1 / b
+
+    def lentz(n: Any, b: Any, c: Any, d: Any, h: Any) -> Any:
+        weight = -n * (n - a)
+        b = b + 2
+        d = 1 / _apart(weight * d + b)
+        c = _apart(b + weight / c)
+        return n + 1, b, c, d, h * d * c
+
+    *_, fraction = tf.while_loop(lambda n, *rest: n < steps, lentz, (n + 1, b, c, d, d))
+    upper = fraction * start
+    lower, upper = tf.where(low, lower, 1 - upper), tf.where(low, 1 - lower, upper)
+    lower, upper = _is(x == 0, np.float32(0), lower), _is(x == 0, np.float32(1), upper)
+    lower, upper = _is(tf.math.is_inf(x), np.float32(1), lower), _is(tf.math.is_inf(x), np.float32(0), upper)
+    wrong = (a < 0) | (x < 0)
+    return _is(wrong, np.float32(np.nan), lower), _is(wrong, np.float32(np.nan), upper)
+
+
+def _apart(x: tf.Tensor) -> tf.Tensor:
+    """Kept away from zero."""
+    return _is(tf.abs(x) < 1e-30, np.float32(1e-30), x)
+
+
+@rule("Igamma")
+def igamma(op: Any, a: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    return _incomplete_gamma(a, x)[0]
+
+
+@rule("Igammac")
+def igammac(op: Any, a: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    return _incomplete_gamma(a, x)[1]
+
+
+def hurwitz_zeta(s: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
+    """25.11.43 after ten terms of the sum."""
+    terms = 10
+    total = tf.pow(q, -s)
+    for n in range(1, terms):
+        total += tf.pow(q + n, -s)
+    far = q + terms
+    power = tf.pow(far, -s)
+    total += power * far / (s - 1) + 0.5 * power
+    factor, power = s, power / far
+    for index, bernoulli in enumerate((1 / 12, -1 / 720, 1 / 30240, -1 / 1209600)):
+        total += factor * power * bernoulli
+        factor *= (s + 2 * index + 1) * (s + 2 * index + 2)
+        power /= tf.square(far)
+    return total
+
+
+@rule("Zeta")
+def zeta(op: Any, s: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
+    value = hurwitz_zeta(s, q)
+    pole = (s == 1) | ((q <= 0) & (q == tf.floor(q)))
+    undefined = (s < 1) | ((q <= 0) & (q != tf.floor(q)) & (s != tf.floor(s)))
+    value = _is(undefined, np.float32(np.nan), value)
+    return _is(pole & (s >= 1), np.float32(np.inf), value)
+
+
+@rule("Polygamma")
+def polygamma(op: Any, n: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    sign = 1 - 2 * tf.math.floormod(n + 1, 2.0)
+    value = sign * tf.exp(log_gamma(n + 1)) * hurwitz_zeta(n + 1, x)  # 25.11.12
+    return tf.where(n == 0, digamma(op, x), value)

@@ -1,0 +1,56 @@
+"""What flows through a rewritten function: real tensors, and complex ones as pairs of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+
+class Pair(NamedTuple):
+    """A complex tensor: its real and its imaginary part, float32, of equal shape."""
+
+    real: tf.Tensor
+    imag: tf.Tensor
+
+
+Value = tf.Tensor | Pair
+
+# (the TensorFlow op, its inputs as rewritten) -> its outputs as rewritten; None where the op may stay as it is
+Rule = Callable[..., "Value | list[Value] | None"]
+
+
+class Impossible(Exception):
+    """An op cannot be expressed by TFLite's; says why."""
+
+
+class Rules:
+    """Rules by the type of the op."""
+
+    def __init__(self, *others: Rules) -> None:
+        self._rules: dict[str, Rule] = {name: rule for each in others for name, rule in each._rules.items()}
+
+    def __contains__(self, op_type: str) -> bool:
+        return op_type in self._rules
+
+    def __getitem__(self, op_type: str) -> Rule:
+        return self._rules[op_type]
+
+    def rule(self, *op_types: str) -> Callable[[Rule], Rule]:
+        def register(function: Rule) -> Rule:
+            for op_type in op_types:
+                if op_type in self._rules:
+                    raise ValueError(f"two rules for {op_type}")
+                self._rules[op_type] = function
+            return function
+
+        return register
+
+
+def static_shape(tensor: Any, what: str) -> list[int]:
+    """The shape, all of it known. Raises Impossible."""
+    shape = tensor.shape
+    if shape.rank is None or None in shape.as_list():
+        raise Impossible(f"{what} needs sizes that are known at conversion, not {shape}")
+    return shape.as_list()

@@ -1,0 +1,158 @@
+"""One sample of one op: converted, exported, run, compared with PyTorch."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils import _pytree as pytree
+
+import nobuco
+from nobuco.contract.dtypes import to_numpy
+from nobuco.tflite import TFLiteExportError, export_tflite
+from nobuco.validate.compare import relative_error
+from tests.converters.op_samples import Sample, op_infos, samples
+
+TOLERANCE = 1e-3
+_SAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an entry of the table.
+
+    Attributes:
+        op: its name in `op_db`, the variant behind a dot.
+        verdict: "right" (all samples), "refused" (an error that names the reason), "no converter", "no file" (the Keras
+            model is right, TFLite has no op for it), "wrong", or "error" (neither a result nor an error of nobuco's).
+        reason: of the first sample that is not right.
+        error: the largest relative error of the samples that ran.
+        samples: how many samples there were.
+    """
+
+    op: str
+    verdict: str
+    reason: str = ""
+    error: float = 0.0
+    samples: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def names() -> list[str]:
+    """The entries that PyTorch has for float32, in its order."""
+    return list(dict.fromkeys(name for name, info in op_infos().items() if torch.float32 in info.dtypes))
+
+
+def tried(name: str) -> Outcome:
+    chosen = _chosen(name)
+    if not chosen:
+        return Outcome(name, "refused", "PyTorch's samples take no tensor, or return none with elements")
+    worst = 0.0
+    for args, kwargs in chosen:
+        verdict, reason, error = _sample(op_infos()[name].op, args, kwargs)
+        worst = max(worst, error)
+        if verdict != "right":
+            return Outcome(name, verdict, reason, worst, len(chosen))
+    return Outcome(name, "right", "", worst, len(chosen))
+
+
+def _chosen(name: str) -> list[Sample]:
+    """Up to three samples that take and return tensors with elements, spread over all that PyTorch has."""
+    found = [each for each in samples(name, torch.float32, 100) if _has_elements(op_infos()[name].op, *each)]
+    step = max(len(found) / _SAMPLES, 1.0)
+    return [found[int(i * step)] for i in range(min(_SAMPLES, len(found)))]
+
+
+def _has_elements(op: Any, args: Any, kwargs: Any) -> bool:
+    taken = _tensors((args, kwargs))
+    try:
+        made = _tensors(op(*_copied(args), **_copied(kwargs)))
+    except (RuntimeError, TypeError, ValueError, IndexError):
+        return False
+    return bool(taken) and bool(made) and all(each.numel() for each in (*taken, *made))
+
+
+def _sample(op: Any, args: Any, kwargs: Any) -> tuple[str, str, float]:
+    leaves, structure = pytree.tree_flatten((args, kwargs))
+    places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)]
+
+    def program(*tensors: torch.Tensor) -> Any:
+        filled = list(leaves)
+        for place, tensor in zip(places, tensors, strict=True):
+            filled[place] = tensor
+        args, kwargs = pytree.tree_unflatten(filled, structure)
+        # no model can return complex numbers in a file, so by their parts
+        return pytree.tree_map(_by_parts, op(*args, **kwargs))
+
+    inputs = [leaves[place] for place in places]
+    expected = [to_numpy(each) for each in _tensors(program(*_copied(inputs)))]
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        file = Path(folder) / "op.tflite"
+        try:
+            model = nobuco.pytorch_to_keras(
+                program,
+                _copied(inputs),
+                inputs_channel_order=nobuco.ChannelOrder.PYTORCH,
+                outputs_channel_order=nobuco.ChannelOrder.PYTORCH,
+                verbose=False,
+            )
+            export_tflite(model, file, validate=False)
+        except nobuco.MissingConverterError as error:
+            return "no converter", _first_line(error), 0.0
+        except TFLiteExportError as error:
+            return "no file", _first_line(error), 0.0
+        except nobuco.NobucoError as error:
+            return "refused", _first_line(error), 0.0
+        except Exception as error:
+            return "error", f"{type(error).__name__}: {_first_line(error)}", 0.0
+        try:
+            made = _run(file, [to_numpy(each) for each in inputs])
+        except (RuntimeError, ValueError) as error:
+            return "wrong", f"the file does not run: {_first_line(error)}", 0.0
+    if [each.shape for each in made] != [each.shape for each in expected]:
+        return (
+            "wrong",
+            f"shapes {[each.shape for each in made]}, PyTorch has {[each.shape for each in expected]}",
+            0.0,
+        )
+    error = max(relative_error(a, b) for a, b in zip(made, expected, strict=True))
+    if not error <= TOLERANCE:
+        return "wrong", f"relative error {error:.1e}", error
+    return "right", "", error
+
+
+def _by_parts(leaf: Any) -> Any:
+    return torch.view_as_real(leaf) if isinstance(leaf, torch.Tensor) and leaf.is_complex() else leaf
+
+
+def _run(file: Path, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(file))
+    interpreter.allocate_tensors()
+    for detail, array in zip(interpreter.get_input_details(), inputs, strict=True):
+        interpreter.set_tensor(detail["index"], array)
+    interpreter.invoke()
+    return [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
+
+
+def _tensors(value: Any) -> list[torch.Tensor]:
+    return [leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, torch.Tensor)]
+
+
+def _copied(value: Any) -> Any:
+    return pytree.tree_map(lambda leaf: leaf.clone() if isinstance(leaf, torch.Tensor) else leaf, value)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:3])[:300]
