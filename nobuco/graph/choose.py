@@ -51,14 +51,14 @@ class _Chooser:
             before = set(self.picked)
             for child in call.children:
                 self.visit(child, root)
-            if found.refusals and call.kind is not Kind.MODULE:
-                self._tell_outer_refusal(call, found, before)
+            if call.native or (found.refusals and call.kind is not Kind.MODULE):
+                self._tell_outer(call, found, before)
         elif found.refusals or (call.kind is not Kind.MODULE and call is not root):
             self.picked[call] = found
 
-    def _tell_outer_refusal(self, call: Call, found: Match, before: set[Call]) -> None:
-        """Where the inside of a refused function cannot be converted either, its own reason is the one to read:
-        users know `F.interpolate`, not the private function that it calls."""
+    def _tell_outer(self, call: Call, found: Match, before: set[Call]) -> None:
+        """Where the inside of a function cannot be converted either, the function itself is what to tell of: users know
+        `F.interpolate`, not the private function that it calls."""
         inside = [each for each in self.picked if each not in before]
         if any(self.picked[each].converter is None for each in inside):
             for each in inside:

@@ -72,6 +72,7 @@ class Call:
     children: list[Call] = field(default_factory=list)
     inplace: bool = False
     folded: bool = False  # depends on no input: its outputs are constants
+    native: bool = False  # written in C++: its children are what it asked of the dispatcher
     read: Any = None  # the Python value that a READ took
 
     @property

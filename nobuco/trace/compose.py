@@ -11,6 +11,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+# what a function or a method written in C++ is in Python
+_NATIVE = (types.BuiltinFunctionType, types.MethodDescriptorType)
+
 _GUARDS = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
 
 
@@ -34,3 +37,15 @@ def body_of(op: Callable[..., Any]) -> Callable[..., Any]:
 
 def _names(code: types.CodeType) -> set[str]:
     return set(code.co_names)
+
+
+def is_native(op: Any) -> bool:
+    """Whether `op` is one of PyTorch's functions or methods that are written in C++."""
+    return isinstance(op, _NATIVE)
+
+
+def decomposition_of(op: Any) -> Callable[..., Any] | None:
+    """What PyTorch knows an operation of the dispatcher, which has no converter, to be made of; in Python."""
+    from torch._decomp import decomposition_table  # loaded when there is need: it takes a second
+
+    return decomposition_table.get(op)

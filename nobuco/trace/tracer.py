@@ -114,6 +114,8 @@ class Tracer(TorchFunctionMode):
             # what counts the changes of a tensor comes after us: only the schema tells
             written = written_by(func, args, kwargs)
             op, args, kwargs = in_python(func, args, kwargs, _has_converter)
+            if not _has_converter(op) and not written and (body := compose.decomposition_of(func)) is not None:
+                return self._inside(op, body, args, kwargs)
             return self._announced(op, op, args, kwargs, written)
 
     def is_listening(self) -> bool:
@@ -143,6 +145,8 @@ class Tracer(TorchFunctionMode):
         body = getattr(op, BODY, None)
         if (body is not None or compose.has_body(op)) and not self._is_taken(op, args, kwargs):
             return self._inside(op, body or compose.body_of(op), args, kwargs)
+        if written is None and compose.is_native(op) and not self._is_taken(op, args, kwargs):
+            return self._below(op, func, args, kwargs)
         return self._leaf(op, func, args, kwargs, written)
 
     def _is_taken(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -279,6 +283,27 @@ class Tracer(TorchFunctionMode):
         call.folded = bool(call.outputs) and all(value.constant for value in call.outputs)
         return result
 
+    def _below(self, op: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A function without a converter, written in C++: record what it asks of the dispatcher."""
+        call = self._record(Kind.FUNCTION, op, *self.values((args, kwargs)))
+        call.native = True
+        self._stack.append(call)
+        try:
+            with _Set(self, "_busy", False):
+                result = self._execute(func, args, kwargs)
+        finally:
+            self._stack.pop()
+        outputs = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        heard = all(self._aliases.find(each) is not None for each in outputs)
+        constant = all(value.constant for value in call.inputs) and not is_random(op)
+        if constant or (heard and all(map(_is_converted, call.children))):
+            call.output = self.values(result)
+            call.folded = constant
+        else:  # what is inside does not help, so it is told of as a whole
+            call.children.clear()
+            call.output = self._output_values(call, result, [], own=False)
+        return result
+
     def _read(self, op: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         with _Set(self, "_muted", True):
             result = func(*args, **kwargs)
@@ -358,6 +383,11 @@ class Tracer(TorchFunctionMode):
 
 def _has_converter(op: Any) -> bool:
     return find_converter(op) is not None
+
+
+def _is_converted(call: Call) -> bool:
+    """Whether each operation has a converter, so far as that is known before its arguments are looked at."""
+    return _has_converter(call.op) or (bool(call.children) and all(map(_is_converted, call.children)))
 
 
 class _Set:
