@@ -80,7 +80,14 @@ def _softplus(x):
 
 @builtin(F.mish, any_layout=True)
 def mish(input: Tensor, inplace: bool = False):
-    return lambda input, inplace=False: input * tf.tanh(_softplus(input))
+    """tanh(softplus(x)) is n / (n + 2) for n = w (w + 2), w = exp(x): one where x is large."""
+
+    def func(input, inplace=False):
+        raised = tf.exp(tf.minimum(input, 20.0))
+        n = raised * (raised + 2)
+        return input * (n / (n + 2))
+
+    return func
 
 
 @builtin(F.gelu, any_layout=True)

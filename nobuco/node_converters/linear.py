@@ -149,7 +149,20 @@ def _dims_are_numbers(call: Any) -> str | None:
 
 @builtin(torch.tensordot, torch.functional.tensordot, strategy=_PYTORCH, accepts=_dims_are_numbers)
 def tensordot(a: Tensor, b: Tensor, dims=2):
-    return lambda a, b, dims=2: tf.tensordot(a, b, dims)
+    """Of two dims that meet, one may be of size 1, and then stands for as many as the other has."""
+    last = list(range(a.dim()))[-dims:] if isinstance(dims, int) and dims else []
+    pair = (last, list(range(len(last)))) if isinstance(dims, int) else dims
+    ours, theirs = ([each] if isinstance(each, int) else list(each) for each in pair)
+
+    def func(a, b, dims=2):
+        for i, j in zip(ours, theirs, strict=True):
+            if a.shape[i] == 1 and b.shape[j] != 1:
+                b = tf.reduce_sum(b, j, keepdims=True)
+            elif b.shape[j] == 1 and a.shape[i] != 1:
+                a = tf.reduce_sum(a, i, keepdims=True)
+        return tf.tensordot(a, b, [ours, theirs])
+
+    return func
 
 
 @builtin(torch.inner, torch.Tensor.inner, torch.vdot, torch.Tensor.vdot, strategy=_PYTORCH)

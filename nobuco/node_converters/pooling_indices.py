@@ -102,6 +102,7 @@ def _unpooling(dims: int) -> None:
         step = per_dim(stride, dims) if stride is not None and stride not in ([], ()) else kernel
         pads = per_dim(padding, dims)
         batched = input.dim() == dims + 2
+        overlapping = any(s < k for s, k in zip(step, kernel, strict=True))
 
         def func(input, indices, *args, **kwargs):
             x, where = (each if batched else batch_of_one(each, dims) for each in (input, indices))
@@ -113,10 +114,12 @@ def _unpooling(dims: int) -> None:
             sample = tf.broadcast_to(_count(batch)[:, None, None], tf.shape(where))
             channel = tf.broadcast_to(_count(channels)[None, None, :], tf.shape(where))
             spots = tf.reshape(tf.stack([sample, where, channel], -1), [-1, 3])
-            plane = tf.zeros([batch, product_of(shape), channels], x.dtype)
-            out = tf.reshape(
-                tf.tensor_scatter_nd_update(plane, spots, tf.reshape(x, [-1])), [batch, *shape, channels]
-            )
+            size: Any = tf.cast(tf.stack([batch, product_of(shape), channels]), tf.int64)
+            flat = tf.reshape(x, [-1])
+            out = tf.scatter_nd(spots, flat, size)
+            if overlapping:  # a maximum may have been found several times, and is added as often
+                out = tf.math.divide_no_nan(out, tf.scatter_nd(spots, tf.ones_like(flat), size))
+            out = tf.reshape(out, [batch, *shape, channels])
             return out if batched else without_batch(out, dims)
 
         return func

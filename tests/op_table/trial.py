@@ -16,6 +16,7 @@ from torch.utils import _pytree as pytree
 import nobuco
 from nobuco.contract.dtypes import to_numpy
 from nobuco.tflite import TFLiteExportError, export_tflite
+from nobuco.tflite.errors import TFLiteMismatchError
 from nobuco.validate.compare import relative_error
 from tests.converters.op_samples import Sample, op_infos, samples
 
@@ -105,10 +106,10 @@ def _sample(op: Any, args: Any, kwargs: Any) -> tuple[str, str, float]:
                 outputs_channel_order=nobuco.ChannelOrder.PYTORCH,
                 verbose=False,
             )
-            export_tflite(model, file, validate=False)
+            export_tflite(model, file, sample_inputs=[to_numpy(each) for each in inputs])
         except nobuco.MissingConverterError as error:
             return "no converter", _first_line(error), 0.0
-        except TFLiteExportError as error:
+        except (TFLiteExportError, TFLiteMismatchError) as error:
             return "no file", _first_line(error), 0.0
         except nobuco.NobucoError as error:
             return "refused", _first_line(error), 0.0

@@ -36,14 +36,15 @@ def lower(function: Any) -> Lowered:
     if not _needed(graph):
         return Lowered(function)
     result = Lowered(None)
-    captures = {id(inner): outer for outer, inner in graph.captures}
-    inputs = [tensor for tensor in graph.inputs if id(tensor) not in captures]
+    inputs = graph.inputs[: len(graph.inputs) - len(graph.captures)]  # what is captured comes last
 
     def rewritten(*tensors: tf.Tensor) -> list[tf.Tensor]:
         known: dict[Any, Value] = {
             old.ref(): value for old, value in zip(inputs, map(_parts, tensors), strict=True)
         }
         known.update({inner.ref(): outer for outer, inner in graph.captures})
+        for variable in graph.variables:  # else nobody knows that the captured handles are those of variables
+            tf.compat.v1.get_default_graph().watch_variable(variable)  # type: ignore[attr-defined]
         walk = _Walk(known, result.narrowed)
         walk.run(graph.get_operations())
         return [_whole(walk.value(tensor), tensor) for tensor in graph.outputs]

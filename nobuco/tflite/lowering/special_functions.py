@@ -27,6 +27,31 @@ def _is(condition: tf.Tensor, then: Any, otherwise: Any) -> tf.Tensor:
     return tf.where(condition, then + tf.zeros_like(like), otherwise + tf.zeros_like(like))
 
 
+# -- what TFLite computes as log(1 + x) and exp(x) - 1, of which nothing is left for small x
+
+
+@rule("Log1p")
+def log1p(op: Any, x: tf.Tensor) -> tf.Tensor:
+    return _log1p(x)
+
+
+def _log1p(x: tf.Tensor) -> tf.Tensor:
+    """log(1 + x), and what rounding 1 + x has lost. Without a choice between two values, so that delegates take it."""
+    bounded = tf.minimum(x, 1e30)
+    more = 1 + bounded
+    return tf.math.log(1 + x) + (bounded - (more - 1)) / tf.maximum(more, 1e-30)
+
+
+@rule("Softplus")
+def softplus(op: Any, x: tf.Tensor) -> tf.Tensor:
+    return tf.maximum(x, 0.0) + _log1p(tf.exp(-tf.abs(x)))
+
+
+@rule("Expm1")
+def expm1(op: Any, x: tf.Tensor) -> tf.Tensor:
+    return tf.tanh(0.5 * x) * (tf.exp(x) + 1)
+
+
 # -- error functions (DLMF 7)
 
 

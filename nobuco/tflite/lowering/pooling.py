@@ -1,0 +1,62 @@
+"""Pooling and padding of more dims than TFLite takes, as several with fewer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from nobuco.tflite.lowering.values import Impossible, Rules, static_shape
+
+REAL = Rules()
+rule = REAL.rule
+
+_MOST_DIMS = 4  # of what TFLite pads
+
+
+@rule("AvgPool3D")
+def average_pool(op: Any, x: tf.Tensor) -> tf.Tensor:
+    return _in_space(op, x, tf.nn.avg_pool2d)
+
+
+@rule("MaxPool3D")
+def max_pool(op: Any, x: tf.Tensor) -> tf.Tensor:
+    return _in_space(op, x, tf.nn.max_pool2d)
+
+
+def _in_space(op: Any, x: tf.Tensor, pool: Callable[..., tf.Tensor]) -> tf.Tensor:
+    """Over height and width, then over depth. A mean over SAME's padding leaves it out, a dim at a time as well."""
+    if op.get_attr("data_format") != b"NDHWC":
+        raise Impossible("pooling with channels before space")
+    _, depth, height, width, channels = static_shape(op.inputs[0], "three-dimensional pooling", but=0)
+    taps, steps = op.get_attr("ksize")[1:4], op.get_attr("strides")[1:4]
+    padding = op.get_attr("padding").decode()
+    flat = pool(tf.reshape(x, [-1, height, width, channels]), taps[1:], steps[1:], padding)
+    height, width = flat.shape[1:3]
+    rows = tf.reshape(flat, [-1, depth, height * width, channels])
+    rows = pool(rows, [taps[0], 1], [steps[0], 1], padding)
+    return tf.reshape(rows, [-1, rows.shape[1], height, width, channels])
+
+
+@rule("Pad", "PadV2")
+def pad(op: Any, x: tf.Tensor, paddings: tf.Tensor, *value: tf.Tensor) -> tf.Tensor | None:
+    """Dims that are not padded are taken for one with their neighbours; then a few dims at a time."""
+    rank = op.inputs[0].shape.rank
+    known = tf.get_static_value(op.inputs[1])
+    if rank is None or rank <= _MOST_DIMS or known is None:
+        return None
+    sizes = static_shape(op.inputs[0], f"padding of {rank} dims")
+    fill = {"constant_values": value[0]} if value else {}
+    merged = [list(run) for _, run in groupby(range(rank), key=lambda i: -1 if not known[i].any() else i)]
+    shape = [int(np.prod([sizes[i] for i in run])) for run in merged]
+    amounts = [known[run[0]] for run in merged]
+    padded = [i for i, amount in enumerate(amounts) if amount.any()]
+    x = tf.reshape(x, shape)
+    for place in padded:
+        before, after = int(np.prod(shape[:place])), int(np.prod(shape[place + 1 :]))
+        x = tf.pad(tf.reshape(x, [before, shape[place], after]), [[0, 0], amounts[place], [0, 0]], **fill)
+        shape[place] += int(amounts[place].sum())
+    return tf.reshape(x, [size + int(amount.sum()) for size, amount in zip(sizes, known, strict=True)])
