@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         t_keras2pytorch,
         t_pytorch2keras,
     )
+    from nobuco.contract.composition import composition
     from nobuco.contract.converter import Impossible
     from nobuco.contract.registry import converter, converters, locate_converter
     from nobuco.contract.traceable import force_pytorch_order, force_tensorflow_order, shape, traceable
@@ -54,6 +55,7 @@ _HOMES = {
         "t_keras2pytorch",
         "t_pytorch2keras",
     ),
+    "nobuco.contract.composition": ("composition",),
     "nobuco.contract.converter": ("Impossible",),
     "nobuco.contract.registry": ("converter", "converters", "locate_converter"),
     "nobuco.contract.traceable": ("force_pytorch_order", "force_tensorflow_order", "shape", "traceable"),
@@ -94,6 +96,7 @@ __all__ = [
     "TFLiteInfo",
     "TFLiteMismatchError",
     "TraceError",
+    "composition",
     "converter",
     "converters",
     "export_tflite",

@@ -2,6 +2,7 @@
 
 Also a place to look things up: `nobuco.locate_converter(torch.Tensor.repeat)` finds the entry for an op."""
 
+from nobuco import compositions as compositions
 from nobuco.node_converters import activation as activation
 from nobuco.node_converters import arithmetic as arithmetic
 from nobuco.node_converters import attention as attention

@@ -1,7 +1,8 @@
-"""Factorizations and solutions. TensorFlow has them; TFLite runs them with the Flex delegate only."""
+"""Factorizations and solutions. TensorFlow has them; for a TFLite file they are taken apart, row by row."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import tensorflow as tf
@@ -104,4 +105,101 @@ def matrix_power(input: Tensor, n: int):
 
 @builtin(torch.matrix_exp, torch.linalg.matrix_exp, torch.Tensor.matrix_exp, strategy=_PYTORCH)
 def matrix_exp(input: Tensor):
-    return lambda input: tf.linalg.expm(input)
+    """The series of a matrix so small that it converges at once, squared as often as it was halved."""
+    halvings = 16
+
+    def func(input):
+        size = tf.reduce_max(tf.reduce_sum(tf.abs(input), -1), -1)[..., None, None]
+        times = tf.clip_by_value(tf.math.ceil(tf.math.log(tf.maximum(size, 0.5)) / math.log(2)) + 1, 0, halvings)
+        x = input / tf.pow(tf.constant(2, input.dtype), times)
+        *batch, _, side = shape_of(input)
+        one = tf.eye(side, dtype=input.dtype)
+        result = one + x / 9
+        for k in range(8, 0, -1):
+            result = one + tf.matmul(x, result) / k
+        for k in range(halvings):
+            result = tf.where(times > k, tf.matmul(result, result), result)
+        return result
+
+    return func
+
+
+@builtin(torch.linalg.solve_triangular, strategy=_PYTORCH)
+def solve_triangular(
+    input: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
+):
+    def func(input, B, *, upper, left=True, unitriangular=False):
+        a = tf.linalg.band_part(input, 0, -1) if upper else tf.linalg.band_part(input, -1, 0)
+        if unitriangular:
+            a = tf.linalg.set_diag(a, tf.ones_like(a[..., 0]))
+        if left:
+            return _solved_triangular(a, B, lower=not upper)
+        return tf.linalg.matrix_transpose(
+            _solved_triangular(tf.linalg.matrix_transpose(a), tf.linalg.matrix_transpose(B), lower=upper)
+        )
+
+    return func
+
+
+def _solved_triangular(a: Any, b: Any, lower: bool) -> Any:
+    batch = tf.broadcast_static_shape(a.shape[:-2], b.shape[:-2]).as_list()
+    a, b = (tf.broadcast_to(each, [*batch, *each.shape[-2:]]) for each in (a, b))
+    return tf.linalg.triangular_solve(a, b, lower=lower)
+
+
+@builtin(torch.triangular_solve, torch.Tensor.triangular_solve, strategy=_PYTORCH)
+def old_triangular_solve(
+    input: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
+):
+    def func(input, A, upper=True, transpose=False, unitriangular=False):
+        a = tf.linalg.band_part(A, 0, -1) if upper else tf.linalg.band_part(A, -1, 0)
+        copy = tf.identity(a if not unitriangular else A)
+        a = tf.linalg.set_diag(a, tf.ones_like(a[..., 0])) if unitriangular else a
+        a = tf.linalg.matrix_transpose(a) if transpose else a
+        return _solved_triangular(a, input, lower=upper == transpose), copy
+
+    return func
+
+
+def _triangle(call: Any) -> str | None:
+    return None if call.mode != "r" else "the factor R alone comes with an empty Q, which no graph has"
+
+
+@builtin(torch.linalg.qr, strategy=_PYTORCH, accepts=_triangle)
+def qr(A: Tensor, mode: str = "reduced"):
+    return lambda A, mode="reduced": tuple(tf.linalg.qr(A, full_matrices=mode == "complete"))
+
+
+@builtin(torch.qr, torch.Tensor.qr, strategy=_PYTORCH)
+def old_qr(input: Tensor, some: bool = True):
+    return lambda input, some=True: tuple(tf.linalg.qr(input, full_matrices=not some))
+
+
+@builtin(torch.linalg.svd, strategy=_PYTORCH)
+def svd(A: Tensor, full_matrices: bool = True):
+    def func(A, full_matrices=True, **kwargs):
+        s, u, v = tf.linalg.svd(A, full_matrices=full_matrices)
+        return u, s, tf.linalg.matrix_transpose(v)
+
+    return func
+
+
+@builtin(torch.linalg.svdvals, strategy=_PYTORCH)
+def singular_values(A: Tensor):
+    return lambda A: tf.linalg.svd(A, compute_uv=False)
+
+
+@builtin(torch.linalg.eigh, strategy=_PYTORCH)
+def eigh(A: Tensor, UPLO: str = "L"):
+    return lambda A, UPLO="L": tuple(tf.linalg.eigh(_symmetric(A, UPLO)))
+
+
+@builtin(torch.linalg.eigvalsh, strategy=_PYTORCH)
+def eigvalsh(A: Tensor, UPLO: str = "L"):
+    return lambda A, UPLO="L": tf.linalg.eigvalsh(_symmetric(A, UPLO))
+
+
+def _symmetric(a: Any, half: str) -> Any:
+    """The lower triangle, or the upper one, stands for both."""
+    kept = tf.linalg.band_part(a, -1, 0) if half.upper() == "L" else tf.linalg.band_part(a, 0, -1)
+    return kept + tf.linalg.matrix_transpose(kept) - tf.linalg.band_part(a, 0, 0)

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from nobuco.contract.composition import composition_of
 from nobuco.contract.context import ConversionContext, converting
 from nobuco.contract.registry import find_converter, match
 from nobuco.contract.sites import invocation_site
@@ -113,8 +114,8 @@ class Tracer(TorchFunctionMode):
                     return func(*args, **kwargs)
             # what counts the changes of a tensor comes after us: only the schema tells
             written = written_by(func, args, kwargs)
-            op, args, kwargs = in_python(func, args, kwargs, _has_converter)
-            if not _has_converter(op) and not written and (body := compose.decomposition_of(func)) is not None:
+            op, args, kwargs = in_python(func, args, kwargs, _is_known)
+            if not _is_known(op) and not written and (body := compose.decomposition_of(func)) is not None:
                 return self._inside(op, body, args, kwargs)
             return self._announced(op, op, args, kwargs, written)
 
@@ -129,8 +130,8 @@ class Tracer(TorchFunctionMode):
         kwargs: dict[str, Any],
         written: list[torch.Tensor] | None = None,
     ) -> Any:
-        if is_operation(op) and not _has_converter(op):
-            op, args, kwargs = in_python(op, args, kwargs, _has_converter)
+        if is_operation(op) and not _is_known(op):
+            op, args, kwargs = in_python(op, args, kwargs, _is_known)
             func = op
         if op in READS:
             return self._read(op, func, args, kwargs)
@@ -142,7 +143,7 @@ class Tracer(TorchFunctionMode):
             return func(*args, **kwargs)
         if self._on_call is not None:
             self._on_call()
-        body = getattr(op, BODY, None)
+        body = getattr(op, BODY, None) or composition_of(op)
         if (body is not None or compose.has_body(op)) and not self._is_taken(op, args, kwargs):
             return self._inside(op, body or compose.body_of(op), args, kwargs)
         if written is None and compose.is_native(op) and not self._is_taken(op, args, kwargs):
@@ -383,6 +384,10 @@ class Tracer(TorchFunctionMode):
 
 def _has_converter(op: Any) -> bool:
     return find_converter(op) is not None
+
+
+def _is_known(op: Any) -> bool:
+    return _has_converter(op) or composition_of(op) is not None
 
 
 def _is_converted(call: Call) -> bool:

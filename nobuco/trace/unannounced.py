@@ -42,17 +42,18 @@ def is_operation(op: Any) -> bool:
 
 
 def in_python(
-    op: Any, args: tuple[Any, ...], kwargs: dict[str, Any], has_converter: Callable[[Any], bool]
+    op: Any, args: tuple[Any, ...], kwargs: dict[str, Any], is_known: Callable[[Any], bool]
 ) -> Call:
-    """The call of an operation as one of the Python API; as it stands where there is none with a converter."""
+    """The call of an operation as one of the Python API; as it stands where there is none that is known."""
     packet = op.overloadpacket if isinstance(op, torch._ops.OpOverload) else op
     if getattr(packet, "_qualified_op_name", "").split("::")[0] != "aten":
         return op, args, kwargs
     name = packet.__name__
     if name in _SPECIAL:
         return _SPECIAL[name](*args, **kwargs)
-    found = [each for place in _PLACES if (each := getattr(place, name, None)) is not None]
-    found = [each for each in found if has_converter(each)] or found[:1]
+    places = _PLACES if args and isinstance(args[0], torch.Tensor) else _PLACES[1:]  # a method has a tensor first
+    found = [each for place in places if (each := getattr(place, name, None)) is not None]
+    found = [each for each in found if is_known(each)] or found[:1]
     return (found[0] if found else op), args, kwargs
 
 

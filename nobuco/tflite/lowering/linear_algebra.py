@@ -137,3 +137,95 @@ def qr(op: Any, a: tf.Tensor) -> list[Any]:
         q -= tf.linalg.matmul(q, v[..., None]) * (factor * v)[..., None, :]
     kept = rows if op.get_attr("full_matrices") else min(rows, columns)
     return [q[..., :kept], tf.linalg.band_part(a, 0, -1)[..., :kept, :]]
+
+
+_SWEEPS = 10
+
+
+def _rotations(size: int) -> tf.Tensor:
+    """For each step of the sweeps the two columns to turn, one-hot: (steps, 2, size)."""
+    pairs = [(p, q) for p in range(size) for q in range(p + 1, size)] or [(0, 0)]
+    return tf.constant(np.eye(size, dtype=np.float32)[np.array(pairs * _SWEEPS)])
+
+
+def _turned(matrices: list[tf.Tensor], p: tf.Tensor, q: tf.Tensor, cos: Any, sin: Any) -> list[tf.Tensor]:
+    """Columns p and q of each become cos p - sin q and sin p + cos q."""
+    results = []
+    for each in matrices:
+        a, b = tf.linalg.matvec(each, p), tf.linalg.matvec(each, q)
+        change_a, change_b = (cos - 1) * a - sin * b, sin * a + (cos - 1) * b
+        results.append(each + change_a[..., None] * p + change_b[..., None] * q)
+    return results
+
+
+def _angle(off: tf.Tensor, first: tf.Tensor, second: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Cosine and sine that make `off` zero, between diagonal elements `first` and `second` (Rutishauser, 1966)."""
+    small = tf.abs(off) < 1e-30
+    theta = (second - first) / tf.where(small, tf.ones_like(off), 2 * off)
+    sign = tf.where(theta < 0, -tf.ones_like(theta), tf.ones_like(theta))
+    tangent = sign / (tf.abs(theta) + tf.sqrt(1 + tf.square(theta)))
+    tangent = tf.where(small, tf.zeros_like(tangent), tangent)
+    cos = tf.math.rsqrt(1 + tf.square(tangent))
+    return cos, tangent * cos
+
+
+@rule("Svd")
+def svd(op: Any, a: tf.Tensor) -> list[Any]:
+    """By Jacobi's rotations of the columns until they are at right angles (Hestenes, 1958)."""
+    rows, columns = _rows(op, -2), _rows(op)
+    wanted = op.get_attr("compute_uv")
+    if wanted and op.get_attr("full_matrices") and rows != columns:
+        raise Impossible("all singular vectors of a matrix that is not square")
+    wide = columns > rows
+    x = _transposed(a) if wide else a
+    size = min(rows, columns)
+    x = x * (1 + tf.zeros_like(x))
+    v = tf.eye(size) + tf.zeros_like(x[..., :size, :])
+    steps = _rotations(size)
+
+    def turn(k: tf.Tensor, x: tf.Tensor, v: tf.Tensor) -> Any:
+        p, q = steps[k, 0], steps[k, 1]
+        first, second = tf.linalg.matvec(x, p), tf.linalg.matvec(x, q)
+        cos, sin = _angle(
+            tf.reduce_sum(first * second, -1),
+            tf.reduce_sum(tf.square(first), -1),
+            tf.reduce_sum(tf.square(second), -1),
+        )
+        return k + 1, *_turned([x, v], p, q, cos[..., None], sin[..., None])
+
+    if size > 1:
+        _, x, v = tf.while_loop(lambda k, x, v: k < steps.shape[0], turn, (tf.zeros([], tf.int32), x, v))
+    values = tf.sqrt(tf.reduce_sum(tf.square(x), -2))
+    values, order = tf.math.top_k(values, size)
+    if not wanted:
+        return [values, tf.zeros([0]), tf.zeros([0])]
+    chosen = tf.one_hot(order, size, axis=-2)
+    u = tf.math.divide_no_nan(tf.linalg.matmul(x, chosen), values[..., None, :])
+    v = tf.linalg.matmul(v, chosen)
+    return [values, v, u] if wide else [values, u, v]
+
+
+@rule("SelfAdjointEigV2")
+def eigh(op: Any, a: tf.Tensor) -> list[Any]:
+    """By Jacobi's rotations of rows and columns (1846)."""
+    size = _rows(op)
+    a = tf.linalg.band_part(a, -1, 0)
+    a += _transposed(a) - tf.linalg.band_part(a, 0, 0)
+    v = tf.eye(size) + tf.zeros_like(a)
+    steps = _rotations(size)
+
+    def turn(k: tf.Tensor, a: tf.Tensor, v: tf.Tensor) -> Any:
+        p, q = steps[k, 0], steps[k, 1]
+        first, second = tf.linalg.matvec(a, p), tf.linalg.matvec(a, q)
+        cos, sin = _angle(
+            tf.reduce_sum(first * q, -1), tf.reduce_sum(first * p, -1), tf.reduce_sum(second * q, -1)
+        )
+        cos, sin = cos[..., None], sin[..., None]
+        a, v = _turned([a, v], p, q, cos, sin)
+        (a,) = _turned([_transposed(a)], p, q, cos, sin)
+        return k + 1, a, v
+
+    if size > 1:
+        _, a, v = tf.while_loop(lambda k, a, v: k < steps.shape[0], turn, (tf.zeros([], tf.int32), a, v))
+    falling, order = tf.math.top_k(-tf.linalg.diag_part(a), size)
+    return [-falling, tf.linalg.matmul(v, tf.one_hot(order, size, axis=-2))]

@@ -229,11 +229,15 @@ def igammac(op: Any, a: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
 
 
 def hurwitz_zeta(s: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
-    """25.11.43 after ten terms of the sum."""
-    terms = 10
-    total = tf.pow(q, -s)
-    for n in range(1, terms):
-        total += tf.pow(q + n, -s)
+    """The terms of the sum up to q + n >= 10, then 25.11.43."""
+    start, most = 10, 400
+    s, q = s + tf.zeros_like(q), q + tf.zeros_like(s)
+    terms = tf.clip_by_value(tf.math.ceil(start - q), 0.0, float(most))
+    _, total = tf.while_loop(
+        lambda n, total: n < tf.reduce_max(terms),
+        lambda n, total: (n + 1, total + tf.where(n < terms, tf.pow(q + n, -s), tf.zeros_like(total))),
+        (tf.zeros([]), tf.zeros_like(q)),
+    )
     far = q + terms
     power = tf.pow(far, -s)
     total += power * far / (s - 1) + 0.5 * power
@@ -242,7 +246,7 @@ def hurwitz_zeta(s: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
         total += factor * power * bernoulli
         factor *= (s + 2 * index + 1) * (s + 2 * index + 2)
         power /= tf.square(far)
-    return total
+    return _is(q < start - most, np.float32(np.nan), total)
 
 
 @rule("Zeta")

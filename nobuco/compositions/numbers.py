@@ -1,0 +1,24 @@
+"""The parts of floating-point numbers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nobuco.contract.composition import composition
+
+
+@composition(torch.frexp, torch.Tensor.frexp)
+def frexp(input: Tensor) -> tuple[Tensor, Tensor]:
+    """A fraction in [0.5, 1) and a power of two."""
+    size = input.abs()
+    plain = (size > 0) & (size < float("inf"))
+    exponent = torch.floor(torch.log2(torch.where(plain, size, torch.ones_like(size)))) + 1
+    # by halves, so that neither is beyond what floats hold; the logarithm may be one off
+    half = torch.floor(exponent / 2)
+    fraction = input * torch.exp2(-half) * torch.exp2(half - exponent)
+    more = (fraction.abs() >= 1).to(input.dtype)
+    less = (fraction.abs() < 0.5).to(input.dtype)
+    exponent = exponent + more - less
+    fraction = torch.where(plain, fraction * (1 - 0.5 * more + less), input)
+    return fraction, torch.where(plain, exponent, torch.zeros_like(exponent)).to(torch.int32)

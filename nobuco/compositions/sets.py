@@ -1,0 +1,59 @@
+"""Membership, combinations, most frequent values."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nobuco.contract.composition import composition
+
+
+@composition(torch.isin)
+def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+    tensors = [torch.as_tensor(each) for each in (elements, test_elements)]
+    found = (tensors[0].unsqueeze(-1) == tensors[1].flatten()).any(-1)
+    return ~found if invert else found
+
+
+@composition(torch.combinations)
+def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
+    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    places = torch.tensor(list(choose(range(input.shape[0]), r)), dtype=torch.int64).reshape(-1, r)
+    return input[places]
+
+
+@composition(torch.mode, torch.Tensor.mode)
+def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
+    """The smallest of the most frequent values, where it stands last."""
+    if not input.dim():
+        return input.clone(), torch.zeros_like(input, dtype=torch.int64)
+    x = input.movedim(dim, -1)
+    same = x.unsqueeze(-1) == x.unsqueeze(-2)
+    count = same.sum(-1)
+    often = count == count.amax(-1, keepdim=True)
+    smallest = torch.where(often, x, torch.full_like(x, float("inf") if x.is_floating_point() else 2**31 - 1))
+    value = smallest.amin(-1, keepdim=True)
+    places = torch.arange(x.shape[-1])
+    index = torch.where(x == value, places, torch.zeros_like(places)).amax(-1, keepdim=True)
+    value, index = value.movedim(-1, dim), index.movedim(-1, dim)
+    return (value, index) if keepdim else (value.squeeze(dim), index.squeeze(dim))
+
+
+@composition(torch.nanmedian, torch.Tensor.nanmedian)
+def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    x = input.flatten() if dim is None else input.movedim(dim, -1) if input.dim() else input.reshape(1)
+    missing = torch.isnan(x)
+    ordered, order = torch.where(missing, torch.full_like(x, float("inf")), x).sort(-1, stable=True)
+    count = (~missing).sum(-1, keepdim=True)
+    place = torch.clamp((count - 1) // 2, min=0)
+    value, index = ordered.gather(-1, place), order.gather(-1, place)
+    value = torch.where(count == 0, torch.full_like(value, float("nan")), value)
+    if dim is None:
+        return value.reshape(())
+    if not input.dim():
+        return value.reshape(()), index.reshape(())
+    value, index = value.movedim(-1, dim), index.movedim(-1, dim)
+    return (value, index) if keepdim else (value.squeeze(dim), index.squeeze(dim))
