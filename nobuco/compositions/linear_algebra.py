@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -41,14 +43,14 @@ def _factorised(a: Tensor, pivot: bool = True) -> tuple[Tensor, Tensor, list[Ten
         factors = a[..., k] / a[..., k, k].unsqueeze(-1) * below
         right = (torch.arange(columns) > k).to(a.dtype)
         a = a - factors.unsqueeze(-1) * (a[..., k, :] * right).unsqueeze(-2)
-        a = torch.where(
-            (places > k).unsqueeze(-1) & (torch.arange(columns) == k), factors.unsqueeze(-1), a
-        )
+        a = torch.where((places > k).unsqueeze(-1) & (torch.arange(columns) == k), factors.unsqueeze(-1), a)
     return a, order, exchanged
 
 
 @composition(torch.linalg.lu_factor_ex)
-def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+def lu_factor_ex(
+    A: Tensor, *, pivot: bool = True, check_errors: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
     whole, _, exchanged = _factorised(A, pivot)
     pivots = torch.stack(exchanged, -1).to(torch.int32) + 1
     return whole, pivots, torch.zeros_like(whole[..., 0, 0]).to(torch.int32)
@@ -59,9 +61,12 @@ def lu_factor(A: Tensor, *, pivot: bool = True) -> tuple[Tensor, Tensor]:
     return lu_factor_ex(A, pivot=pivot)[:2]
 
 
-@composition(torch._lu_with_info)  # type: ignore[attr-defined]
-def lu_with_info(A: Tensor, pivot: bool = True, check_errors: bool = True) -> tuple[Tensor, Tensor, Tensor]:
-    return lu_factor_ex(A, pivot=pivot)
+@composition(torch._lu_with_info, torch.functional.lu)  # type: ignore[attr-defined]
+def lu_with_info(
+    A: Tensor, pivot: bool = True, check_errors: bool = True, get_infos: bool = True, out: None = None
+) -> tuple[Tensor, ...]:
+    found = lu_factor_ex(A, pivot=pivot)
+    return found if get_infos else found[:2]
 
 
 def _parts(whole: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,7 +88,9 @@ def _order_of(pivots: Tensor, rows: int) -> Tensor:
     order = places.expand(*pivots.shape[:-1], rows)
     for k in range(pivots.shape[-1]):
         other = pivots[..., k : k + 1].long() - 1
-        step = torch.where(places == k, other, torch.where(places == other, torch.full_like(places, k), places))
+        step = torch.where(
+            places == k, other, torch.where(places == other, torch.full_like(places, k), places)
+        )
         order = torch.take_along_dim(order, step, -1)
     return order
 
@@ -117,3 +124,79 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
 @composition(torch.lu_solve, torch.Tensor.lu_solve)
 def lu_solve_(B: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
     return lu_solve(LU_data, LU_pivots, B)
+
+
+@composition(torch.linalg.matrix_norm)
+def matrix_norm(
+    A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
+    """The norms that are made of singular values."""
+    rows, columns = (each % A.dim() for each in dim)
+    x = A if dtype is None else A.to(dtype)
+    values = torch.linalg.svdvals(x.movedim((rows, columns), (-2, -1)))
+    found = values.sum(-1) if ord == "nuc" else values.amax(-1) if ord > 0 else values.amin(-1)
+    for each in sorted((rows, columns)) if keepdim else ():
+        found = found.unsqueeze(each)
+    return found
+
+
+@composition(torch.linalg.norm)
+def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    return torch.linalg.matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
+
+
+@composition(torch.linalg.cond)
+def cond(A: Tensor, p: Any = None) -> Tensor:
+    if p in (None, 2, -2):
+        values = torch.linalg.svdvals(A)
+        ratio = values.amax(-1) / values.amin(-1)
+        return 1 / ratio if p == -2 else ratio
+    return torch.linalg.matrix_norm(A, p) * torch.linalg.matrix_norm(torch.linalg.inv(A), p)
+
+
+def _tolerance(values: Tensor, shape: Any, atol: Any, rtol: Any) -> Tensor:
+    """Below it a singular value counts as zero."""
+    default = torch.finfo(values.dtype).eps * max(shape[-2:])
+    relative = default if rtol is None and atol is None else 0.0 if rtol is None else rtol
+    relative = relative.unsqueeze(-1) if isinstance(relative, Tensor) else relative
+    absolute = 0.0 if atol is None else atol.unsqueeze(-1) if isinstance(atol, Tensor) else atol
+    return torch.maximum(
+        values.amax(-1, keepdim=True) * relative, torch.as_tensor(absolute, dtype=values.dtype)
+    )
+
+
+@composition(torch.linalg.matrix_rank)
+def matrix_rank(
+    A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None
+) -> Tensor:
+    values = torch.linalg.eigvalsh(A).abs() if hermitian else torch.linalg.svdvals(A)
+    return (values > _tolerance(values, A.shape, tol if tol is not None else atol, rtol)).sum(-1)
+
+
+@composition(torch.linalg.pinv, torch.pinverse, torch.Tensor.pinverse)
+def pinv(
+    A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None
+) -> Tensor:
+    relative = rtol if rcond is None else rcond
+    if hermitian:
+        values, vectors = torch.linalg.eigh(A)
+        left, right, sizes = vectors, vectors.mT, values.abs()
+    else:
+        left, values, right = torch.linalg.svd(A, full_matrices=False)
+        sizes = values
+    kept = sizes > _tolerance(sizes, A.shape, atol, relative)
+    inverse = torch.where(
+        kept, 1 / torch.where(kept, values, torch.ones_like(values)), torch.zeros_like(values)
+    )
+    return (right.mT * inverse.unsqueeze(-2)) @ left.mT
+
+
+@composition(torch.linalg.householder_product, torch.orgqr, torch.Tensor.orgqr)
+def householder_product(A: Tensor, tau: Tensor) -> Tensor:
+    rows, columns = A.shape[-2:]
+    q = torch.eye(rows, columns).expand(A.shape)
+    for k in reversed(range(tau.shape[-1])):
+        below = (torch.arange(rows) > k).to(A.dtype)
+        v = A[..., k] * below + (torch.arange(rows) == k).to(A.dtype)
+        q = q - tau[..., k, None, None] * v.unsqueeze(-1) * (v.unsqueeze(-2) @ q)
+    return q

@@ -24,7 +24,14 @@ def native_layer_norm(
 
 @composition(torch.native_group_norm)
 def native_group_norm(
-    input: Tensor, weight: Tensor | None, bias: Tensor | None, N: int, C: int, HxW: int, group: int, eps: float
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    N: int,
+    C: int,
+    HxW: int,
+    group: int,
+    eps: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     x = input.reshape(N, group, -1)
     mean = x.mean(-1, keepdim=True)

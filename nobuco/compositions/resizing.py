@@ -23,7 +23,12 @@ def _cubic(x: np.ndarray, a: float = -0.5) -> np.ndarray:
 
 
 def _matrix(
-    old: int, new: int, align: bool, scale: float | None, taps: Callable[[np.ndarray], np.ndarray], reach: float
+    old: int,
+    new: int,
+    align: bool,
+    scale: float | None,
+    taps: Callable[[np.ndarray], np.ndarray],
+    reach: float,
 ) -> Tensor:
     """(new, old): the filter is as wide as a new pixel where pixels become fewer."""
     step = (old - 1) / max(new - 1, 1) if align else 1 / scale if scale else old / new
@@ -41,10 +46,17 @@ def _matrix(
 
 def _resized(taps: Callable[[np.ndarray], np.ndarray], reach: float) -> Callable[..., Tensor]:
     def resize(
-        input: Tensor, output_size: Sequence[int] | None, align_corners: bool, *scales: object
+        input: Tensor,
+        output_size: Sequence[int] | None,
+        align_corners: bool,
+        *scales: object,
+        scale_factors: Sequence[float] | None = None,
     ) -> Tensor:
+        scales = (scale_factors,) if scale_factors else scales
         factors = scales[0] if len(scales) == 1 and isinstance(scales[0], Sequence) else scales
-        height, width = (float(each) if isinstance(each, int | float) else None for each in (*factors, None, None)[:2])
+        height, width = (
+            float(each) if isinstance(each, int | float) else None for each in (*factors, None, None)[:2]
+        )
         old = input.shape[-2:]
         new = output_size or [int(old[0] * (height or 1)), int(old[1] * (width or 1))]
         rows = _matrix(old[0], new[0], align_corners, height, taps, reach)

@@ -46,7 +46,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> tuple[Tensor, T
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     x = input.flatten() if dim is None else input.movedim(dim, -1) if input.dim() else input.reshape(1)
     missing = torch.isnan(x)
-    ordered, order = torch.where(missing, torch.full_like(x, float("inf")), x).sort(-1, stable=True)
+    ordered, order = torch.sort(torch.where(missing, torch.full_like(x, float("inf")), x), dim=-1)
     count = (~missing).sum(-1, keepdim=True)
     place = torch.clamp((count - 1) // 2, min=0)
     value, index = ordered.gather(-1, place), order.gather(-1, place)
@@ -57,3 +57,36 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
         return value.reshape(()), index.reshape(())
     value, index = value.movedim(-1, dim), index.movedim(-1, dim)
     return (value, index) if keepdim else (value.squeeze(dim), index.squeeze(dim))
+
+
+@composition(torch.scatter_reduce, torch.Tensor.scatter_reduce)
+def scatter_product(
+    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """With reduce="prod": each place takes the product of what is sent to it."""
+    if not input.dim():
+        return input * src if include_self else src.clone()
+    places = index.movedim(dim, -1).unsqueeze(-1) == torch.arange(input.shape[dim])
+    sent = src[tuple(slice(size) for size in index.shape)].movedim(dim, -1).unsqueeze(-1)
+    factors = torch.where(places, sent, torch.ones_like(sent)).prod(-2)
+    hit = places.any(-2)
+    room = [each for size, own in zip(reversed(_others(input, dim)), reversed(_others(index, dim)), strict=True)
+            for each in (0, size - own)]  # fmt: skip
+    factors = torch.nn.functional.pad(factors, [0, 0, *room], value=1.0).movedim(-1, dim)
+    hit = torch.nn.functional.pad(hit.to(input.dtype), [0, 0, *room]).movedim(-1, dim) > 0
+    return factors * (input if include_self else torch.where(hit, torch.ones_like(input), input))
+
+
+def _others(x: Tensor, dim: int) -> list[int]:
+    return [size for axis, size in enumerate(x.shape) if axis != dim % x.dim()]
+
+
+@composition(torch.index_reduce, torch.Tensor.index_reduce)
+def index_reduce(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    shape = [1] * source.dim()
+    shape[dim] = -1
+    spread = index.reshape(shape).expand(source.shape) if source.dim() else index.reshape(())
+    kind = reduce
+    return torch.scatter_reduce(input, dim, spread, source, kind, include_self=include_self)

@@ -12,6 +12,7 @@ from nobuco.node_converters import convolution as convolution
 from nobuco.node_converters import creation as creation
 from nobuco.node_converters import diagonal as diagonal
 from nobuco.node_converters import distance as distance
+from nobuco.node_converters import einsum as einsum
 from nobuco.node_converters import elementwise as elementwise
 from nobuco.node_converters import embedding as embedding
 from nobuco.node_converters import fourier as fourier
@@ -34,3 +35,4 @@ from nobuco.node_converters import short_time_fourier as short_time_fourier
 from nobuco.node_converters import sorting as sorting
 from nobuco.node_converters import windows as windows
 from nobuco.node_converters import writing as writing
+from nobuco.node_converters import zeta as zeta

@@ -76,7 +76,6 @@ _FLOAT_BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "gammainc": tf.math.igamma,
     "igammac": tf.math.igammac,
     "gammaincc": tf.math.igammac,
-    "zeta": tf.math.zeta,
     "ldexp": lambda a, b: a * exp2(b),
 }
 

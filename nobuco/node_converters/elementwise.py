@@ -221,27 +221,6 @@ def nan_to_num(
     return func
 
 
-@builtin(*spellings("polygamma"), any_layout=True)
-def polygamma(n, input):
-    """`torch.polygamma(n, x)`, and `x.polygamma(n)`."""
-
-    def func(n, input):
-        order, x = (input, n) if tf.is_tensor(n) else (n, input)
-        x = cast(x, floating(x.dtype))
-        if order == 0:
-            return tf.math.digamma(x)
-        # TensorFlow's own is for positive numbers only
-        zeta = tf.math.zeta(tf.constant(order + 1.0, x.dtype), x)
-        if order == 1:
-            # 5.15.6: the reflection, as PyTorch has it
-            sine = tf.sin(math.pi * (x - tf.floor(x)))
-            mirrored = tf.square(math.pi / sine) - tf.math.zeta(tf.constant(2.0, x.dtype), 1 - x)
-            return tf.where(x < 0.5, mirrored, zeta)
-        return (-1.0) ** (order + 1) * math.factorial(order) * zeta
-
-    return func
-
-
 @builtin(*spellings("mvlgamma"), *spellings("multigammaln"), any_layout=True)
 def mvlgamma(input: Tensor, p: int):
     def func(input, p):

@@ -9,7 +9,14 @@ import tensorflow as tf
 import torch
 from torch import Tensor
 
-from nobuco.contract.channel_order import Layout, axis_of, get_layout, identity, set_layout
+from nobuco.contract.channel_order import (
+    ChannelOrderingStrategy,
+    Layout,
+    axis_of,
+    get_layout,
+    identity,
+    set_layout,
+)
 from nobuco.contract.registry import builtin
 from nobuco.layout.shapes import dropped, inserted
 from nobuco.node_converters._sizes import shape_of
@@ -237,5 +244,32 @@ def index_select(self: Tensor, dim: int, index: Tensor):
         if not self.shape.rank:
             return tf.identity(self)
         return set_layout(tf.gather(self, tf.reshape(index, [-1]), axis=axis_of(self, dim)), get_layout(self))
+
+    return func
+
+
+def _reads_its_own_memory(call: Any) -> str | None:
+    if call.input.is_contiguous() and not call.input.is_complex():
+        return None
+    return "as_strided of a tensor that is itself a view in another order reads what the graph does not have"
+
+
+@builtin(
+    torch.as_strided,
+    torch.Tensor.as_strided,
+    torch.as_strided_copy,
+    strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER,
+    accepts=_reads_its_own_memory,
+)
+def as_strided(input: Tensor, size, stride, storage_offset: int | None = None):
+    """The elements at offset + sum(index * stride) of the flat tensor."""
+    places = np.full([], (storage_offset or 0) - (0 if storage_offset is None else input.storage_offset()))
+    for count, step in zip(size, stride, strict=True):
+        places = places[..., None] + np.arange(count) * step
+    if places.size and not 0 <= places.min() <= places.max() < input.numel():
+        raise NotImplementedError("as_strided beyond the elements of its own tensor")
+
+    def func(input, size, stride, storage_offset=None):
+        return tf.gather(tf.reshape(input, [-1]), tf.constant(places, tf.int32))
 
     return func

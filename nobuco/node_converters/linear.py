@@ -99,48 +99,6 @@ def outer(input: Tensor, vec2: Tensor):
     return lambda input, vec2: input[:, None] * vec2[None, :]
 
 
-def _is_written_out(call: Any) -> str | None:
-    if isinstance(call.equation, str):
-        return None
-    return "einsum with index lists is not converted: write the equation as a string"
-
-
-@builtin(torch.einsum, torch.functional.einsum, strategy=_PYTORCH, accepts=_is_written_out)
-def einsum(equation, *operands):
-    """`einsum("bi,ij->bj", x, y)`; the operands may come as one list, too."""
-
-    def func(equation, *operands):
-        tensors = operands[0] if len(operands) == 1 and isinstance(operands[0], list | tuple) else operands
-        return tf.einsum(*_without_repeated(equation.replace(" ", ""), tensors))
-
-    return func
-
-
-def _without_repeated(equation: str, tensors: Any) -> tuple[Any, ...]:
-    """A dim of size 1 is repeated where its letter has another size elsewhere; TensorFlow lets none differ, so the
-    letter is dropped."""
-    left, arrow, right = equation.partition("->")
-    terms = left.split(",")
-    if "." in equation or len(terms) == 1:
-        return equation, *tensors
-    out = (
-        right if arrow else "".join(sorted(letter for letter in set(left) - {","} if left.count(letter) == 1))
-    )
-    sizes: dict[str, set[int | None]] = {}
-    for term, tensor in zip(terms, tensors, strict=True):
-        for letter, size in zip(term, tensor.shape.as_list(), strict=True):
-            sizes.setdefault(letter, set()).add(size)
-    kept_terms, kept = [], []
-    for term, tensor in zip(terms, tensors, strict=True):
-        dims = tensor.shape.as_list()
-        gone = [i for i, letter in enumerate(term) if dims[i] == 1 and len(sizes[letter]) > 1]
-        kept_terms.append("".join(letter for i, letter in enumerate(term) if i not in gone))
-        kept.append(tf.squeeze(tensor, gone) if gone else tensor)
-    if kept_terms == terms:
-        return equation, *tensors
-    return f"{','.join(kept_terms)}->{out}", *kept
-
-
 def _dims_are_numbers(call: Any) -> str | None:
     if isinstance(call.dims, Tensor):
         return "tensordot with dims in a tensor is not converted: give numbers"

@@ -110,9 +110,11 @@ def matrix_exp(input: Tensor):
 
     def func(input):
         size = tf.reduce_max(tf.reduce_sum(tf.abs(input), -1), -1)[..., None, None]
-        times = tf.clip_by_value(tf.math.ceil(tf.math.log(tf.maximum(size, 0.5)) / math.log(2)) + 1, 0, halvings)
+        times = tf.clip_by_value(
+            tf.math.ceil(tf.math.log(tf.maximum(size, 0.5)) / math.log(2)) + 1, 0, halvings
+        )
         x = input / tf.pow(tf.constant(2, input.dtype), times)
-        *batch, _, side = shape_of(input)
+        side = shape_of(input)[-1]
         one = tf.eye(side, dtype=input.dtype)
         result = one + x / 9
         for k in range(8, 0, -1):
@@ -153,10 +155,9 @@ def old_triangular_solve(
 ):
     def func(input, A, upper=True, transpose=False, unitriangular=False):
         a = tf.linalg.band_part(A, 0, -1) if upper else tf.linalg.band_part(A, -1, 0)
-        copy = tf.identity(a if not unitriangular else A)
         a = tf.linalg.set_diag(a, tf.ones_like(a[..., 0])) if unitriangular else a
         a = tf.linalg.matrix_transpose(a) if transpose else a
-        return _solved_triangular(a, input, lower=upper == transpose), copy
+        return _solved_triangular(a, input, lower=upper == transpose), tf.identity(A)
 
     return func
 

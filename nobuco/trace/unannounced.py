@@ -51,7 +51,9 @@ def in_python(
     name = packet.__name__
     if name in _SPECIAL:
         return _SPECIAL[name](*args, **kwargs)
-    places = _PLACES if args and isinstance(args[0], torch.Tensor) else _PLACES[1:]  # a method has a tensor first
+    places = (
+        _PLACES if args and isinstance(args[0], torch.Tensor) else _PLACES[1:]
+    )  # a method has a tensor first
     found = [each for place in places if (each := getattr(place, name, None)) is not None]
     found = [each for each in found if is_known(each)] or found[:1]
     return (found[0] if found else op), args, kwargs

@@ -199,7 +199,7 @@ def svd(op: Any, a: tf.Tensor) -> list[Any]:
     values, order = tf.math.top_k(values, size)
     if not wanted:
         return [values, tf.zeros([0]), tf.zeros([0])]
-    chosen = tf.one_hot(order, size, axis=-2)
+    chosen = _transposed(tf.one_hot(order, size))
     u = tf.math.divide_no_nan(tf.linalg.matmul(x, chosen), values[..., None, :])
     v = tf.linalg.matmul(v, chosen)
     return [values, v, u] if wide else [values, u, v]
@@ -228,4 +228,4 @@ def eigh(op: Any, a: tf.Tensor) -> list[Any]:
     if size > 1:
         _, a, v = tf.while_loop(lambda k, a, v: k < steps.shape[0], turn, (tf.zeros([], tf.int32), a, v))
     falling, order = tf.math.top_k(-tf.linalg.diag_part(a), size)
-    return [-falling, tf.linalg.matmul(v, tf.one_hot(order, size, axis=-2))]
+    return [-falling, tf.linalg.matmul(v, _transposed(tf.one_hot(order, size)))]
