@@ -165,9 +165,18 @@ def _check_writable(out: Path) -> None:
 
 def _checked_device(name: str, options: ZooOptions, say: Reporter) -> DeviceInfo:
     info = known_device(name, say)
+    check_sustained(info.name, info.kind == "emulated", options)
     check_delegates(info, options.delegates, options.benchmark_binary)
     affinity_prefix(info, options.cores)
     return info
+
+
+def check_sustained(device: str, emulated: bool, options: ZooOptions) -> None:
+    """Refuse a sustained run of an emulated device. Raises BenchError."""
+    if emulated and options.sustained is not None:
+        raise BenchError(
+            f"--sustained: {device} is emulated, so it never warms up; leave --sustained out, or leave out {device}"
+        )
 
 
 def known_device(name: str, say: Reporter) -> DeviceInfo:

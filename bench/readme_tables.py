@@ -25,7 +25,8 @@ def belongs(record: LaunchRecord) -> bool:
     """Whether a launch is part of the comparison: one thread, the runtime's own choice of cores, our own runner."""
     cell = record.cell
     return (
-        cell.model in PUBLISHED
+        record.purpose == "figure"
+        and cell.model in PUBLISHED
         and cell.converter in CONVERTERS
         and cell.delegate in {place.delegate for place in PLACES}
         and (cell.threads, cell.cores, cell.benchmark_binary) == (1, None, None)

@@ -20,7 +20,7 @@ from bench.measure.workers import Worker, work_on_all
 from bench.measure.workload import Effort, Workload, identity_of
 from bench.options import ZooOptions
 from bench.output_folder import locked, writable
-from bench.plan import binary_digest, chosen_converters, chosen_models, plan, rounds_of
+from bench.plan import binary_digest, check_sustained, chosen_converters, chosen_models, plan, rounds_of
 from bench.progress import Reporter
 from bench.report_files import write_report
 from bench.setting_up import set_up
@@ -92,6 +92,7 @@ def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooRe
     with ExitStack() as opened:
         devices = [opened.enter_context(closing(open_target(name, say))) for name in options.devices]
         for device in devices:
+            check_sustained(device.name, device.emulated, options)
             check_delegates(device.info(), options.delegates, options.benchmark_binary)
             affinity_prefix(device.info(), options.cores)  # raises for cores that the device does not have
         binary = binary_digest(options)
@@ -118,7 +119,8 @@ def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooRe
             launcher = Launcher(device, effort, options.tolerance, facts, out, options.benchmark_binary)
             history = History(contents.records, options.retry_failed)
             rounds = rounds_of(options).on(device.emulated)
-            workers.append(Worker(launcher, Schedule(workloads, rounds, history, options.seed)))
+            schedule = Schedule(workloads, rounds, history, options.seed)
+            workers.append(Worker(launcher, schedule, options.profile, options.sustained))
         work_on_all(workers, store.append, say)
     troubles = [worker.trouble for worker in workers if worker.trouble]
     if len(troubles) == len(workers) and not any(worker.kept for worker in workers):

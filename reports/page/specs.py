@@ -207,9 +207,10 @@ def icicle(profile: Sequence[OpTime], unit: str) -> Spec | None:
         "/": {"id": "/", "parent": None, "name": "model", "own": 0.0, "op": False}
     }
     total = sum(op.time for op in profile) or 1.0
+    taken = sum(op.delegated and op.module_path is None for op in profile)
     for number, op in enumerate(profile):
         path = "/"
-        for part in _parts(op.module_path):
+        for part in _parts(op, taken):
             parent, path = path, f"{path}{part}/"
             nodes.setdefault(path, {"id": path, "parent": parent, "name": part, "own": 0.0, "op": False})
         if op.time < _NARROWEST_ICICLE * total:
@@ -287,10 +288,11 @@ def icicle(profile: Sequence[OpTime], unit: str) -> Spec | None:
     }  # fmt: skip
 
 
-def _parts(module_path: str | None) -> list[str]:
-    if module_path is None:
-        return ["(no module)"]
-    return module_path.split(".") if module_path else []
+def _parts(op: OpTime, taken: int) -> list[str]:
+    """The modules around an op. What a delegate ran without saying for which ops of the file is kept together."""
+    if op.module_path is None:
+        return [f"delegate: {figures.plural(taken, 'op')}" if op.delegated else "(no module known)"]
+    return op.module_path.split(".") if op.module_path else []
 
 
 def _depth(node: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> int:

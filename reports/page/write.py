@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -15,6 +16,7 @@ from reports.captions import caption, doubts, failures, undelegated
 from reports.columns import COLUMNS, Column, View, named, took
 from reports.errors import ReportError
 from reports.page import specs
+from reports.page.profiles import profiles
 from reports.summary import Group, Row
 
 _HERE = Path(__file__).parent
@@ -184,25 +186,7 @@ def _machines(groups: Sequence[Group]) -> list[dict[str, Any]]:
 def _model(number: int, model: str, groups: Sequence[Group], charts: list[specs.Spec]) -> dict[str, Any]:
     rows = [(group, row) for group in groups for row in group.rows if row.cell.model == model]
     files = {row.cell.converter: row for _, row in rows}
-    profiles = []
-    for group, row in rows:
-        if row.profile:
-            profiles.append(
-                {
-                    "title": f"{row.cell.converter}, {group.title}",
-                    "chart": _chart(charts, specs.icicle(row.profile, group.short_unit)),
-                    "slowest": [
-                        (
-                            op.module_path or figures.NONE,
-                            op.name,
-                            figures.number(op.time / 1000),
-                            op.delegated,
-                        )
-                        for op in sorted(row.profile, key=lambda op: -op.time)[:15]
-                    ],
-                    "unit": group.short_unit,
-                }
-            )
+    parts = [part for group, row in rows for part in profiles(group, row, partial(_chart, charts))]
     return {
         "number": number,
         "name": model,
@@ -234,5 +218,5 @@ def _model(number: int, model: str, groups: Sequence[Group], charts: list[specs.
             }
             for group, row in rows
         ],
-        "profiles": profiles,
+        "profiles": parts,
     }

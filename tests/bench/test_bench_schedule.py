@@ -139,7 +139,10 @@ def test_a_cell_that_failed_earlier_says_so(capsys: pytest.CaptureFixture[str]) 
     again = FakeLauncher()
     assert run(Schedule(cells, Rounds(5), History(records), seed=0), again) == []
     said = capsys.readouterr().err
-    assert "a nobuco, xnnpack, 1 thread on host: not launched again, it failed in an earlier run: crashed" in said
+    assert (
+        "a nobuco, xnnpack, 1 thread on host: not launched again, it failed in an earlier run: crashed"
+        in said
+    )
     assert "earlier run: wrong output, error 1.0e+00; --retry-failed tries it again" in said
     run(Schedule(cells, Rounds(5), History(records, retry_failed=True), seed=0), again)
     assert Counter(name for _, name in again.launched) == {"a": 5, "b": 5}

@@ -106,14 +106,14 @@ def test_a_profile_is_folded_onto_the_modules() -> None:
         op("head", 500.0),
         op(None, 500.0),
     )
-    text = page([*a_run(), a_record(profile=profile)])
+    text = page([*a_run(), a_record(profile=profile, purpose="profile")])
     (icicle,) = [chart for chart in charts(text) if "$vega" in chart]
     nodes = {node["id"]: node for node in icicle["data"][0]["values"]}
     assert nodes["/features/3/conv/"]["parent"] == "/features/3/" and nodes["/"]["parent"] is None
-    assert nodes["/features/3/conv/#0"]["own"] == 3.0 and not nodes["/(no module)/#3"]["delegated"]
+    assert nodes["/features/3/conv/#0"]["own"] == 3.0 and not nodes["/(no module known)/#3"]["delegated"]
     assert sum(node["own"] for node in nodes.values()) == 5.0
     assert all(node["parent"] in nodes for node in nodes.values() if node["parent"] is not None)
-    without = page([*a_run(), a_record(profile=(op(None, 1.0),))])
+    without = page([*a_run(), a_record(profile=(op(None, 1.0),), purpose="profile")])
     assert "Where the time goes" in without and not [c for c in charts(without) if "$vega" in c]
 
 
