@@ -20,6 +20,12 @@ def described(planned: ZooPlan, options: ZooOptions) -> str:
         lines.append(("environment", f"{environment.name}: {environment.problem or state}"))
     lines.append(("conversions", _conversions(planned)))
     lines += [("device", _device(device, planned, options)) for device in planned.devices]
+    if options.profile:
+        lines.append(
+            ("profiles", "each cell with a figure, once; with XNNPACK a file of nobuco's once more without it")
+        )
+    if options.sustained is not None:
+        lines.append(("sustained", f"{options.sustained:g} min on each device, all cells in turns"))
     lines += [("problem", problem) for problem in planned.problems]
     return "\n".join(f"{subject:12} {text}" for subject, text in lines)
 

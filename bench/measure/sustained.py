@@ -23,8 +23,8 @@ def sustain(
     """Run the cells that have a figure back to back for so many minutes, round after round.
 
     The cells take turns, so that all of them are launched on a device that is equally warm. A run that was interrupted is
-    begun anew: the device has cooled down since. The last round is finished, however long it takes, so that every cell
-    has a launch in the last third.
+    begun anew: the device has cooled down since. Where launches are so long that a cell has none in the last third, it is
+    launched once more.
 
     Args:
         schedule: The cells, with what has been done of them.
@@ -41,28 +41,31 @@ def sustain(
     if not cells or all(schedule.history.sustained(workload, minutes) for workload in cells):
         return
     run, began = now(), clock()
-    last: dict[str, LaunchRecord] = {}
+    newest: dict[str, LaunchRecord] = {}
+    warm: set[str] = set()
+    rounds = 0
     with say.track(f"{launcher.device.name}, sustained for {minutes:g} min", len(cells)) as track:
-        number_of_round = 0
-        while True:
-            for workload in _order(cells, schedule.seed, number_of_round):
+        while clock() - began < minutes * 60 or len(warm) < len(cells):
+            for workload in _order(cells, schedule.seed, rounds):
                 spent = clock() - began
-                left = max(0.0, minutes * 60 - spent)
-                track.now(f"{workload}, {duration(left)} left")
+                if spent >= minutes * 60 and str(workload) in warm:
+                    continue
+                track.now(f"{workload}, {duration(max(0.0, minutes * 60 - spent))} left")
                 place = Sustained(run=run, minutes=minutes, at_minute=spent / 60)
-                record = launcher.launch_warm(workload, number_of_round, place)
+                record = launcher.launch_warm(workload, rounds, place)
                 keep(record)
                 schedule.history.add(record)
                 require_response(launcher, record)
-                last[str(workload)] = record
-            number_of_round += 1
-            if clock() - began >= minutes * 60:
-                break
-        for words, record in last.items():
+                newest[str(workload)] = record
+                if place.in_last_third:
+                    warm.add(str(workload))
+            rounds += 1
+        for words, record in newest.items():
             figure = (
-                f"{number(record.timing.median / 1000)} ms in the last" if record.timing else record.error
+                f"{number(record.timing.median / 1000)} ms" if record.timing else f"FAILED: {record.error}"
             )
-            track.step(f"{words}: {plural(number_of_round, 'launch', 'launches')}, {figure}")
+            launches = plural(record.round + 1, "launch", "launches")
+            track.step(f"{words}: {launches}, the last: {figure}", line=record.timing is None)
 
 
 def _order(cells: Sequence[Workload], seed: int, round_number: int) -> list[Workload]:
