@@ -22,7 +22,10 @@ def described(planned: ZooPlan, options: ZooOptions) -> str:
     lines += [("device", _device(device, planned, options)) for device in planned.devices]
     if options.profile:
         lines.append(
-            ("profiles", "each cell with a figure, once; with XNNPACK a file of nobuco's once more without it")
+            (
+                "profiles",
+                "each cell with a figure, once; with XNNPACK a file of nobuco's once more without it",
+            )
         )
     if options.sustained is not None:
         lines.append(("sustained", f"{options.sustained:g} min on each device, all cells in turns"))
