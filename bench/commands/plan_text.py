@@ -1,8 +1,8 @@
 """What `bench zoo --dry-run` prints: counts, sizes and times, whatever the number of cells."""
 
-from bench.options import ZooOptions
-from bench.plan import PlannedDevice, ZooPlan
 from bench.progress import duration
+from bench.run.options import ZooOptions
+from bench.run.planning import PlannedDevice, ZooPlan
 from reports.figures import plural
 
 _NAMED = 6

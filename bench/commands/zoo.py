@@ -21,10 +21,10 @@ from bench.commands.plan_text import described
 from bench.converters.registry import NAMES
 from bench.measure.targets import EMULATED_ARM
 from bench.measure.workload import TOLERANCES
-from bench.options import DEFAULT_ROUNDS, ZooOptions
-from bench.plan import plan
 from bench.progress import Reporter
 from bench.run import ZooResult, zoo
+from bench.run.options import DEFAULT_ROUNDS, ZooOptions
+from bench.run.planning import plan
 from devices.launches import DELEGATES
 from models_zoo import Weights
 from reports import figures

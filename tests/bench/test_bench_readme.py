@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-import bench.readme
+import bench.readme.comparison
 from bench.cli import main
 from bench.errors import BenchError
-from bench.options import ZooOptions
 from bench.progress import Reporter
-from bench.published import PUBLISHED
-from bench.readme import BEGIN, END, keep, measure, write_section
-from bench.readme_tables import belongs, markdown
+from bench.readme.comparison import BEGIN, END, keep, measure, write_section
+from bench.readme.published import PUBLISHED
+from bench.readme.tables import belongs, markdown
+from bench.run.options import ZooOptions
 from devices import DeviceError, DeviceInfo
 from reports.record import Cell, LaunchRecord
 from reports.store import RecordStore
@@ -183,8 +183,8 @@ def test_each_device_runs_the_rows_that_it_has(tmp_path: Path, monkeypatch: pyte
         runs.append(options)
         return Result()
 
-    monkeypatch.setattr(bench.readme, "known_device", known_device)
-    monkeypatch.setattr(bench.readme, "zoo", zoo)
+    monkeypatch.setattr(bench.readme.comparison, "known_device", known_device)
+    monkeypatch.setattr(bench.readme.comparison, "zoo", zoo)
     measure(ZooOptions(devices=["gone", "host", "arm"], rounds=7, out=tmp_path), Reporter())
     assert [(run.devices, run.delegates, run.rounds) for run in runs] == [
         (("host",), ("xnnpack",), 7),

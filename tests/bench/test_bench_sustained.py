@@ -12,10 +12,10 @@ from bench.errors import BenchError
 from bench.measure.launching import Launcher
 from bench.measure.schedule import History, Rounds, Schedule
 from bench.measure.sustained import sustain
-from bench.options import ZooOptions
-from bench.plan import plan
 from bench.progress import Reporter
 from bench.run import zoo
+from bench.run.options import ZooOptions
+from bench.run.planning import plan
 from reports import tables
 from reports.page.write import page_of
 from reports.record import LaunchRecord, Sustained

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bench.published import CONVERTERS, PLACES, PUBLISHED, X86_ABIS, Place
+from bench.readme.published import CONVERTERS, PLACES, PUBLISHED, X86_ABIS, Place
 from reports import figures
 from reports.record import LaunchRecord
 from reports.summary import Group, Row, device_title, summarise

@@ -17,9 +17,9 @@ from bench.fingerprints import sha256_of
 from bench.measure.delegates import check_delegates
 from bench.measure.schedule import Rounds
 from bench.measure.targets import open_target
-from bench.options import DEFAULT_ROUNDS, ZooOptions
 from bench.peers.environments import find_python
 from bench.progress import Reporter
+from bench.run.options import DEFAULT_ROUNDS, ZooOptions
 from devices import DeviceInfo, affinity_prefix
 from reports.record import Cell, LaunchRecord
 from reports.store import RECORDS, RecordStore

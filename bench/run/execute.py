@@ -1,8 +1,4 @@
-"""A whole run, from the names of models to the report:
-
-from bench.run import ZooOptions, zoo
-result = zoo(ZooOptions(models=["slice_relu"], converters=["nobuco"], rounds=3))
-"""
+"""A run: models are converted, files are launched on devices, the report is written."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -18,19 +14,17 @@ from bench.measure.schedule import History, Schedule
 from bench.measure.targets import open_target
 from bench.measure.workers import Worker, work_on_all
 from bench.measure.workload import Effort, Workload, identity_of
-from bench.options import ZooOptions
-from bench.output_folder import locked, writable
-from bench.plan import binary_digest, check_sustained, chosen_converters, chosen_models, plan, rounds_of
 from bench.progress import Reporter
 from bench.report_files import write_report
-from bench.setting_up import set_up
+from bench.run.options import ZooOptions
+from bench.run.output_folder import locked, writable
+from bench.run.planning import binary_digest, check_sustained, chosen_converters, chosen_models, rounds_of
+from bench.run.setting_up import set_up
 from devices import Device, affinity_prefix
 from reports import tables
 from reports.record import Cell, system_of
 from reports.store import RECORDS, RecordStore
 from reports.summary import Group, Row, summarise
-
-__all__ = ["ZooOptions", "ZooResult", "plan", "zoo"]
 
 
 @dataclass(frozen=True)
