@@ -135,11 +135,6 @@ def _shown_over_launches(value: Callable[[Timing], float | None]) -> Callable[[R
     return of
 
 
-def _p90(timing: Timing) -> float:
-    ordered = sorted(timing.samples)
-    return ordered[round(0.9 * (len(ordered) - 1))]
-
-
 def _peak_mb(row: Row) -> float | None:
     kilobytes = _over_launches(row, lambda timing: timing.peak_rss_kb or None)
     return None if kilobytes is None else kilobytes / 1000
@@ -255,7 +250,7 @@ COLUMNS: tuple[Column, ...] = (
         figures.number,
         extra=View("first,\n{short_unit}"),
     ),
-    Column("p90", _shown_over_launches(_p90), figures.number, extra=View("p90,\n{short_unit}")),
+    Column("p90", lambda row: row.p90, figures.number, extra=View("p90,\n{short_unit}")),
     Column("peak_mb", _peak_mb, figures.number, extra=View("peak,\nMB")),
     Column(
         "transposes",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import median
 from typing import Any
 
@@ -89,6 +90,14 @@ class Row:
     def max_error(self) -> float | None:
         """Largest error against PyTorch in any launch; None when none was checked."""
         return self.accuracy.max_error if self.accuracy else None
+
+    @cached_property
+    def p90(self) -> float | None:
+        """The run that nine of ten runs of a launch undercut, as the median over the launches, in `unit`."""
+        values = [
+            ordered[round(0.9 * (len(ordered) - 1))] for t in self.timings if (ordered := sorted(t.samples))
+        ]
+        return shown(median(values)) if values else None
 
     @property
     def sustained_ratio(self) -> float | None:
