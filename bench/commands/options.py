@@ -54,7 +54,10 @@ class Percent(click.ParamType):
 
 def positive(text: str) -> int:
     """A whole number from 1. Raises ValueError."""
-    value = int(text)
+    try:
+        value = int(text)
+    except ValueError:
+        raise ValueError("is not a whole number") from None
     if value < 1:
         raise ValueError("must be 1 or more")
     return value

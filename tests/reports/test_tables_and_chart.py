@@ -293,3 +293,13 @@ def test_cores_and_runner_are_not_mixed() -> None:
     assert [len(group.rows) for group in groups] == [2, 2, 2]
     assert len({group.slug for group in groups}) == 3
     assert "cores big" in groups[1].title and "benchmark_model ab" in groups[2].title
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(9_999, "<0.01"), (60_000, "0.06"), (994_000, "0.99"), (1_234_000, "1.23"), (157_900_000, "158")],
+)
+def test_megabytes_fit_their_column(size: int, words: str) -> None:
+    assert figures.megabytes(size) == words
+    column = next(each for each in COLUMNS if each.key == "size_bytes")
+    assert column.terminal is not None and len(words) <= column.terminal.width
