@@ -7,13 +7,17 @@ from reports import figures
 from reports.record import LaunchRecord, OpTime
 from reports.sets import shown
 
+Place = tuple[str, ...]
+_SLOWED = 1.5
+"""Above this ratio of the time with the profiler to that without it, the shares are said to be rough."""
+
 
 @dataclass
 class ModuleCost:
     """What one module costs, with all modules within it.
 
     Attributes:
-        path: Its path, such as `features.3`; empty for the model; None for ops that belong to no known module.
+        path: Its path, such as `features.3`; empty for the model. In parentheses: what belongs to no known module.
         total: The time of all ops within it, in ms or millions of instructions.
         own: The time of those ops that belong to it and to no module within it.
         share: `total` as a share of the whole profile.
@@ -21,7 +25,7 @@ class ModuleCost:
         sources: The lines of the program that its own ops come from.
     """
 
-    path: str | None
+    path: str
     total: float = 0.0
     own: float = 0.0
     share: float = 0.0
@@ -48,27 +52,37 @@ def names_modules(profile: Sequence[OpTime]) -> bool:
 def by_module(profile: Sequence[OpTime]) -> list[ModuleCost]:
     """What each module costs, the model itself first, parents before their children, in the order of the run."""
     whole = total(profile) or 1.0
-    found: dict[str | None, ModuleCost] = {"": ModuleCost("")}
-    for op in profile:
-        for path in _and_above(op.module_path):
-            cost = found.setdefault(path, ModuleCost(path))
+    found: dict[Place, ModuleCost] = {(): ModuleCost("")}
+    for op, place in zip(profile, places(profile), strict=True):
+        for depth in range(len(place) + 1):
+            cost = found.setdefault(place[:depth], ModuleCost(".".join(place[:depth])))
             cost.total += shown(op.time)
             cost.ops += 1
-        home = found[op.module_path]
+        home = found[place]
         home.own += shown(op.time)
         if op.source is not None and op.source not in home.sources:
             home.sources.append(op.source)
     for cost in found.values():
         cost.share = cost.total / whole
-    place = {path: number for number, path in enumerate(found)}
-    return sorted(found.values(), key=lambda cost: [place[path] for path in _and_above(cost.path)])
+    first = {place: number for number, place in enumerate(found)}
+    in_order = sorted(found, key=lambda place: [first[place[:depth]] for depth in range(len(place) + 1)])
+    return [found[place] for place in in_order]
 
 
-def _and_above(path: str | None) -> list[str | None]:
-    """The paths of the modules around a module, and its own."""
-    parts = path.split(".") if path else []
-    above: list[str | None] = [".".join(parts[: n + 1]) for n in range(len(parts))]
-    return ["", *above] if path is not None else ["", None]
+def places(profile: Sequence[OpTime]) -> list[Place]:
+    """The module of each op, as the parts of its path; empty for the model itself.
+
+    What a delegate ran without saying for which ops of the file is kept together, and so is what nothing is known of.
+    """
+    taken = sum(op.delegated and op.module_path is None for op in profile)
+    delegate, unknown = (f"(delegate: {figures.plural(taken, 'op')})",), ("(no module known)",)
+
+    def of(op: OpTime) -> Place:
+        if op.module_path is None:
+            return delegate if op.delegated else unknown
+        return tuple(op.module_path.split(".")) if op.module_path else ()
+
+    return [of(op) for op in profile]
 
 
 def by_kind(profile: Sequence[OpTime]) -> list[KindCost]:
@@ -84,9 +98,9 @@ def by_kind(profile: Sequence[OpTime]) -> list[KindCost]:
     return sorted(costs, key=lambda cost: -cost.total)
 
 
-def module_name(path: str | None) -> str:
-    """How a path is shown where it is empty or not known."""
-    return path or ("(the model itself)" if path == "" else "(no module known)")
+def module_name(path: str) -> str:
+    """How a path is shown where it is empty."""
+    return path or "(the model itself)"
 
 
 def total(profile: Sequence[OpTime]) -> float:
@@ -110,9 +124,10 @@ def remarks(record: LaunchRecord, unit: str) -> list[str]:
         f"One launch of its own, {ran_with(record)}. Its ops take {figures.number(total(profile))} {unit} in all."
     ]
     if record.timing is not None:
-        lines[0] += (
-            f" The same launch without the profiler: {figures.number(shown(record.timing.median))} {unit} a run."
-        )
+        without = shown(record.timing.median)
+        lines[0] += f" Without the profiler a run takes {figures.number(without)} {unit}."
+        if without and total(profile) > _SLOWED * without:
+            lines.append("The profiler slows this model down, so the shares are rough.")
     taken = [op for op in profile if op.delegated]
     if taken:
         parts = {op.partition for op in taken if op.partition is not None}

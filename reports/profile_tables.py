@@ -66,7 +66,8 @@ def _profiles(groups: Sequence[Group]) -> Iterator[_Profile]:
     for group in groups:
         for row in group.rows:
             for record in row.profiles:
-                title = f"Where the time goes: {row.cell.model}, {row.cell.converter}, {group.device}, {ran_with(record)}"
+                device = f"{group.device} (emulated)" if group.emulated else group.device
+                title = f"Where the time goes: {row.cell.model}, {row.cell.converter}, {device}, {ran_with(record)}"
                 headings, rows, costs = _table(record, group.short_unit)
                 notes = remarks(record, group.short_unit)
                 if left := costs[MOST_LINES:]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from reports import figures
+from reports.modules import Place, names_modules, places, total
 from reports.page.specs import Spec
 from reports.record import OpTime
 from reports.sets import shown
@@ -17,24 +17,21 @@ def icicle(profile: Sequence[OpTime], unit: str) -> Spec | None:
 
     An op has its place below the module that it comes from.
     """
-    if not any(op.module_path is not None for op in profile):
+    if not names_modules(profile):
         return None
-    total = shown(sum(op.time for op in profile)) or 1.0
-    taken = sum(op.delegated and op.module_path is None for op in profile)
-    costs: dict[tuple[str, ...], float] = {}
-    for op in profile:
-        parts = _parts(op, taken)
+    whole = total(profile) or 1.0
+    costs: dict[Place, float] = {}
+    for op, parts in zip(profile, places(profile), strict=True):
         for depth in range(len(parts) + 1):
             costs[parts[:depth]] = costs.get(parts[:depth], 0.0) + shown(op.time)
-    seen = [parts for parts, cost in costs.items() if not parts or cost >= _NARROWEST * total]
+    seen = [parts for parts, cost in costs.items() if not parts or cost >= _NARROWEST * whole]
     numbers = {parts: number for number, parts in enumerate(seen)}
     own = dict.fromkeys(seen, 0.0)
     ops: list[dict[str, Any]] = []
-    for op in profile:
-        parts = _parts(op, taken)
+    for op, parts in zip(profile, places(profile), strict=True):
         while parts not in own:
             parts = parts[:-1]
-        if shown(op.time) < _NARROWEST * total:
+        if shown(op.time) < _NARROWEST * whole:
             own[parts] += shown(op.time)
         else:
             kind = "delegated" if op.delegated else "not delegated"
@@ -51,18 +48,11 @@ def icicle(profile: Sequence[OpTime], unit: str) -> Spec | None:
         for parts, number in numbers.items()
     ]
     depth = max(map(len, seen)) + 1
-    return _spec([*modules, *ops], depth + 1, total, unit)
+    return _spec([*modules, *ops], depth + 1, whole, unit)
 
 
-def _parts(op: OpTime, taken: int) -> tuple[str, ...]:
-    """The modules around an op. What a delegate ran without saying for which ops of the file is kept together."""
-    if op.module_path is None:
-        return (f"delegate: {figures.plural(taken, 'op')}" if op.delegated else "(no module known)",)
-    return tuple(op.module_path.split(".")) if op.module_path else ()
-
-
-def _spec(nodes: list[dict[str, Any]], rows: int, total: float, unit: str) -> Spec:
-    signal = f"datum.name + ': ' + format(datum.total, '.3~g') + ' {unit}, ' + format(datum.total / {total}, '.1%')"
+def _spec(nodes: list[dict[str, Any]], rows: int, whole: float, unit: str) -> Spec:
+    signal = f"datum.name + ': ' + format(datum.total, '.3~g') + ' {unit}, ' + format(datum.total / {whole}, '.1%')"
     # Of a module, the last part of its path: the parts before it stand above.
     label = "datum.kind == 'module' ? slice(datum.name, lastindexof(datum.name, '.') + 1) : datum.name"
     size = [{"signal": "width"}, {"signal": "height"}]
@@ -76,7 +66,7 @@ def _spec(nodes: list[dict[str, Any]], rows: int, total: float, unit: str) -> Sp
                 "transform": [
                     {"type": "stratify", "key": "id", "parentKey": "parent"},
                     {"type": "partition", "field": "own", "size": size, "as": ["x0", "y0", "x1", "y1", "depth", "kids"]},
-                    {"type": "formula", "as": "total", "expr": f"(datum.x1 - datum.x0) / width * {total}"},
+                    {"type": "formula", "as": "total", "expr": f"(datum.x1 - datum.x0) / width * {whole}"},
                 ],
             }
         ],

@@ -25,7 +25,7 @@ def profile_part(
     kept = {module.path for module in dearest}
     return {
         "title": f"{row.cell.converter}, {ran_with(record)}",
-        "group": group.title,
+        "group": group.title + (", emulated: instructions, not time" if group.emulated else ""),
         "unit": group.short_unit,
         "log": record.log,
         "remarks": remarks(record, group.short_unit),
@@ -33,7 +33,7 @@ def profile_part(
         "modules": [
             {
                 "path": module_name(module.path),
-                "depth": len(module.path.split(".")) if module.path else int(module.path is None),
+                "depth": len(module.path.split(".")) if module.path else 0,
                 "total": round(module.total, 6),
                 "text": figures.number(module.total),
                 "share": f"{module.share:.1%}",

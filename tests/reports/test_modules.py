@@ -42,7 +42,7 @@ def test_a_module_costs_what_it_and_those_within_it_cost() -> None:
         ("features.3", 4.25, 0.25, 3),
         ("features.3.conv", 4.0, 4.0, 2),
         ("head", 0.5, 0.5, 1),
-        (None, 0.1, 0.1, 1),
+        ("(no module known)", 0.1, 0.1, 1),
     ]
     assert sum(cost.own for cost in found) == pytest.approx(5.0)
     assert found[3].share == pytest.approx(0.8) and found[3].sources == ["net.py:3000", "net.py:1000"]
@@ -74,7 +74,8 @@ def test_the_text_tables_name_modules_with_their_share_and_line() -> None:
     assert "| (no module known) | 0.100 | 2.0% |" in markdown
     for text in (terminal, markdown):
         assert "net, nobuco, host, without xnnpack, by the runtime's own kernels (cpu)" in text
-        assert "Its ops take 5.00 ms in all. The same launch without the profiler: 1.10 ms a run." in text
+        assert "Its ops take 5.00 ms in all. Without the profiler a run takes 1.10 ms." in text
+        assert "The profiler slows this model down, so the shares are rough." in text
 
 
 def test_what_a_delegate_ran_is_not_given_to_modules() -> None:
@@ -82,6 +83,31 @@ def test_what_a_delegate_ran_is_not_given_to_modules() -> None:
     for text in texts(a_record(profile=ops, purpose="profile", profile_delegate="xnnpack")):
         assert "Convolution ×1" in text and "66.7%" in text
         assert "xnnpack ran 2 ops of its own in 1 partition, and does not say which ops of the file" in text
+
+
+def test_a_delegate_s_part_is_named_beside_the_modules_of_the_rest() -> None:
+    ops = (
+        op("head", 500.0),
+        op(None, 800.0, "Add (ND)", delegated=True),
+        op(None, 200.0, "Add (ND)", delegated=True),
+    )
+    assert [(cost.path, cost.own) for cost in by_module(ops)] == [
+        ("", 0.0),
+        ("head", 0.5),
+        ("(delegate: 2 ops)", 1.0),
+    ]
+    for text in texts(a_record(profile=ops, purpose="profile", profile_delegate="xnnpack")):
+        assert "(delegate: 2 ops)" in text and "rough" not in text
+
+
+def test_an_emulated_profile_is_labelled() -> None:
+    emulated = {"emulated": True, "device_info": {}}
+    records = [
+        a_record(**emulated),
+        a_record(profile=OPS, purpose="profile", profile_delegate="cpu", **emulated),
+    ]
+    text = profile_tables.markdown(summarise(records, baseline="onnx-tf"))
+    assert "net, nobuco, host (emulated), without xnnpack" in text and "| module | Minstr |" in text
 
 
 def test_why_there_are_no_modules_is_said() -> None:
