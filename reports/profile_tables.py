@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from rich.console import Group as Stack
 from rich.console import RenderableType
@@ -15,6 +16,8 @@ from reports.summary import Group
 
 MOST_LINES = 20
 """Of a profile: what costs most. The page shows everything."""
+MOST_ON_TERMINAL = 6
+"""Profiles; `report.md` has them all."""
 _WIDEST = 36  # characters of a terminal for the name of a module or of a kind of op
 
 
@@ -44,9 +47,10 @@ def markdown(groups: Sequence[Group], heading: str = "##") -> str:
 
 
 def terminal(groups: Sequence[Group]) -> RenderableType | None:
-    """The same for a terminal, 80 characters wide; None without a profile."""
+    """The first profiles for a terminal, 80 characters wide; None without one."""
     parts: list[RenderableType] = []
-    for profile in _profiles(groups):
+    left = sum(len(row.profiles) for group in groups for row in group.rows) - MOST_ON_TERMINAL
+    for profile in islice(_profiles(groups), MOST_ON_TERMINAL):
         parts.append(Text(profile.title, style="bold underline"))
         if profile.rows:
             table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
@@ -59,6 +63,8 @@ def terminal(groups: Sequence[Group]) -> RenderableType | None:
                 table.add_row(*map(Text, row))
             parts.append(table)
         parts += [*(Text(remark, style="dim") for remark in profile.remarks), Text()]
+    if left > 0:
+        parts.append(Text(f"{left} more of these are in report.md.", style="dim"))
     return Stack(*parts) if parts else None
 
 

@@ -128,3 +128,12 @@ def test_why_there_are_no_modules_is_said() -> None:
 
 def test_without_a_profile_nothing_is_said() -> None:
     assert texts() == ["", ""]
+
+
+def test_a_terminal_shows_the_first_profiles_and_says_where_the_others_are() -> None:
+    profiles = [
+        a_record(profile=OPS, purpose="profile", profile_delegate=f"delegate {number}") for number in range(9)
+    ]
+    terminal, markdown = texts(*profiles)
+    assert terminal.count("Where the time goes") == 6 and "3 more of these are in report.md." in terminal
+    assert markdown.count("Where the time goes") == 9
