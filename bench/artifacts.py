@@ -14,7 +14,7 @@ from typing import Any
 import models_zoo
 from bench.converters.base import Converter, Reference
 from bench.fingerprints import digest_of, sha256_of, source_digest, versions_of
-from bench.jobs.process import JobOutcome, amend, finished, job_digest, our_python, run_job
+from bench.jobs.process import ORIGINS, JobOutcome, amend, finished, job_digest, our_python, run_job
 from bench.progress import Reporter
 from models_zoo import ModelSpec
 from reports.record import Conversion
@@ -77,6 +77,8 @@ class Artifact:
         conversion: What the conversion took, and what is in the file.
         log: What the converter printed.
         samples: Raw files with further inputs, to compare outputs on.
+        origins: Where each op of the file comes from in the PyTorch program, as `bench.jobs.origins` writes it; None:
+            the converter does not say.
     """
 
     reference: Reference
@@ -90,6 +92,7 @@ class Artifact:
     conversion: Conversion
     log: Path
     samples: tuple[tuple[Path, ...], ...] = ()
+    origins: Path | None = None
 
 
 class ArtifactCache:
@@ -292,6 +295,7 @@ class ArtifactCache:
             facts = json.loads(self._facts_file(folder).read_text(encoding="utf-8"))
             error = facts["error"]
         file = folder / outcome.result["file"] if error is None else None
+        origins = folder / ORIGINS
         figures = {key: outcome.result.get(key) for key in ("seconds", "cpu_seconds", "peak_rss_mb")}
         contents = {key: facts[key] for key in ("size_bytes", "n_ops", "transposes", "ops") if key in facts}
         return Artifact(
@@ -306,8 +310,9 @@ class ArtifactCache:
                 tuple(self._facts(folder) / name for name in names) for names in facts.get("samples", ())
             ),
             outputs=tuple((o["reference"], tuple(o["axes"])) for o in facts.get("outputs", ())),
-            conversion=Conversion(**figures, **contents),
+            conversion=Conversion(**figures, **contents, origins=origins.is_file() if file else None),
             log=outcome.log,
+            origins=origins if error is None and origins.is_file() else None,
         )
 
 

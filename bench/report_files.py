@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import BenchError
-from reports import tables
+from reports import profile_tables, tables
 from reports.summary import Group
 
 MOST_CHARTED = 60
@@ -44,6 +44,7 @@ def write_report(groups: Sequence[Group], out: Path) -> list[Path]:
         pictures = [path.name for path in written if path.suffix == ".png"]
         text = tables.markdown(groups) + "".join(f"\n![{name}]({name})\n" for name in pictures)
         text += "".join(f"\n{line}\n" for line in left_out)
+        text += f"\n{found}" if (found := profile_tables.markdown(groups)) else ""
         for path in stale - set(written):
             path.unlink(missing_ok=True)
         written[0].write_text("# Benchmark\n\n" + text, encoding="utf-8")

@@ -57,6 +57,7 @@ class OpProfile:
     """One operator of the running graph, averaged over the profiled runs."""
 
     name: str
+    """Its kind: ``CONV_2D``, or what the delegate calls it."""
     node: int | None
     """Index in the graph, or within the delegate's part of it; ``None`` where the profile does not say."""
     partition: int | None

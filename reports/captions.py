@@ -25,6 +25,8 @@ def caption(group: Group, interval: str = "in brackets", noisy: str = NOISY_MARK
             "The processor imitates the GPU: nodes taken and outputs are those of a GPU, the times are not, "
             "and are compared with nothing."
         )
+    if any(row.sustained is not None for row in group.rows):
+        lines.append(_sustained(group))
     if any(row.speedup for row in group.rows):
         how = (
             "ratio of the counts"
@@ -62,6 +64,14 @@ def _quantity(group: Group, interval: str) -> str:
         return f"{words}no interval, which {takes}."
     words += f"{interval} the 95 % interval over launches"
     return f"{words}, which {takes} where it is missing." if missing else f"{words}."
+
+
+def _sustained(group: Group) -> str:
+    counts = [row.sustained_launches for row in group.rows if row.sustained is not None]
+    return (
+        f"Sustained: median of the last third of a run of all cells in turns, without a pause "
+        f"({figures.launches_of(counts)}), and its ratio to the figure of the rounds."
+    )
 
 
 def failures(group: Group) -> list[str]:

@@ -135,14 +135,20 @@ def _shown_over_launches(value: Callable[[Timing], float | None]) -> Callable[[R
     return of
 
 
-def _p90(timing: Timing) -> float:
-    ordered = sorted(timing.samples)
-    return ordered[round(0.9 * (len(ordered) - 1))]
-
-
 def _peak_mb(row: Row) -> float | None:
     kilobytes = _over_launches(row, lambda timing: timing.peak_rss_kb or None)
     return None if kilobytes is None else kilobytes / 1000
+
+
+def _sustained(row: Row) -> str:
+    """`2.41 (1.05x)`: the figure, and its ratio to the one of the rounds."""
+    if row.sustained is None or row.sustained_ratio is None:
+        return figures.NONE
+    return f"{figures.number(row.sustained)} ({figures.number(row.sustained_ratio)}x)"
+
+
+def _any_sustained(group: Group) -> bool:
+    return any(row.sustained is not None for row in group.rows)
 
 
 def _times_count(group: Group) -> bool:
@@ -222,6 +228,14 @@ COLUMNS: tuple[Column, ...] = (
     Column("speedup_high", lambda row: row.speedup and row.speedup.high),
     Column("paired_rounds", lambda row: row.speedup and row.speedup.n),
     Column("verdict", lambda row: row.verdict or None),
+    Column(
+        "sustained",
+        lambda row: row.sustained,
+        page=View("Sustained, {unit}", _sustained, shown=_any_sustained),
+        extra=View("sustained,\n{short_unit}", _sustained),
+    ),
+    Column("sustained_ratio", lambda row: row.sustained_ratio),
+    Column("sustained_launches", lambda row: row.sustained_launches or None),
     Column("quiet", lambda row: row.quiet, page=View("Noise", _noise, left=True)),
     Column("noise", lambda row: "; ".join(row.noise) or None),
     Column(
@@ -236,7 +250,7 @@ COLUMNS: tuple[Column, ...] = (
         figures.number,
         extra=View("first,\n{short_unit}"),
     ),
-    Column("p90", _shown_over_launches(_p90), figures.number, extra=View("p90,\n{short_unit}")),
+    Column("p90", lambda row: row.p90, figures.number, extra=View("p90,\n{short_unit}")),
     Column("peak_mb", _peak_mb, figures.number, extra=View("peak,\nMB")),
     Column(
         "transposes",

@@ -163,11 +163,22 @@ def _verdict(
         return "mended", f"before: {old.reason}"
     if old.software_gpu or new.software_gpu:
         return "not comparable", "a processor imitated the GPU: its times mean nothing"
+    if _launches(old) == _launches(new):
+        return "same", "the very same launches"
     if ratio is None:
         return "not comparable", "no round in common"
     if (other := _elsewhere(old, new)) is not None:
         return "not comparable", other
     return _by_interval(ratio, [*new.noise, *old.noise])
+
+
+def _launches(measured: LaunchSet) -> list[tuple[object, ...]]:
+    """What tells a launch from any other."""
+    return [
+        (record.started, record.cell, record.provenance, timing.median)
+        for record in measured.good
+        if (timing := record.timing) is not None
+    ]
 
 
 def _by_interval(ratio: Estimate, noise: Sequence[str]) -> tuple[Verdict, str | None]:

@@ -74,7 +74,9 @@ def megabytes(size: int | None) -> str:
     """A size in bytes in megabytes, `<0.01` below ten thousand bytes."""
     if size is None:
         return NONE
-    return number(round(size / 1e6, 2)) if size >= 10_000 else "<0.01"
+    if size < 10_000:
+        return "<0.01"
+    return f"{size / 1e6:.2f}" if size < 1_000_000 else number(size / 1e6)
 
 
 def error(value: float | None) -> str:

@@ -46,6 +46,9 @@ _CELLS = {
     "speedup_high": "Float64",
     "paired_rounds": "Int64",
     "verdict": "category",
+    "sustained": "Float64",
+    "sustained_ratio": "Float64",
+    "sustained_launches": "Int64",
     "quiet": "category",
     "noise": "string",
     "load": "Float64",
@@ -73,6 +76,7 @@ _CELLS = {
 _LAUNCHES = {
     **_CELL,
     "round": "Int64",
+    "purpose": "category",
     "started": "datetime64[ns, UTC]",
     "wall_seconds": "Float64",
     "ok": "boolean",
@@ -99,6 +103,7 @@ _LAUNCHES = {
 _OPS = {**_CELL, "op": "category", "count": "Int64"}
 _PROFILE = {
     **_CELL,
+    "profile_delegate": "category",
     "op": "category",
     "node": "Int64",
     "partition": "Int64",
@@ -117,9 +122,11 @@ class Frames:
     Attributes:
         cells: One row for each cell, with the columns of `report.csv`; times in ms, counts in millions of instructions,
             as `unit` says.
-        launches: One row for each launch, also of those that failed or do not count; the same units.
+        launches: One row for each launch, also of those that failed or do not count; the same units. `purpose` tells
+            those for a figure from those for a profile and those of a sustained run.
         ops: One row for each cell and kind of op in its file, with how many there are.
-        profile: One row for each operator of the cells that were profiled, in ms or millions of instructions.
+        profile: One row for each operator of the cells that were profiled, in ms or millions of instructions;
+            `profile_delegate` is what the launch ran with, which need not be the cell's.
     """
 
     cells: pd.DataFrame
@@ -227,6 +234,7 @@ def _launch(record: LaunchRecord) -> dict[str, Any]:
     return {
         **dict(record.cell),
         "round": record.round,
+        "purpose": record.purpose,
         "started": record.started,
         "wall_seconds": record.wall_seconds,
         "ok": record.ok,
@@ -261,5 +269,7 @@ def _ops(newest: Mapping[Cell, LaunchSet]) -> Iterator[dict[str, Any]]:
 
 def _profile(newest: Mapping[Cell, LaunchSet]) -> Iterator[dict[str, Any]]:
     for cell, launches in newest.items():
-        for op in launches.profile.profile if launches.profile else ():
-            yield {**dict(cell), **dict(op), "op": op.name, "time": op.time / 1000}
+        for record in launches.profiles:
+            ran_with = {"profile_delegate": record.profile_delegate}
+            for op in record.profile:
+                yield {**dict(cell), **ran_with, **dict(op), "op": op.name, "time": op.time / 1000}

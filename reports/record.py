@@ -14,13 +14,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Older versions are still read. Version 1 called the provenance `subject`; up to version 2 it lacked the runner and the
-system, which stood elsewhere in the record."""
+system, which stood elsewhere in the record; up to version 3 all launches were made for a figure."""
 
 Unit = Literal["us", "kinstr"]
 Stage = Literal["conversion", "launch", "device"]
 """Where a failure happened; one of the device says nothing about the file that it was to run."""
+Purpose = Literal["figure", "profile", "sustained"]
+"""What a launch was made for. Only those for a figure are pooled into the cell's latency."""
 
 
 class _Part(BaseModel):
@@ -76,7 +78,10 @@ class Provenance(_Part):
 
 
 class Conversion(_Part):
-    """How the file came to be, and what is in it. The seconds leave out the import of the frameworks."""
+    """How the file came to be, and what is in it. The seconds leave out the import of the frameworks.
+
+    `origins`: whether the converter says which module of the PyTorch program an op of the file comes from.
+    """
 
     seconds: float | None = None
     cpu_seconds: float | None = None
@@ -85,6 +90,7 @@ class Conversion(_Part):
     n_ops: int | None = None
     transposes: int | None = None
     ops: dict[str, int] = Field(default_factory=dict)
+    origins: bool | None = None
 
 
 class Accuracy(_Part):
@@ -205,6 +211,25 @@ class OpTime(_Part):
     source: str | None = None
 
 
+class Sustained(_Part):
+    """The place of a launch within a sustained run: all cells of a device in turns, without a pause.
+
+    Attributes:
+        run: When that run started; the same in all its launches.
+        minutes: How long it was to take.
+        at_minute: When within it the launch started.
+    """
+
+    run: str
+    minutes: float
+    at_minute: float
+
+    @property
+    def in_last_third(self) -> bool:
+        """Whether the device had been at work for two thirds of the run."""
+        return self.at_minute >= 2 / 3 * self.minutes
+
+
 class Settling(_Part):
     """How the wait for a steady device before the launch ended, and why."""
 
@@ -229,15 +254,18 @@ class LaunchRecord(_Part):
     `throttled` says what showed that the device slowed down during the launch: its figures do not count.
     `software_gpu`: a GPU was imitated by the processor, so the output counts and the times do not.
     `fixed_performance`: whether Android's mode of that name was held; None where there is no such mode.
-    `profile`: the operators of a launch that was profiled, whose times do not count.
+    `profile`: the operators of a launch made for a profile, whose times do not count; `profile_delegate`: the delegate
+    that it ran with, which need not be the cell's.
+    `sustained`: the place of a launch in a sustained run.
     """
 
-    schema_version: Literal[1, 2, 3] = SCHEMA_VERSION
+    schema_version: Literal[1, 2, 3, 4] = SCHEMA_VERSION
     started: str
     wall_seconds: float
     cell: Cell
     provenance: Provenance
     round: int
+    purpose: Purpose = "figure"
     ok: bool
     stage: Stage = "launch"
     error: str | None = None
@@ -245,6 +273,8 @@ class LaunchRecord(_Part):
     accuracy: Accuracy | None = None
     delegation: Delegation | None = None
     profile: tuple[OpTime, ...] = ()
+    profile_delegate: str | None = None
+    sustained: Sustained | None = None
     conversion: Conversion | None = None
     emulated: bool = False
     software_gpu: bool = False
@@ -260,8 +290,8 @@ class LaunchRecord(_Part):
 
     @property
     def counts(self) -> bool:
-        """Whether there is a figure, and the device was at its full speed."""
-        return self.ok and self.timing is not None and self.throttled is None and not self.profile
+        """Whether it was made for a figure, there is one, and the device was at its full speed."""
+        return self.purpose == "figure" and self.ok and self.timing is not None and self.throttled is None
 
     @property
     def key(self) -> str:

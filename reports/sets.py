@@ -38,13 +38,15 @@ class LaunchSet:
     """Launches of one cell that may be pooled: everything that could change a figure was the same.
 
     Attributes:
-        records: In order of writing, one a round, not counting profiled ones; not empty.
-        profile: The newest profiled launch.
+        records: Those made for a figure, in order of writing, one a round; not empty.
+        profiles: The newest launches made for a profile, one for each delegate that they ran with.
+        sustained: The launches of the newest sustained run that came to its last third.
         older: The other sets of the cell, the newest last.
     """
 
     records: list[LaunchRecord]
-    profile: LaunchRecord | None
+    profiles: list[LaunchRecord]
+    sustained: list[LaunchRecord]
     older: "list[LaunchSet]"
 
     @property
@@ -121,24 +123,46 @@ def newest_sets(records: Iterable[LaunchRecord]) -> dict[Cell, LaunchSet]:
         records: In order of writing.
     """
     sets: dict[Cell, dict[Provenance, dict[int, LaunchRecord]]] = {}
-    profiles: dict[tuple[Cell, Provenance], LaunchRecord] = {}
+    others: dict[tuple[Cell, Provenance], list[LaunchRecord]] = {}
     for record in records:
-        by_key = sets.setdefault(record.cell, {})
         key = record.provenance
-        if record.profile:
-            profiles[record.cell, key] = record
+        if record.purpose != "figure":
+            others.setdefault((record.cell, key), []).append(record)
             continue
+        by_key = sets.setdefault(record.cell, {})
         launches = by_key.pop(key, {})  # popped and put back: the set written last comes last
         launches.pop(record.round, None)
         launches[record.round] = record
         by_key[key] = launches
     found: dict[Cell, LaunchSet] = {}
     for cell, by_key in sets.items():
-        made = [LaunchSet(list(each.values()), profiles.get((cell, key)), []) for key, each in by_key.items()]
-        if made:
-            made[-1].older = made[:-1]
-            found[cell] = made[-1]
+        made = []
+        for key, each in by_key.items():
+            more = others.get((cell, key), [])
+            made.append(LaunchSet(list(each.values()), _profiles(more), _sustained(more), []))
+        made[-1].older = made[:-1]
+        found[cell] = made[-1]
     return found
+
+
+def _profiles(records: Iterable[LaunchRecord]) -> list[LaunchRecord]:
+    newest = {r.profile_delegate: r for r in records if r.purpose == "profile"}
+    return list(newest.values())
+
+
+def _sustained(records: Iterable[LaunchRecord]) -> list[LaunchRecord]:
+    runs: dict[str, list[LaunchRecord]] = {}
+    for record in records:
+        if record.sustained is not None:
+            runs.setdefault(record.sustained.run, []).append(record)
+    # A run that was interrupted says nothing of the device when it has warmed up.
+    finished = [run for run in runs.values() if warmed_up(run)]
+    return finished[-1] if finished else []
+
+
+def warmed_up(records: Iterable[LaunchRecord]) -> list[LaunchRecord]:
+    """The launches of the last third of a sustained run that have a time."""
+    return [r for r in records if r.ok and r.timing and r.sustained and r.sustained.in_last_third]
 
 
 def _difference(newest: LaunchSet, other: LaunchSet) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import ceil, comb
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,7 +136,8 @@ def median_interval(values: Values) -> tuple[Values, Values]:
 
 
 def _estimate(data: Values) -> Estimate:
-    value, n = float(np.median(data)), len(data)
+    # For a handful of values this median takes a tenth of the time of NumPy's.
+    value, n = median(data.tolist()), len(data)
     if n < FEWEST_FOR_INTERVAL:
         return Estimate(value, None, None, n)
     low, high = median_interval(data)

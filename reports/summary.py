@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from statistics import median
 from typing import Any
 
 from reports import figures
@@ -13,11 +15,10 @@ from reports.record import (
     Conversion,
     Delegation,
     LaunchRecord,
-    OpTime,
     Provenance,
     Timing,
 )
-from reports.sets import LaunchSet, medians_by_round, newest_sets, shown
+from reports.sets import LaunchSet, medians_by_round, newest_sets, shown, warmed_up
 from reports.stats import Estimate, counted, median_of_launches, paired_ratio
 
 
@@ -45,7 +46,10 @@ class Row:
         wrong: Whether the reason is that the output does not agree with PyTorch's.
         hidden: What is to be said of an older set with more launches; None where there is none.
         log: The raw log of the newest launch, as its record names it.
-        profile: The operators of the newest profiled launch.
+        profiles: The newest launches made for a profile, one for each delegate that they ran with.
+        sustained: The median of the launches in the last third of a sustained run, in the unit of `latency`; None
+            without such a run.
+        sustained_launches: How many they were.
         device_info: What the device said of itself.
     """
 
@@ -67,7 +71,9 @@ class Row:
     wrong: bool
     hidden: str | None
     log: str | None
-    profile: tuple[OpTime, ...]
+    profiles: tuple[LaunchRecord, ...]
+    sustained: float | None
+    sustained_launches: int
     device_info: dict[str, Any]
 
     @property
@@ -84,6 +90,19 @@ class Row:
     def max_error(self) -> float | None:
         """Largest error against PyTorch in any launch; None when none was checked."""
         return self.accuracy.max_error if self.accuracy else None
+
+    @cached_property
+    def p90(self) -> float | None:
+        """The run that nine of ten runs of a launch undercut, as the median over the launches, in `unit`."""
+        values = [
+            ordered[round(0.9 * (len(ordered) - 1))] for t in self.timings if (ordered := sorted(t.samples))
+        ]
+        return shown(median(values)) if values else None
+
+    @property
+    def sustained_ratio(self) -> float | None:
+        """`sustained` over `latency`: above 1 the device has slowed down as it warmed up."""
+        return self.sustained / self.latency.value if self.sustained is not None and self.latency else None
 
     @property
     def verdict(self) -> str:
@@ -208,6 +227,7 @@ def _row(cell: Cell, measured: LaunchSet, base: LaunchSet | None, baseline: str)
     last, timings, accuracy, reasons = measured.last, measured.timings, measured.accuracy, measured.noise
     is_baseline = cell.converter == baseline
     medians = medians_by_round(timings)
+    warm = [shown(r.timing.median) for r in warmed_up(measured.sustained) if r.timing] if timings else []
     speedup, noisy_pair = None, bool(reasons)
     if base is not None and not is_baseline and not measured.software_gpu:
         speedup = _speedup(medians_by_round(base.timings), medians, last.emulated)
@@ -231,7 +251,9 @@ def _row(cell: Cell, measured: LaunchSet, base: LaunchSet | None, baseline: str)
         wrong=measured.wrong,
         hidden=measured.hidden,
         log=last.log,
-        profile=measured.profile.profile if measured.profile else (),
+        profiles=tuple(measured.profiles),
+        sustained=median(warm) if warm else None,
+        sustained_launches=len(warm),
         device_info=last.device_info,
     )
 

@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.markdown import Markdown
 
+from bench.called import bench_command
 from bench.commands.options import Percent, json_option, out_option, print_json
 from bench.converters.registry import NAMES
 from bench.errors import BenchError
@@ -111,5 +112,5 @@ def _read(path: Path) -> list[LaunchRecord]:
     store = RecordStore(path / RECORDS if path.is_dir() else path)
     records = store.read().records
     if not records:
-        raise BenchError(f"{store.path}: no records; `bench zoo --out {path}` makes them")
+        raise BenchError(f"{store.path}: no records; `{bench_command()} zoo --out {path}` makes them")
     return records

@@ -7,10 +7,10 @@ import click
 
 from bench.commands.options import CommaList, json_option, out_option, print_json
 from bench.commands.zoo import CELLS_FAILED, NOTHING_MEASURED
-from bench.convert import Prepared, convert
 from bench.converters.registry import NAMES
-from bench.options import ZooOptions
 from bench.progress import Reporter
+from bench.run.convert import Prepared, convert
+from bench.run.options import ZooOptions
 from models_zoo import Weights
 from reports import figures
 

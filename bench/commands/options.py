@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 
 from bench.converters.registry import BASELINE
-from reports import tables
+from reports import profile_tables, tables
 from reports.columns import EXTRA
 from reports.summary import Group
 
@@ -54,7 +54,10 @@ class Percent(click.ParamType):
 
 def positive(text: str) -> int:
     """A whole number from 1. Raises ValueError."""
-    value = int(text)
+    try:
+        value = int(text)
+    except ValueError:
+        raise ValueError("is not a whole number") from None
     if value < 1:
         raise ValueError("must be 1 or more")
     return value
@@ -80,9 +83,13 @@ def print_json(value: object) -> None:
 def print_table(groups: Sequence[Group], columns: Sequence[str]) -> None:
     """Print the tables on stdout. Added columns that a console is too narrow for are not cut, but wrapped by it."""
     console = Console()
+    if "sustained" not in columns and any(row.sustained is not None for each in groups for row in each.rows):
+        columns = [*columns, "sustained"]
     if columns:
         console.width = max(console.width, tables.width(groups, columns))
     console.print(tables.terminal(groups, columns))
+    if (profiles := profile_tables.terminal(groups)) is not None:
+        console.print(profiles)
 
 
 columns_option = click.option(

@@ -1,8 +1,8 @@
 """What `bench zoo --dry-run` prints: counts, sizes and times, whatever the number of cells."""
 
-from bench.options import ZooOptions
-from bench.plan import PlannedDevice, ZooPlan
 from bench.progress import duration
+from bench.run.options import ZooOptions
+from bench.run.planning import PlannedDevice, ZooPlan
 from reports.figures import plural
 
 _NAMED = 6
@@ -20,6 +20,15 @@ def described(planned: ZooPlan, options: ZooOptions) -> str:
         lines.append(("environment", f"{environment.name}: {environment.problem or state}"))
     lines.append(("conversions", _conversions(planned)))
     lines += [("device", _device(device, planned, options)) for device in planned.devices]
+    if options.profile:
+        lines.append(
+            (
+                "profiles",
+                "each cell with a figure, once; with XNNPACK a file of nobuco's once more without it",
+            )
+        )
+    if options.sustained is not None:
+        lines.append(("sustained", f"{options.sustained:g} min on each device, all cells in turns"))
     lines += [("problem", problem) for problem in planned.problems]
     return "\n".join(f"{subject:12} {text}" for subject, text in lines)
 

@@ -7,10 +7,10 @@ import click
 from bench.called import bench_command
 from bench.commands.options import CommaList, json_option, out_option, print_json
 from bench.errors import BenchError
-from bench.options import ZooOptions
 from bench.progress import Reporter
-from bench.readme import keep, measure, write_section
-from bench.readme_tables import belongs, markdown
+from bench.readme.comparison import keep, measure, write_section
+from bench.readme.tables import belongs, markdown
+from bench.run.options import ZooOptions
 from reports.store import RecordStore
 
 _RECORDS = Path("docs/records/readme.jsonl")

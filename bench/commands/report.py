@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from bench.called import bench_command
 from bench.commands.options import (
     baseline_option,
     columns_option,
@@ -55,7 +56,7 @@ def command(
     for complaint in contents.complaints:
         click.echo(f"warning: {complaint}", err=True)
     if not contents.records:
-        raise BenchError(f"{store.path}: no records; `bench zoo --out {out}` makes them")
+        raise BenchError(f"{store.path}: no records; `{bench_command()} zoo --out {out}` makes them")
     groups = summarise(contents.records, baseline=_baseline(baseline, contents.records))
     written = write_report(groups, out)
     if readme is not None:

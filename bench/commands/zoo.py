@@ -21,10 +21,10 @@ from bench.commands.plan_text import described
 from bench.converters.registry import NAMES
 from bench.measure.targets import EMULATED_ARM
 from bench.measure.workload import TOLERANCES
-from bench.options import DEFAULT_ROUNDS, ZooOptions
-from bench.plan import plan
 from bench.progress import Reporter
 from bench.run import ZooResult, zoo
+from bench.run.options import DEFAULT_ROUNDS, ZooOptions
+from bench.run.planning import plan
 from devices.launches import DELEGATES
 from models_zoo import Weights
 from reports import figures
@@ -131,6 +131,19 @@ def _option(flag: str, field: str, type: Any, help: str, show_default: bool = Tr
 @out_option
 @baseline_option
 @click.option("--retry-failed", is_flag=True, help="Try again what failed in earlier runs.")
+@click.option(
+    "--profile",
+    is_flag=True,
+    help="Also find out where the time goes, op by op and module by module, in launches that are not timed.",
+)
+@_option(
+    "--sustained",
+    "sustained",
+    click.FloatRange(min=0, min_open=True),
+    "Minutes for which each device then runs all cells in turns, without a pause; the last third gives the figure of the "
+    "warm device.",
+    show_default=False,
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 @columns_option
 @json_option

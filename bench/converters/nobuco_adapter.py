@@ -24,7 +24,7 @@ class Nobuco:
         assert spec is not None and spec.origin is not None
         source = source_digest(Path(spec.origin).parent)
         made_with = versions_of(["torch", "tensorflow", "keras"])
-        job = job_digest("nobuco_job", "models")
+        job = job_digest("nobuco_job", "models", "origins")
         return f"{versions_of(['nobuco'])['nobuco']}+{digest_of(source, made_with, job)}"
 
     def convert(self, reference: Reference, folder: Path, timeout: float, say: Reporter) -> JobOutcome:

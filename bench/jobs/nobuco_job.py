@@ -5,6 +5,7 @@ from typing import Any
 
 from bench.jobs import entry
 from bench.jobs.models import FlatOutputs, fresh_args, input_names, load_model
+from bench.jobs.origins import write_origins
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:
@@ -31,7 +32,8 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
             missing = {call.name: call.user_line for call in reversed(error.calls)}
             named = ", ".join(f"{name} ({line})" for name, line in reversed(missing.items()))
             raise entry.JobFailed(f"nobuco has no converter for {named}") from error
-        export_tflite(keras_model, Path(job["out"]) / "model.tflite")
+        exported = export_tflite(keras_model, Path(job["out"]) / "model.tflite")
+    write_origins(exported.info, flat, Path(job["out"]))
     return {"file": "model.tflite", **watch.figures()}
 
 

@@ -26,6 +26,8 @@ from devices.interruption import look_for_interruption
 
 RESULT = "result.json"
 LOG = "log.txt"
+ORIGINS = "origins.json"
+"""Beside a converted file: where its ops come from, if the converter knows."""
 _POLL_SECONDS = 0.1
 
 

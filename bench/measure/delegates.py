@@ -36,8 +36,9 @@ def check_delegates(device: DeviceInfo, delegates: Sequence[str], benchmark_bina
     """
     for delegate in delegates:
         if delegate not in DELEGATES:
-            near = difflib.get_close_matches(delegate, DELEGATES, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(DELEGATES)}"
+            near = [each for each in DELEGATES if delegate and each.startswith(delegate)]
+            near = near or difflib.get_close_matches(delegate, DELEGATES, n=1)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(DELEGATES)}"
             raise BenchError(f"there is no delegate {delegate!r}; {hint}")
     if benchmark_binary is not None:
         from devices.runners.official.run import DELEGATES as OFFICIAL

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.measure.accuracy import Answer, accuracy_of
 from bench.measure.delegates import ran_in_software
+from bench.measure.op_times import op_times
 from bench.measure.workload import TOLERANCES, Effort, Workload
 from bench.progress import Reporter
 from devices import (
@@ -28,6 +29,7 @@ from reports.record import (
     LaunchRecord,
     Settling,
     Stage,
+    Sustained,
     Timing,
 )
 
@@ -103,9 +105,52 @@ class Launcher:
             failure = self._failure(workload, round_number, "device", str(error))
             return failure.model_copy(update={"wall_seconds": round(time.monotonic() - clock, 3)})
 
+    def profile(self, workload: Workload, delegate: str) -> LaunchRecord:
+        """Launch once to learn where the time goes; a failure is a record too.
+
+        Args:
+            workload: What to launch.
+            delegate: What to run it with, which need not be the workload's own delegate.
+        """
+        facts = {"purpose": "profile", "profile_delegate": delegate}
+        clock = time.monotonic()
+        try:
+            wanted = replace(self._request(workload), delegate=delegate, profile=True)
+            record, result = self._run(workload, 0, wanted, self.effort.settle_seconds)
+        except DeviceError as error:
+            failure = self._failure(workload, 0, "device", str(error))
+            wall = round(time.monotonic() - clock, 3)
+            return failure.model_copy(update={**facts, "wall_seconds": wall})
+        # The names of operators are no part of what is timed: nothing is lost if they cannot be read.
+        ops = op_times(result.ops, workload.artifact.origins)
+        error = None
+        if not ops:
+            error = record.error or result.profile_error or f"the runner lists no ops of {delegate}"
+        log = self._keep_log(f"{workload.key(0).partition('/')[0]}-profile-{delegate}", result.log)
+        return record.model_copy(
+            update={**facts, "profile": ops, "ok": error is None, "error": error, "log": log}
+        )
+
+    def launch_warm(self, workload: Workload, round_number: int, place: Sustained) -> LaunchRecord:
+        """Launch once within a sustained run: at once, whatever the device's temperature; a failure is a record too."""
+        facts = {"purpose": "sustained", "sustained": place}
+        try:
+            record, result = self._run(workload, round_number, self._request(workload), 0.0)
+        except DeviceError as error:
+            return self._failure(workload, round_number, "device", str(error)).model_copy(update=facts)
+        name = f"{workload.key(round_number).replace('/', '-sustained-')}"
+        return record.model_copy(update={**facts, "log": self._keep_log(name, result.log)})
+
     def _launch(self, workload: Workload, round_number: int, check_output: bool) -> LaunchRecord:
+        request = replace(self._request(workload), want_outputs=check_output)
+        record, result = self._run(workload, round_number, request, self.effort.settle_seconds)
+        accuracy = self._accuracy(workload, request, result) if record.ok and check_output else None
+        log = self._keep_log(workload.key(round_number).replace("/", "-round-"), result.log)
+        return record.model_copy(update={"accuracy": accuracy, "log": log})
+
+    def _request(self, workload: Workload) -> LaunchRequest:
         assert workload.artifact.file is not None
-        request = LaunchRequest(
+        return LaunchRequest(
             model=workload.artifact.file,
             delegate=workload.delegate,
             threads=workload.threads,
@@ -114,20 +159,22 @@ class Launcher:
             min_seconds=self.effort.min_seconds,
             max_seconds=self.effort.max_seconds,
             inputs=workload.artifact.inputs,
-            want_outputs=check_output,
             timeout=self.effort.timeout,
             cores=workload.cores,
             benchmark_binary=self.benchmark_binary,
         )
-        settled = wait_until_settled(
-            self.device, timeout=self.effort.settle_seconds, interval=_SETTLING_INTERVAL
-        )
-        started, clock = _now(), time.monotonic()
+
+    def _run(
+        self, workload: Workload, round_number: int, request: LaunchRequest, settle_seconds: float
+    ) -> tuple[LaunchRecord, LaunchResult]:
+        """One launch and the record of it, without what its outputs and its log say."""
+        settled = wait_until_settled(self.device, timeout=settle_seconds, interval=_SETTLING_INTERVAL)
+        started, clock = now(), time.monotonic()
         result = launch(self.device, request)
         wall = time.monotonic() - clock
         ok = result.ok and bool(result.times_us)
         after = self.device.state()
-        return LaunchRecord(
+        record = LaunchRecord(
             started=started,
             wall_seconds=round(wall, 3),
             cell=workload.cell,
@@ -136,7 +183,6 @@ class Launcher:
             ok=ok,
             error=result.error if ok or result.error else "the runner reported no time",
             timing=_timing(result) if ok else None,
-            accuracy=self._accuracy(workload, request, result) if ok and check_output else None,
             delegation=Delegation(
                 asked=result.delegate_asked,
                 applied=result.delegate_applied,
@@ -162,14 +208,14 @@ class Launcher:
             fixed_performance=self.fixed_performance,
             software_gpu=ran_in_software(result.log),
             environment=self.environment,
-            log=self._keep_log(workload, round_number, result.log),
         )
+        return record, result
 
     def _failure(
         self, workload: Workload, round_number: int, stage: Stage, error: str | None, log: str | None = None
     ) -> LaunchRecord:
         return LaunchRecord(
-            started=_now(),
+            started=now(),
             wall_seconds=0.0,
             cell=workload.cell,
             provenance=workload.provenance,
@@ -196,15 +242,20 @@ class Launcher:
         tolerance = TOLERANCES[workload.precision] if self.tolerance is None else self.tolerance
         return accuracy_of(workload.artifact, answers, tolerance)
 
-    def _keep_log(self, workload: Workload, round_number: int, log: str) -> str:
-        path = self.out / "logs" / workload.key(round_number).replace("/", "-round-")
-        path = path.with_suffix(".txt")
+    def _keep_log(self, name: str, log: str) -> str:
+        path = self.out / "logs" / f"{name}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(log, encoding="utf-8", errors="replace")
         return self._relative(path)
 
     def _relative(self, path: Path) -> str:
         return str(path.relative_to(self.out)) if path.is_relative_to(self.out) else str(path)
+
+
+def require_response(launcher: Launcher, record: LaunchRecord) -> None:
+    """Raise DeviceError if the launch failed because of the device, and the device no longer responds."""
+    if record.stage == "device" and not launcher.responds():
+        raise DeviceError(f"{record.error}; the same command goes on from here once it is back")
 
 
 def prepared_runner(device: Device, benchmark_binary: Path | None, say: Reporter) -> str | None:
@@ -230,5 +281,6 @@ def _timing(result: LaunchResult) -> Timing:
     )
 
 
-def _now() -> str:
+def now() -> str:
+    """The time, as records state it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

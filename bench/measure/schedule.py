@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from bench.failures import ATTEMPTS, lacked_room
-from bench.measure.launching import Launcher
+from bench.measure.launching import Launcher, require_response
 from bench.measure.workload import Workload
 from bench.progress import Reporter, Track
-from devices import DeviceError
 from reports.figures import plural
 from reports.record import Cell, LaunchRecord, measurement_key
 from reports.stats import FEWEST_FOR_INTERVAL, Estimate, launches_needed, median_of_launches
@@ -68,8 +67,14 @@ class History:
         self._throttled: dict[str, int] = defaultdict(int)
         self._medians: dict[str, dict[int, float]] = defaultdict(dict)
         self._reasons: dict[str, str] = {}
+        self._profiled: set[tuple[str, str | None]] = set()
+        self._sustained: set[tuple[str, float]] = set()
         tried: dict[str, int] = defaultdict(int)
         for record in records:
+            if record.purpose != "figure":
+                if record.ok or not (retry_failed or record.stage == "device"):
+                    self.add(record)
+                continue
             tried[record.key] += 1
             if not _to_be_done_again(record, retry_failed, tried[record.key]):
                 self.add(record)
@@ -81,6 +86,13 @@ class History:
     def add(self, record: LaunchRecord) -> None:
         """Take note of one more launch."""
         cell = measurement_key(record.cell, record.provenance)
+        if record.purpose == "profile":
+            self._profiled.add((cell, record.profile_delegate))
+            return
+        if record.sustained is not None:
+            if record.sustained.in_last_third:
+                self._sustained.add((cell, record.sustained.minutes))
+            return
         if record.ok and record.throttled is not None:
             self._throttled[record.key] += 1
             if self._throttled[record.key] == LAUNCH_ATTEMPTS:
@@ -111,6 +123,19 @@ class History:
         """Whether to stop launching it: its output is wrong, and gets no speed, or every launch fails."""
         cell = measurement_key(workload.cell, workload.provenance)
         return cell in self._wrong or (cell not in self._good and self._failures[cell] >= FAILURES_BELIEVED)
+
+    def has_figure(self, workload: Workload) -> bool:
+        """Whether a launch of it worked, and its output is not wrong."""
+        cell = measurement_key(workload.cell, workload.provenance)
+        return cell in self._good and cell not in self._wrong
+
+    def profiled(self, workload: Workload, delegate: str) -> bool:
+        """Whether it has been profiled with this delegate."""
+        return (measurement_key(workload.cell, workload.provenance), delegate) in self._profiled
+
+    def sustained(self, workload: Workload, minutes: float) -> bool:
+        """Whether it was part of a sustained run of so many minutes that came to its last third."""
+        return (measurement_key(workload.cell, workload.provenance), minutes) in self._sustained
 
     def checked(self, workload: Workload) -> bool:
         """Whether its output has been compared with PyTorch's."""
@@ -176,6 +201,10 @@ class Schedule:
         order = sorted(self.workloads, key=lambda w: w.key(0))
         random.Random(f"{self.seed}/{number}").shuffle(order)
         return [(number, w) for w in order if not self.history.given_up(w)]
+
+    def with_figure(self) -> list[Workload]:
+        """The workloads that have a figure: those worth a profile or a sustained run."""
+        return [workload for workload in self.workloads if self.history.has_figure(workload)]
 
     def affordable_rounds(self) -> int:
         """How many rounds fit the budget, judged by the launches so far."""
@@ -295,8 +324,7 @@ class Schedule:
                         break
                     say.line(f"{workload}, round {number + 1}: done again, for {record.throttled}")
                 self._tell(track, workload, number, record, launches[position + 1 :])
-                if record.stage == "device" and not launcher.responds():
-                    raise DeviceError(f"{record.error}; the same command goes on from here once it is back")
+                require_response(launcher, record)
 
     def _tell(
         self,

@@ -6,7 +6,9 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from bench.measure.launching import Launcher
+from bench.measure.profiling import take_profiles
 from bench.measure.schedule import Schedule
+from bench.measure.sustained import sustain
 from bench.progress import Reporter
 from devices import DeviceError
 from devices.interruption import interrupt
@@ -22,6 +24,8 @@ class Worker:
     Attributes:
         launcher: Launches on the device.
         schedule: The launches.
+        profile: Whether cells are profiled after their rounds.
+        sustained_minutes: How long the device is then kept at work, to see what it does when it is warm; None: not at all.
         trouble: What ended the work early; None when nothing did.
         kept: How many records were made.
         thread: Where the worker runs, when several run at the same time.
@@ -30,6 +34,8 @@ class Worker:
 
     launcher: Launcher
     schedule: Schedule
+    profile: bool = False
+    sustained_minutes: float | None = None
     trouble: str | None = None
     kept: int = 0
     thread: threading.Thread | None = field(default=None, repr=False)
@@ -45,6 +51,10 @@ class Worker:
         try:
             with self.launcher.steady(say):
                 self.schedule.run(self.launcher, count, say)
+                if self.profile:
+                    take_profiles(self.schedule, self.launcher, count, say)
+                if self.sustained_minutes is not None:
+                    sustain(self.schedule, self.sustained_minutes, self.launcher, count, say)
         except DeviceError as error:
             self.trouble = str(error)
 

@@ -33,29 +33,52 @@ def with_origins(
         raise ValueError(
             f"the file has {len(model_outputs)} outputs and keras_model {len(tensors)}: it was made from another model"
         )
-    # Only this private attribute tells which layer a Keras tensor comes from.
-    makers = {
-        index: tensor._keras_history.operation.name
-        for index, tensor in zip(model_outputs, tensors, strict=True)
-    }
-    named = [_distinct(_layers_in(row.name, layers)) for row in rows]
+    borne = [list(_layers_in(row.name, layers)) for row in rows]
+    elsewhere = {layer for names in borne for layer in names}
+    makers: dict[int, list[str]] = {}
+    for index, tensor in zip(model_outputs, tensors, strict=True):
+        makers.setdefault(index, []).extend(_makers(tensor, elsewhere))
+    named = [_distinct(layers[layer] for layer in names) for names in borne]
     if any("/" in row.name for row in rows) and not any(named):
         raise ValueError(
             "no op of the file bears the name of a layer of keras_model: it was made from another model"
         )
+
+    def outputs_of(row: TFLiteOp) -> Iterable[int]:
+        return row.outputs if row.subgraph == 0 else ()
+
     found = [
-        origins or _distinct(layers.get(makers.get(index, "")) for index in row.outputs if row.subgraph == 0)
+        origins or _distinct(layers.get(name) for index in outputs_of(row) for name in makers.get(index, ()))
         for row, origins in zip(rows, named, strict=True)
     ]
     _from_around(rows, found)
     return tuple(replace(row, origins=origins) for row, origins in zip(rows, found, strict=True))
 
 
-def _layers_in(name: str, layers: Mapping[str, Origin]) -> Iterable[Origin | None]:
-    """The origins of the layers whose scopes stand in a tensor's name, behind the scope of the whole model."""
+def _layers_in(name: str, layers: Mapping[str, Origin]) -> Iterable[str]:
+    """The layers whose scopes stand in a tensor's name, behind the scope of the whole model."""
     for part in name.split(";"):
         for scope in part.split("/")[1:]:
-            yield layers.get(_NUMBER.sub("", scope)) or layers.get(scope)
+            for layer in (_NUMBER.sub("", scope), scope):
+                if layer in layers:
+                    yield layer
+                    break
+
+
+def _makers(tensor: Any, elsewhere: set[str]) -> Iterable[str]:
+    """The layer that yields an output of the model, and before it those that no op bears the name of: they are fused into
+    the op that does."""
+    # Only private attributes tell which layer a Keras tensor comes from, and what that layer was given.
+    seen, waiting = set(), [tensor._keras_history]
+    while waiting:
+        history = waiting.pop()
+        name = history.operation.name
+        if name in seen or (seen and name in elsewhere):
+            continue
+        seen.add(name)
+        yield name
+        given = history.operation._inbound_nodes[history.node_index].input_tensors
+        waiting += [before._keras_history for before in given]
 
 
 def _from_around(rows: Sequence[TFLiteOp], found: list[tuple[Origin, ...]]) -> None:

@@ -5,14 +5,11 @@ from typing import Any
 
 from reports import figures
 from reports.chart import colour_of
-from reports.record import OpTime
-from reports.sets import shown
 from reports.summary import Group, Row
 
 Spec = dict[str, Any]
 
 _BAR = 22  # pixels for a bar
-_NARROWEST_ICICLE = 0.002  # of the whole; what is narrower cannot be seen
 
 
 def _colour(converters: Sequence[str]) -> Spec:
@@ -194,104 +191,3 @@ def ops(rows: Sequence[Row]) -> Spec | None:
             "tooltip": [{"field": "op"}, {"field": "converter"}, {"field": "count"}],
         },
     }
-
-
-def icicle(profile: Sequence[OpTime], unit: str) -> Spec | None:
-    """What each module costs: the profile folded onto the tree of modules; None without a profile that names them.
-
-    A module is as wide as the time of all ops within it; an op has its place below the module that it comes from.
-    """
-    if not any(op.module_path is not None for op in profile):
-        return None
-    nodes: dict[str, dict[str, Any]] = {
-        "/": {"id": "/", "parent": None, "name": "model", "own": 0.0, "op": False}
-    }
-    total = sum(op.time for op in profile) or 1.0
-    for number, op in enumerate(profile):
-        path = "/"
-        for part in _parts(op.module_path):
-            parent, path = path, f"{path}{part}/"
-            nodes.setdefault(path, {"id": path, "parent": parent, "name": part, "own": 0.0, "op": False})
-        if op.time < _NARROWEST_ICICLE * total:
-            nodes[path]["own"] += shown(op.time)
-            continue
-        leaf = f"{path}#{number}"
-        own = shown(op.time)
-        nodes[leaf] = {
-            "id": leaf,
-            "parent": path,
-            "name": op.name,
-            "own": own,
-            "op": True,
-            "delegated": op.delegated,
-        }
-    for node in nodes.values():
-        node.setdefault("delegated", True)
-    depth = max(_depth(node, nodes) for node in nodes.values())
-    signal = f"datum.name + ': ' + format(datum.total, '.3~g') + ' {unit}, ' + format(datum.total / {shown(total)}, '.1%')"
-    size = [{"signal": "width"}, {"signal": "height"}]
-    return {
-        "$vega": True,
-        "height": _BAR * (depth + 1),
-        "data": [
-            {
-                "name": "tree",
-                "values": list(nodes.values()),
-                "transform": [
-                    {"type": "stratify", "key": "id", "parentKey": "parent"},
-                    {"type": "partition", "field": "own", "size": size, "as": ["x0", "y0", "x1", "y1", "depth", "kids"]},
-                    {"type": "formula", "as": "total", "expr": f"(datum.x1 - datum.x0) / width * {shown(total)}"},
-                ],
-            }
-        ],
-        "scales": [
-            {"name": "kind", "type": "ordinal", "domain": ["module", "delegated", "not delegated"],
-             "range": ["#8fb8d8", "#009E73", "#E69F00"]}
-        ],
-        "legends": [{"fill": "kind", "orient": "top", "direction": "horizontal"}],
-        "marks": [
-            {
-                "type": "rect",
-                "from": {"data": "tree"},
-                "encode": {
-                    "update": {
-                        "x": {"field": "x0"},
-                        "x2": {"field": "x1"},
-                        "y": {"field": "y0"},
-                        "y2": {"field": "y1"},
-                        "fill": {
-                            "scale": "kind",
-                            "signal": "!datum.op ? 'module' : datum.delegated ? 'delegated' : 'not delegated'",
-                        },
-                        "stroke": {"value": "white"},
-                        "tooltip": {"signal": signal},
-                    }
-                },
-            },
-            {
-                "type": "text",
-                "from": {"data": "tree"},
-                "interactive": False,
-                "encode": {
-                    "update": {
-                        "x": {"signal": "datum.x0 + 4"},
-                        "y": {"signal": "(datum.y0 + datum.y1) / 2"},
-                        "baseline": {"value": "middle"},
-                        "fill": {"value": "#111111"},
-                        "text": {"signal": "datum.x1 - datum.x0 < 24 ? '' : datum.name"},
-                        "limit": {"signal": "datum.x1 - datum.x0 - 6"},
-                    }
-                },
-            },
-        ],
-    }  # fmt: skip
-
-
-def _parts(module_path: str | None) -> list[str]:
-    if module_path is None:
-        return ["(no module)"]
-    return module_path.split(".") if module_path else []
-
-
-def _depth(node: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> int:
-    return 0 if node["parent"] is None else 1 + _depth(nodes[node["parent"]], nodes)

@@ -2,8 +2,11 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -15,12 +18,15 @@ from reports.captions import caption, doubts, failures, undelegated
 from reports.columns import COLUMNS, Column, View, named, took
 from reports.errors import ReportError
 from reports.page import specs
+from reports.page.profiles import MOST_PROFILES, profile_part
 from reports.summary import Group, Row
 
 _HERE = Path(__file__).parent
 _VENDOR = _HERE / "vendor"
-MOST_MODELS = 300
+MOST_MODELS, MOST_CELLS = 300, 1600
 """More would make a page of more than five megabytes; `report.csv` has them all."""
+MOST_LAUNCHES = 24
+"""Of a cell, one by one."""
 MOST_CHARTED = 40
 """Models in a chart; a longer one is no longer read."""
 _EXTRA = ("load", "first", "p90", "peak_mb", "worst_element", "top1")
@@ -59,8 +65,12 @@ def write_page(groups: Sequence[Group], path: Path, title: str = "Benchmark") ->
 
 def page_of(groups: Sequence[Group], title: str = "Benchmark") -> str:
     """The page as HTML."""
-    models = list(dict.fromkeys(model for group in groups for model in group.models))
-    kept = models[:MOST_MODELS]
+    cells = Counter(row.cell.model for group in groups for row in group.rows)
+    models = list(cells)
+    upto = list(accumulate(cells.values()))
+    kept = [model for model, n in zip(models, upto, strict=True) if n <= max(MOST_CELLS, upto[0])][
+        :MOST_MODELS
+    ]
     numbers = {model: number for number, model in enumerate(kept)}
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
@@ -80,7 +90,12 @@ def page_of(groups: Sequence[Group], title: str = "Benchmark") -> str:
         doubts=[(group.title, line) for group in groups for line in doubts(group)],
         figures=sum(row.latency is not None for group in groups for row in group.rows),
         groups=[_group(group, kept, numbers, charts) for group in groups],
-        models=[_model(number, model, groups, charts) for model, number in numbers.items()],
+        models=[
+            _model(number, model, groups, charts, number_of_profiles)
+            for (model, number), number_of_profiles in zip(
+                numbers.items(), _room(groups, numbers), strict=True
+            )
+        ],
         left_out=len(models) - len(kept),
         machines=_machines(groups),
         charts=_json(charts),
@@ -166,6 +181,12 @@ def _cell(column: Column, view: View, row: Row, numbers: dict[str, int]) -> dict
     }
 
 
+def _launches(medians: Sequence[float]) -> str:
+    words = ", ".join(map(figures.number, medians[:MOST_LAUNCHES]))
+    left = len(medians) - MOST_LAUNCHES
+    return f"{words} and {left} more" if left > 0 else words
+
+
 def _machine(row: Row) -> str:
     known = [str(row.device_info[key]) for key in _MACHINE[:2] if row.device_info.get(key)]
     return ", ".join([row.cell.device, *known])
@@ -181,28 +202,26 @@ def _machines(groups: Sequence[Group]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _model(number: int, model: str, groups: Sequence[Group], charts: list[specs.Spec]) -> dict[str, Any]:
+def _room(groups: Sequence[Group], models: Iterable[str]) -> list[int]:
+    """How many profiles the page shows of each model."""
+    counts = Counter(row.cell.model for group in groups for row in group.rows for _ in row.profiles)
+    rooms, left = [], MOST_PROFILES
+    for model in models:
+        rooms.append(min(left, counts[model]))
+        left -= rooms[-1]
+    return rooms
+
+
+def _model(
+    number: int, model: str, groups: Sequence[Group], charts: list[specs.Spec], most_profiles: int
+) -> dict[str, Any]:
     rows = [(group, row) for group in groups for row in group.rows if row.cell.model == model]
     files = {row.cell.converter: row for _, row in rows}
-    profiles = []
-    for group, row in rows:
-        if row.profile:
-            profiles.append(
-                {
-                    "title": f"{row.cell.converter}, {group.title}",
-                    "chart": _chart(charts, specs.icicle(row.profile, group.short_unit)),
-                    "slowest": [
-                        (
-                            op.module_path or figures.NONE,
-                            op.name,
-                            figures.number(op.time / 1000),
-                            op.delegated,
-                        )
-                        for op in sorted(row.profile, key=lambda op: -op.time)[:15]
-                    ],
-                    "unit": group.short_unit,
-                }
-            )
+    profiled = [(group, row, record) for group, row in rows for record in row.profiles]
+    parts = [
+        profile_part(group, row, record, partial(_chart, charts))
+        for group, row, record in profiled[:most_profiles]
+    ]
     return {
         "number": number,
         "name": model,
@@ -225,7 +244,7 @@ def _model(number: int, model: str, groups: Sequence[Group], charts: list[specs.
                 if row.latency
                 else row.reason,
                 "failed": row.latency is None,
-                "launches": ", ".join(map(figures.number, row.launches)),
+                "launches": _launches(row.launches),
                 "delegated": took(row.delegation) if row.delegation else figures.NONE,
                 "left": "; ".join(dict.fromkeys(row.delegation.left)) if row.delegation else "",
                 "worst": row.accuracy.worst_at if row.accuracy else None,
@@ -234,5 +253,6 @@ def _model(number: int, model: str, groups: Sequence[Group], charts: list[specs.
             }
             for group, row in rows
         ],
-        "profiles": profiles,
+        "profiles": parts,
+        "profiles_left_out": len(profiled) - len(parts),
     }

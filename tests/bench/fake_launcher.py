@@ -5,12 +5,14 @@ from pathlib import Path
 from bench.artifacts import Artifact
 from bench.converters.base import Reference
 from bench.measure.workload import Workload
-from reports.record import Accuracy, Conversion, LaunchRecord
+from reports.record import Accuracy, Conversion, LaunchRecord, OpTime, Sustained
 from tests.bench.stand_in_device import StandInDevice
 from tests.reports.make_records import a_record
 
 
-def workload(name: str, converter: str = "nobuco", broken: bool = False) -> Workload:
+def workload(
+    name: str, converter: str = "nobuco", broken: bool = False, origins: Path | None = None
+) -> Workload:
     reference = Reference(name, {}, Path(), {"weights": "random", "seed": 0, "inputs": [], "outputs": []})
     artifact = Artifact(
         reference=reference,
@@ -23,17 +25,23 @@ def workload(name: str, converter: str = "nobuco", broken: bool = False) -> Work
         outputs=(),
         conversion=Conversion(),
         log=Path("log.txt"),
+        origins=origins,
     )
     return Workload(artifact, "host", "id", "xnnpack", 1)
 
 
 class FakeLauncher:
-    """Stands in for the real one: launches take `seconds`, fail or give wrong outputs as told."""
+    """Stands in for the real one: launches take `seconds`, fail, give wrong outputs or no profile as told."""
 
     device = StandInDevice("host")
 
-    def __init__(self, seconds: float = 1.0, failing: str = "", wrong: str = "") -> None:
-        self.seconds, self.failing, self.wrong = seconds, failing, wrong
+    def __init__(
+        self, seconds: float = 1.0, failing: str = "", wrong: str = "", unprofiled: str = ""
+    ) -> None:
+        self.seconds, self.failing, self.wrong, self.unprofiled = seconds, failing, wrong, unprofiled
+        self.profiled: list[tuple[str, str]] = []
+        self.warm: list[str] = []
+        self.clock = 0.0
         self.launched: list[tuple[int, str]] = []
         self.checked: list[str] = []
 
@@ -53,6 +61,33 @@ class FakeLauncher:
             accuracy = Accuracy(max_error=error, per_output=(error,), tolerance=1e-3)
             return record.model_copy(update={"accuracy": accuracy})
         return record.model_copy(update={"accuracy": None})
+
+    def profile(self, workload: Workload, delegate: str) -> LaunchRecord:
+        self.profiled.append((workload.cell.model, delegate))
+        failed = workload.cell.model == self.unprofiled
+        return a_record(
+            cell=workload.cell,
+            provenance=workload.provenance,
+            failure="no profiler" if failed else None,
+            purpose="profile",
+            profile_delegate=delegate,
+            profile=() if failed else (OpTime(name="CONV_2D", time=500.0, calls=1, delegated=False),),
+        )
+
+    def launch_warm(self, workload: Workload, round_number: int, place: Sustained) -> LaunchRecord:
+        self.warm.append(workload.cell.model)
+        self.clock += self.seconds
+        return a_record(
+            round_number=round_number,
+            cell=workload.cell,
+            provenance=workload.provenance,
+            times=(1000.0 + 100.0 * place.at_minute,),
+            purpose="sustained",
+            sustained=place,
+        )
+
+    def responds(self) -> bool:
+        return True
 
     def failed_conversion(self, workload: Workload) -> LaunchRecord:
         return a_record(

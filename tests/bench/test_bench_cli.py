@@ -232,3 +232,15 @@ def test_a_size_is_for_all_models_and_told_in_their_names() -> None:
     command = ["zoo", "--models", "resnet18,slice_relu@64", "--size", "320", "--converter", "nobuco"]
     planned = json.loads(bench(*command, "--dry-run", "--json").stdout)
     assert [c["model"] for c in planned["conversions"]] == ["resnet18@320", "slice_relu@64"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--threads", "two"], "'two': is not a whole number"),
+        (["--delegate", "gpu"], "did you mean gpu-webgpu or gpu-opencl or gpu-opencl-fp16?"),
+        (["--sustained", "0"], "0.0 is not in the range x>0"),
+    ],
+)
+def test_a_wrong_value_is_told_in_words_for_users(arguments: list[str], words: str) -> None:
+    assert words in complaint("zoo", "--models", "slice_relu", "--dry-run", *arguments)

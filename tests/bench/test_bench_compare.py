@@ -44,6 +44,14 @@ def test_a_run_against_itself_is_the_same() -> None:
     assert not any(each.regressed(0.0) for each in found)
 
 
+def test_a_run_that_is_too_short_for_intervals_is_still_the_same_as_itself() -> None:
+    records = a_run(1, n=3, models=1)
+    (found,) = compare(records, records)
+    assert (found.verdict, found.reason) == ("same", "the very same launches")
+    (other,) = compare(records, a_run(2, n=3, models=1))
+    assert (other.verdict, other.reason) == ("unclear", "2 launches more for an interval")
+
+
 def test_ten_per_cent_are_found_and_one_per_cent_of_noise_is_not() -> None:
     assert verdicts(compare(a_run(1), a_run(2))) == {"same": 20}
     slower = compare(a_run(1), a_run(2, factor=1.1))

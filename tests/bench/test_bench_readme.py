@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-import bench.readme
+import bench.readme.comparison
 from bench.cli import main
 from bench.errors import BenchError
-from bench.options import ZooOptions
 from bench.progress import Reporter
-from bench.published import PUBLISHED
-from bench.readme import BEGIN, END, keep, measure, write_section
-from bench.readme_tables import belongs, markdown
+from bench.readme.comparison import BEGIN, END, keep, measure, write_section
+from bench.readme.published import PUBLISHED
+from bench.readme.tables import belongs, markdown
+from bench.run.options import ZooOptions
 from devices import DeviceError, DeviceInfo
 from reports.record import Cell, LaunchRecord
 from reports.store import RecordStore
@@ -67,10 +67,41 @@ def test_measured_emulated_and_failed_cells_are_told_apart() -> None:
     text = markdown(records)
     ours, theirs, speedup, *_ = row(text, model, "x86 (XNNPACK)")
     assert ours.startswith("1.01 ms") and theirs.startswith("2.02 ms") and speedup.startswith("2.00x")
-    assert row(text, model, "Arm CPU (XNNPACK)")[:3] == ["95.0 Minstr (emulated)", "FAIL", "—"]
-    assert "FAIL: arm, xnnpack, mobilenet_v3_large, onnx-tf: launch failed: it crashed" in text
+    assert row(text, model, "Arm CPU (XNNPACK)")[:3] == ["95.0 Minstr (emulated)", "FAIL <sup>1</sup>", "—"]
+    reason = "arm, xnnpack, mobilenet_v3_large, onnx-tf: launch failed: it crashed"
+    assert f"- <sup>1</sup> FAIL: {reason}" in text.splitlines()
     assert row(text, model, "Arm CPU")[0] == "no device"
     assert "| Arm GPU" not in markdown(records, measured_only=True)
+
+
+def test_no_device_is_said_only_where_there_was_none() -> None:
+    """A cell without a figure on a device that is there was not measured, whichever part of its row is missing."""
+    machine = {"abi": "arm64", "delegates": ("xnnpack", "cpu")}
+    records = [
+        record.model_copy(update={"device_info": machine})
+        for record in launches("slice_relu", "nobuco", "arm", "arm64", medians=(720.0,), emulated=True)
+    ]
+    text = markdown(records)
+    assert row(text, "slice_relu", "Arm CPU (XNNPACK)")[:3] == [
+        "0.720 Minstr (emulated)",
+        "not measured",
+        "—",
+    ]
+    for model, title in (("slice_relu", "Arm CPU"), ("mobilenet_v3_large", "Arm CPU (XNNPACK)")):
+        assert row(text, model, title)[:3] == ["not measured", "not measured", "—"]
+    assert row(text, "slice_relu", "Arm GPU (OpenCL)")[:3] == ["no device", "no device", "—"]
+    assert "- not measured: there is a device for it" in text and "- no device: none was attached" in text
+
+
+def test_each_failure_has_a_footnote_of_its_own() -> None:
+    records = [
+        *launches("mobilenet_v3_large", "nobuco", "host", "x86_64", failure="it crashed"),
+        *launches("slice_relu", "onnx-tf", "host", "x86_64", failure="out of\nmemory"),
+    ]
+    text = markdown(records)
+    assert row(text, "mobilenet_v3_large", "x86 (XNNPACK)")[:2] == ["FAIL <sup>1</sup>", "not measured"]
+    assert row(text, "slice_relu", "x86 (XNNPACK)")[:2] == ["not measured", "FAIL <sup>2</sup>"]
+    assert "- <sup>2</sup> FAIL: host, xnnpack, slice_relu, onnx-tf: launch failed: out of memory" in text
 
 
 def test_a_phone_fills_the_rows_of_the_emulated_machine() -> None:
@@ -152,8 +183,8 @@ def test_each_device_runs_the_rows_that_it_has(tmp_path: Path, monkeypatch: pyte
         runs.append(options)
         return Result()
 
-    monkeypatch.setattr(bench.readme, "known_device", known_device)
-    monkeypatch.setattr(bench.readme, "zoo", zoo)
+    monkeypatch.setattr(bench.readme.comparison, "known_device", known_device)
+    monkeypatch.setattr(bench.readme.comparison, "zoo", zoo)
     measure(ZooOptions(devices=["gone", "host", "arm"], rounds=7, out=tmp_path), Reporter())
     assert [(run.devices, run.delegates, run.rounds) for run in runs] == [
         (("host",), ("xnnpack",), 7),

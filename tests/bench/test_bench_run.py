@@ -21,9 +21,9 @@ from bench.converters.onnx_tf_adapter import OnnxTf
 from bench.errors import BenchError
 from bench.jobs.process import JobOutcome
 from bench.peers.environments import Environment
-from bench.plan import chosen_models
 from bench.progress import Reporter
 from bench.run import ZooOptions, plan, zoo
+from bench.run.planning import chosen_models
 from devices import DeviceError
 from models_zoo import UnknownModelError
 from reports.store import RECORDS, RecordStore

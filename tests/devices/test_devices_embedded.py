@@ -84,6 +84,25 @@ def test_partitions_and_profile(host: devices.Device, tmp_path: Path) -> None:
     assert all(op.calls == 1 for op in result.ops)
 
 
+@pytest.mark.parametrize(
+    ("delegate", "kernels"), [("cpu", ["WHILE", "TANH"]), ("xnnpack", ["WHILE", "TanH (NC)"])]
+)
+def test_what_runs_in_a_loop_is_profiled_as_the_loop(
+    delegate: str, kernels: list[str], host: devices.Device, tmp_path: Path
+) -> None:
+    """Rows of the loop's own ops would count its time twice, under indices of the main graph's other nodes."""
+    model = tiny_models.loop(tmp_path / "model.tflite")
+    values = [RNG.standard_normal((1, 16)).astype(np.float32)]
+    inputs = write_inputs(tmp_path, values)
+    request = quick(model, delegate=delegate, inputs=inputs, profile=True, want_outputs=True)
+    result = devices.launch(host, request)
+    assert result.ok, result.error
+    np.testing.assert_allclose(result.outputs[0], np.tanh(values[0] * 2**5), rtol=1e-5, atol=1e-6)
+    assert [op.name for op in result.ops] == kernels and all(op.calls == 1 for op in result.ops)
+    taken = int(delegate == "xnnpack")
+    assert (result.partitions, result.delegated_nodes, result.total_nodes) == (taken, taken, 2)
+
+
 def test_nothing_delegated_is_a_failure_of_xnnpack(host: devices.Device, tmp_path: Path) -> None:
     model = tiny_models.out_of_range_gather(tmp_path / "model.tflite")
     inputs = write_inputs(tmp_path, [np.array([2], np.int32)])

@@ -281,14 +281,14 @@ def test_a_profile_is_taken_in_a_launch_of_its_own(play) -> None:
     assert np.array_equal(result.outputs[0], np.ones((1, 16), np.float32))
     assert [(op.name, op.node, op.delegated, op.time, op.calls) for op in result.ops] == [
         ("Tanh (NC, F32)", 0, True, 750, 2),
-        ("b", 1, False, 500, 1),
+        ("FLOOR_MOD", 1, False, 500, 1),
     ]
     assert "Inference (avg): 165000" in result.log, "the log keeps the profiled launch, too"
     alone = play(host, "full", delegate="cpu", profile=True)
     assert [(op.name, op.delegated, op.time) for op in alone.ops] == [
-        ("a", False, 250),
-        ("b", False, 500),
-        ("c", False, 250),
+        ("TANH", False, 250),
+        ("FLOOR_MOD", False, 500),
+        ("LOGISTIC", False, 250),
     ]
 
 

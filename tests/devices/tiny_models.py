@@ -142,6 +142,34 @@ def islands(path: Path, input_name: str = "x") -> Path:
     return w.write(path, [x], [c])
 
 
+def loop(path: Path, times: int = 5) -> Path:
+    """A loop that adds up `times` times, and a TANH behind it that XNNPACK takes: ops within ops, in graphs of their own."""
+    w = ModelWriter()
+
+    def graph(name: str) -> tuple[int, int]:
+        w.graph = schema.SubGraphT()
+        w.graph.name, w.graph.tensors, w.graph.operators = name, [], []
+        w.model.subgraphs.append(w.graph)
+        return w.tensor(f"{name}/n", [], "int32"), w.tensor(f"{name}/sum", [1, 16])
+
+    main, x = w.graph, w.tensor("x", [1, 16])
+    zero, n = w.constant("zero", np.zeros((), np.int32)), w.tensor("n", [], "int32")
+    total, y = w.tensor("total", [1, 16]), w.tensor("y", [1, 16])
+    w.op("WHILE", [zero, x], [n, total], "WhileOptions", condSubgraphIndex=1, bodySubgraphIndex=2)
+    w.op("TANH", [total], [y])
+    count, added = graph("condition")
+    go_on = w.tensor("condition/less", [], "bool")
+    w.op("LESS", [count, w.constant("times", np.array(times, np.int32))], [go_on], "LessOptions")
+    w.graph.inputs, w.graph.outputs = [count, added], [go_on]
+    count, added = graph("body")
+    more, twice = w.tensor("body/more", [], "int32"), w.tensor("body/twice", [1, 16])
+    w.op("ADD", [count, w.constant("one", np.array(1, np.int32))], [more], "AddOptions")
+    w.op("ADD", [added, added], [twice], "AddOptions")
+    w.graph.inputs, w.graph.outputs = [count, added], [more, twice]
+    w.graph = main
+    return w.write(path, [x], [y])
+
+
 def positions_of_true(path: Path) -> Path:
     """WHERE: how many rows the output has depends on the data."""
     w = ModelWriter()

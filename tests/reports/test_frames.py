@@ -50,7 +50,7 @@ def test_every_column_has_the_dtype_of_what_is_in_it() -> None:
 
 def test_ops_and_profiles_are_tidy() -> None:
     op = OpTime(name="CONV_2D", time=500.0, calls=1, delegated=True, node=3, module_path="features.0")
-    profiled = a_record(round_number=0, profile=(op,))
+    profiled = a_record(round_number=0, profile=(op,), purpose="profile")
     loaded = frames([*records(), profiled])
     ops = loaded.ops[(loaded.ops["model"] == "net") & (loaded.ops["converter"] == "nobuco")]
     assert ops[["op", "count"]].to_numpy().tolist() == [["CONV_2D", 7]]

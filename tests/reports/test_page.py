@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from reports.page import write_page
+from reports.page.icicle import icicle as icicle_of
 from reports.page.write import page_of
 from reports.record import Delegation, LaunchRecord, OpTime
 from reports.summary import summarise
@@ -106,15 +107,33 @@ def test_a_profile_is_folded_onto_the_modules() -> None:
         op("head", 500.0),
         op(None, 500.0),
     )
-    text = page([*a_run(), a_record(profile=profile)])
+    text = page([*a_run(), a_record(profile=profile, purpose="profile")])
     (icicle,) = [chart for chart in charts(text) if "$vega" in chart]
-    nodes = {node["id"]: node for node in icicle["data"][0]["values"]}
-    assert nodes["/features/3/conv/"]["parent"] == "/features/3/" and nodes["/"]["parent"] is None
-    assert nodes["/features/3/conv/#0"]["own"] == 3.0 and not nodes["/(no module)/#3"]["delegated"]
-    assert sum(node["own"] for node in nodes.values()) == 5.0
-    assert all(node["parent"] in nodes for node in nodes.values() if node["parent"] is not None)
-    without = page([*a_run(), a_record(profile=(op(None, 1.0),))])
+    nodes = icicle["data"][0]["values"]
+    names = {node["id"]: node["name"] for node in nodes}
+    assert len(names) == len(nodes)
+    shown = [(node["name"], names.get(node["parent"]), node["own"], node["kind"]) for node in nodes]
+    assert shown[:5] == [
+        ("model", None, 0.0, "module"),
+        ("features", "model", 0.0, "module"),
+        ("features.3", "features", 0.0, "module"),
+        ("features.3.conv", "features.3", 0.0, "module"),
+        ("features.3.act", "features.3", 0.0, "module"),
+    ]
+    assert ("CONV_2D", "features.3.conv", 3.0, "delegated") in shown
+    assert ("CONV_2D", "(no module known)", 0.5, "not delegated") in shown
+    assert sum(node["own"] for node in nodes) == 5.0
+    without = page([*a_run(), a_record(profile=(op(None, 1.0),), purpose="profile")])
     assert "Where the time goes" in without and not [c for c in charts(without) if "$vega" in c]
+
+
+def test_what_is_too_narrow_to_be_seen_is_the_time_of_the_module_around_it() -> None:
+    ops = [OpTime(name="ADD", time=1.0, calls=1, delegated=False, module_path=f"small.{n}") for n in range(9)]
+    ops.append(OpTime(name="CONV_2D", time=3991.0, calls=1, delegated=False, module_path="big"))
+    spec = icicle_of(ops, "ms")
+    assert spec is not None
+    nodes = {node["name"]: node["own"] for node in spec["data"][0]["values"]}
+    assert nodes == {"model": pytest.approx(0.009), "big": 0.0, "CONV_2D": 3.991}
 
 
 def test_what_the_delegate_left_is_said_in_the_part_of_the_model() -> None:
@@ -131,6 +150,39 @@ def test_many_models_make_no_page_that_cannot_be_opened() -> None:
     text = page(records)
     assert len(text.encode()) < 5_000_000 and "500 more models are in report.csv" in text
     assert len(charts(text)[0]["data"]["values"]) == 80
+
+
+def test_many_cells_and_profiles_make_no_page_that_cannot_be_opened() -> None:
+    """The bounds are counts of cells and of profiles: a hundred models may have ten cells each, all profiled."""
+    ops = tuple(
+        OpTime(
+            name="CONV_2D",
+            time=1.0 + n,
+            calls=1,
+            delegated=False,
+            module_path=f"features.{n}.conv",
+            source=f"net.py:{n}",
+        )
+        for n in range(500)
+    )
+    records = [
+        a_record(
+            f"model{number}",
+            cell=a_record().cell.model_copy(update={"model": f"model{number}", "threads": threads}),
+            **more,
+        )
+        for number in range(200)
+        for threads in range(1, 11)
+        for more in (
+            {},
+            {"purpose": "profile", "profile_delegate": "cpu", "profile": ops if number < 30 else ops[:1]},
+        )
+    ]
+    text = page(records)
+    assert len(text.encode()) < 5_000_000 and "40 more models are in report.csv" in text
+    assert len([chart for chart in charts(text) if "$vega" in chart]) == 20
+    assert "The 852 modules that cost least are left out." in text
+    assert text.count("Where the time goes stands in report.md") == 158
 
 
 def test_a_page_is_written(tmp_path: Path) -> None:

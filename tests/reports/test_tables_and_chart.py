@@ -190,7 +190,9 @@ def test_every_column_is_in_every_table_that_wants_it() -> None:
     header = tables.as_csv([group]).splitlines()[0].split(",")
     assert header == [column.key for column in COLUMNS] == list(tables.flat_rows([group])[0])
     page = [line for line in tables.markdown([group]).splitlines() if line.startswith("| Model")]
-    assert page[0].strip("| ").split(" | ") == [c.page.title(group) for c in COLUMNS if c.page]
+    assert page[0].strip("| ").split(" | ") == [
+        c.page.title(group) for c in COLUMNS if c.page and c.page.shown(group)
+    ]
     shown = on_terminal(group)
     for column in COLUMNS:
         if column.terminal and column.terminal.shown(group):
@@ -291,3 +293,13 @@ def test_cores_and_runner_are_not_mixed() -> None:
     assert [len(group.rows) for group in groups] == [2, 2, 2]
     assert len({group.slug for group in groups}) == 3
     assert "cores big" in groups[1].title and "benchmark_model ab" in groups[2].title
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(9_999, "<0.01"), (60_000, "0.06"), (994_000, "0.99"), (1_234_000, "1.23"), (157_900_000, "158")],
+)
+def test_megabytes_fit_their_column(size: int, words: str) -> None:
+    assert figures.megabytes(size) == words
+    column = next(each for each in COLUMNS if each.key == "size_bytes")
+    assert column.terminal is not None and len(words) <= column.terminal.width

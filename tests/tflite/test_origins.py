@@ -115,3 +115,12 @@ def test_an_origin_reads_well(tmp_path):
     assert any(
         re.match(r'conv: torch\.conv2d at File ".*test_origins\.py", line \d+$', text) for text in texts
     )
+
+
+def test_an_output_that_is_fused_belongs_to_all_that_is_fused(tmp_path):
+    """The op that makes an output bears no layer's name: without the layers before it, all would be the ReLU's."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+    _, file = exported(model.eval(), torch.rand(1, 3, 8, 8), tmp_path)
+    first, last = (row for row in file.info.rows if row.op == "CONV_2D")
+    assert {origin.module_path for origin in first.origins} == {"0", "1"}
+    assert {origin.module_path for origin in last.origins} == {"2", "3", "4"} and last.module_path == ""

@@ -59,7 +59,7 @@ typedef struct {
   uint64_t start_us, elapsed_us;
   LiteRtMemoryUsage memory_begin, memory_end;
   uint64_t metadata1; /* index of the node */
-  uint64_t metadata2; /* index of the subgraph, for kernel events */
+  uint64_t metadata2; /* index of the subgraph: 0 is the model's own */
   int source;
 } LiteRtProfilerEvent;
 

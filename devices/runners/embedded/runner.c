@@ -20,7 +20,6 @@ typedef struct {
   char *name;
   uint64_t node;
   int partition; /* which part of the graph that a delegate took; -1: run by the runtime itself */
-  bool left;     /* a node of the model's own graph that no delegate took */
   double total_us;
   long calls;
 } Operator;
@@ -143,6 +142,8 @@ static Operator *find_operator(Profile *profile, size_t guess, const char *name,
   return o;
 }
 
+/* Rows of the main graph's nodes alone. What runs inside a loop or a branch lies within the time of the node that runs it,
+ * so a row of its own would count it twice; its index, too, is that of a node of another graph. */
 static void add_events(Profile *profile, const LiteRtProfilerEvent *events, int count) {
   size_t row = 0;
   int partition = -1;
@@ -152,12 +153,10 @@ static void add_events(Profile *profile, const LiteRtProfilerEvent *events, int 
     bool kernel = e->event_type == LITERT_EVENT_KERNEL;
     if (!kernel && e->event_type != LITERT_EVENT_DELEGATE_NODE && e->event_type != LITERT_EVENT_DELEGATE_INTERNAL)
       continue;
-    /* A delegate numbers its nodes from 0 in each part of the graph that it took. */
-    if (!kernel && e->metadata1 == 0) partition++;
-    bool left = kernel && e->metadata2 == 0;
-    if (left) nodes_left++;
+    if (e->metadata2 != 0) continue;
+    if (kernel) nodes_left++;
+    else if (e->metadata1 == 0) partition++; /* a delegate numbers its nodes from 0 in each part that it took */
     Operator *o = find_operator(profile, row++, e->tag ? e->tag : "?", e->metadata1, kernel ? -1 : partition);
-    o->left = left;
     o->total_us += (double)e->elapsed_us;
     o->calls++;
   }
@@ -231,7 +230,7 @@ static void print_left(const Profile *profile) {
   const char *separator = "";
   printf(",\n\"left\": [");
   for (size_t i = 0; i < profile->count; i++) {
-    if (!profile->operators[i].left) continue;
+    if (profile->operators[i].partition >= 0) continue;
     printf("%s", separator);
     json_string(profile->operators[i].name);
     separator = ", ";

@@ -238,7 +238,7 @@ def _op_profiles(rows: list[OpRow]) -> list[OpProfile]:
     has_inside = any(row.inside_delegate for row in rows)
     return [
         OpProfile(
-            name=row.name or row.node_type,
+            name=row.node_type,
             node=row.index,
             partition=None,
             time=row.avg_ms * 1000 * max(row.times_called, 1),

@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.errors import BenchError
-from bench.options import ZooOptions
-from bench.plan import known_device
 from bench.progress import Reporter
-from bench.published import CONVERTERS, PLACES, PUBLISHED
-from bench.readme_tables import belongs
-from bench.run import zoo
+from bench.readme.published import CONVERTERS, PLACES, PUBLISHED
+from bench.readme.tables import belongs
+from bench.run.execute import zoo
+from bench.run.options import ZooOptions
+from bench.run.planning import known_device
 from devices import DeviceError
 from reports.record import LaunchRecord
 from reports.store import RECORDS, RecordStore

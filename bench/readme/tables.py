@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bench.published import ARM_ABIS, CONVERTERS, PLACES, PUBLISHED, Place
+from bench.readme.published import CONVERTERS, PLACES, PUBLISHED, X86_ABIS, Place
 from reports import figures
 from reports.record import LaunchRecord
 from reports.summary import Group, Row, device_title, summarise
 
 NO_DEVICE = "no device"
+NOT_MEASURED = "not measured"
 _BASELINE = "onnx-tf"
 _HEADINGS = ("", "nobuco", "onnx_tf", "speed-up", "published: nobuco", "onnx_tf", "speed-up")
 
@@ -25,7 +26,8 @@ def belongs(record: LaunchRecord) -> bool:
     """Whether a launch is part of the comparison: one thread, the runtime's own choice of cores, our own runner."""
     cell = record.cell
     return (
-        cell.model in PUBLISHED
+        record.purpose == "figure"
+        and cell.model in PUBLISHED
         and cell.converter in CONVERTERS
         and cell.delegate in {place.delegate for place in PLACES}
         and (cell.threads, cell.cores, cell.benchmark_binary) == (1, None, None)
@@ -41,6 +43,7 @@ def markdown(records: Sequence[LaunchRecord], measured_only: bool = False) -> st
     """
     records = [record for record in records if belongs(record)]
     groups = summarise(records, baseline=_BASELINE)
+    reasons: list[str] = []
     parts: list[str] = []
     for model, published in PUBLISHED.items():
         lines = [f"**{model}**{_sizes(groups, model)}", "", _line(_HEADINGS)]
@@ -51,9 +54,19 @@ def markdown(records: Sequence[LaunchRecord], measured_only: bool = False) -> st
                 continue
             theirs = published.get(place.title)
             printed = (theirs.nobuco, theirs.onnx_tf, theirs.speedup) if theirs else (figures.NONE,) * 3
-            lines.append(_line([place.title, *_measured(found, place), *printed]))
+            missing = NOT_MEASURED if _has_device(records, place) else NO_DEVICE
+            lines.append(_line([place.title, *_measured(found, missing, reasons), *printed]))
         parts.append("\n".join(lines))
-    return "\n\n".join([*parts, _notes(groups, records)]) + "\n"
+    return "\n\n".join([*parts, _notes(groups, records, reasons, "\n".join(parts))]) + "\n"
+
+
+def _has_device(records: Sequence[LaunchRecord], place: Place) -> bool:
+    """Whether a device that can fill the row was there: this machine always is; others are known by their records."""
+    return place.abis == X86_ABIS or any(
+        record.device_info.get("abi") in place.abis
+        and place.delegate in record.device_info.get("delegates", (record.cell.delegate,))
+        for record in records
+    )
 
 
 def _find(
@@ -72,20 +85,24 @@ def _find(
     return best[-1] if best else None
 
 
-def _measured(found: _Found | None, place: Place) -> tuple[str, str, str]:
-    if found is None:
-        why = NO_DEVICE if place.abis == ARM_ABIS else "not measured"
-        return why, why, figures.NONE
-    ours, theirs = (found.rows.get(converter) for converter in CONVERTERS)
+def _measured(found: _Found | None, missing: str, reasons: list[str]) -> tuple[str, str, str]:
+    """Both figures and their ratio; the reason of one that failed is added to `reasons`, and its number to the cell."""
+    ours, theirs = (found.rows.get(converter) if found else None for converter in CONVERTERS)
     speedup = ours.speedup if ours else None
-    return _figure(ours), _figure(theirs), figures.with_interval(speedup, "x")
+    return (
+        _figure(ours, missing, reasons),
+        _figure(theirs, missing, reasons),
+        figures.with_interval(speedup, "x"),
+    )
 
 
-def _figure(row: Row | None) -> str:
+def _figure(row: Row | None, missing: str, reasons: list[str]) -> str:
     if row is None:
-        return figures.NONE
+        return missing
     if row.latency is None:
-        return "FAIL"
+        where = f"{row.cell.device}, {row.cell.delegate}, {row.cell.model}, {row.cell.converter}"
+        reasons.append(f"{where}: {' '.join((row.reason or 'no reason given').split())}")
+        return f"FAIL <sup>{len(reasons)}</sup>"
     if row.emulated:
         return figures.with_interval(row.latency, " Minstr (emulated)")
     if row.latency.value < 1000:
@@ -108,21 +125,24 @@ def _sizes(groups: Sequence[Group], model: str) -> str:
     return f" ({', '.join(told)})" if told else ""
 
 
-def _notes(groups: Sequence[Group], records: Sequence[LaunchRecord]) -> str:
+def _notes(
+    groups: Sequence[Group], records: Sequence[LaunchRecord], reasons: Sequence[str], tables: str
+) -> str:
     lines = [f"- {_origin(group, records)}" for group in groups]
-    for group in groups:
-        for row in group.rows:
-            if row.reason is not None:
-                reason = " ".join(row.reason.split())
-                where = f"{group.device}, {group.delegate}, {row.cell.model}, {row.cell.converter}"
-                lines.append(f"- FAIL: {where}: {reason}")
+    lines += [f"- <sup>{number}</sup> FAIL: {reason}" for number, reason in enumerate(reasons, start=1)]
     lines += [
         "- ms: median of the launches' medians, with its 95 % interval in brackets; one process a launch, one thread.",
         "- Minstr (emulated): millions of executed instructions in an emulated Arm machine: no time, without caches and "
         "memory bandwidth. A speed-up beside them is a ratio of instructions.",
-        f"- {NO_DEVICE}: none was attached; nothing is guessed. With a phone on adb, `bench readme` fills the row.",
         "- Published: the figures of nobuco's original README, on its author's devices.",
     ]
+    if NOT_MEASURED in tables:
+        lines.insert(-1, f"- {NOT_MEASURED}: there is a device for it, but no record of a launch yet.")
+    if NO_DEVICE in tables:
+        lines.insert(
+            -1,
+            f"- {NO_DEVICE}: none was attached; nothing is guessed. With a phone on adb, `bench readme` fills the row.",
+        )
     return "\n".join(lines)
 
 

@@ -40,6 +40,9 @@ class ZooOptions:
         out: Folder for records, artifacts, tables and charts. What is there is not done again.
         baseline: The converter that others are compared with; None: onnx-tf, if it is measured.
         retry_failed: Whether what failed in earlier runs is tried again.
+        profile: Whether each cell with a figure is also profiled, op by op, in launches of their own.
+        sustained: Minutes for which each device is then kept at work, all cells in turns without a pause, for a figure of
+            the warm device; None: no such run. No emulated device warms up.
 
     Raises:
         BenchError: A value is out of range. Names are checked by the run itself.
@@ -64,6 +67,8 @@ class ZooOptions:
     out: Path = Path("results")
     baseline: str | None = None
     retry_failed: bool = False
+    profile: bool = False
+    sustained: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("models", "converters", "devices", "delegates", "threads"):
@@ -81,6 +86,7 @@ class ZooOptions:
             raise BenchError("precision: takes as many rounds as it needs; leave rounds out")
         _require(self.size is None or self.size >= 1, "size", self.size, "1 or more")
         _require(self.minutes > 0, "minutes", self.minutes, "more than 0")
+        _require(self.sustained is None or self.sustained > 0, "sustained", self.sustained, "more than 0")
         _require(self.settle >= 0, "settle", self.settle, "0 or more")
         _require(self.timeout >= 1, "timeout", self.timeout, "1 or more")
         _require(self.tolerance is None or self.tolerance >= 0, "tolerance", self.tolerance, "0 or more")

@@ -17,9 +17,9 @@ from bench.fingerprints import sha256_of
 from bench.measure.delegates import check_delegates
 from bench.measure.schedule import Rounds
 from bench.measure.targets import open_target
-from bench.options import DEFAULT_ROUNDS, ZooOptions
 from bench.peers.environments import find_python
 from bench.progress import Reporter
+from bench.run.options import DEFAULT_ROUNDS, ZooOptions
 from devices import DeviceInfo, affinity_prefix
 from reports.record import Cell, LaunchRecord
 from reports.store import RECORDS, RecordStore
@@ -165,9 +165,18 @@ def _check_writable(out: Path) -> None:
 
 def _checked_device(name: str, options: ZooOptions, say: Reporter) -> DeviceInfo:
     info = known_device(name, say)
+    check_sustained(info.name, info.kind == "emulated", options)
     check_delegates(info, options.delegates, options.benchmark_binary)
     affinity_prefix(info, options.cores)
     return info
+
+
+def check_sustained(device: str, emulated: bool, options: ZooOptions) -> None:
+    """Refuse a sustained run of an emulated device. Raises BenchError."""
+    if emulated and options.sustained is not None:
+        raise BenchError(
+            f"--sustained: {device} is emulated, so it never warms up; leave --sustained out, or leave out {device}"
+        )
 
 
 def known_device(name: str, say: Reporter) -> DeviceInfo:

@@ -19,11 +19,11 @@ from bench.errors import BenchError
 from bench.measure.host_facts import environment
 from bench.measure.launching import Launcher
 from bench.measure.workload import Effort, Workload, identity_of
-from bench.options import ZooOptions
-from bench.output_folder import locked, writable
-from bench.plan import chosen_converters, chosen_models
 from bench.progress import Reporter, Track
-from bench.setting_up import set_up
+from bench.run.options import ZooOptions
+from bench.run.output_folder import locked, writable
+from bench.run.planning import chosen_converters, chosen_models
+from bench.run.setting_up import set_up
 from devices import open_device
 from devices.interruption import interrupt
 from reports.record import LaunchRecord

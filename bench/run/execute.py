@@ -1,8 +1,4 @@
-"""A whole run, from the names of models to the report:
-
-from bench.run import ZooOptions, zoo
-result = zoo(ZooOptions(models=["slice_relu"], converters=["nobuco"], rounds=3))
-"""
+"""A run: models are converted, files are launched on devices, the report is written."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -18,19 +14,17 @@ from bench.measure.schedule import History, Schedule
 from bench.measure.targets import open_target
 from bench.measure.workers import Worker, work_on_all
 from bench.measure.workload import Effort, Workload, identity_of
-from bench.options import ZooOptions
-from bench.output_folder import locked, writable
-from bench.plan import binary_digest, chosen_converters, chosen_models, plan, rounds_of
 from bench.progress import Reporter
 from bench.report_files import write_report
-from bench.setting_up import set_up
+from bench.run.options import ZooOptions
+from bench.run.output_folder import locked, writable
+from bench.run.planning import binary_digest, check_sustained, chosen_converters, chosen_models, rounds_of
+from bench.run.setting_up import set_up
 from devices import Device, affinity_prefix
 from reports import tables
 from reports.record import Cell, system_of
 from reports.store import RECORDS, RecordStore
 from reports.summary import Group, Row, summarise
-
-__all__ = ["ZooOptions", "ZooResult", "plan", "zoo"]
 
 
 @dataclass(frozen=True)
@@ -92,6 +86,7 @@ def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooRe
     with ExitStack() as opened:
         devices = [opened.enter_context(closing(open_target(name, say))) for name in options.devices]
         for device in devices:
+            check_sustained(device.name, device.emulated, options)
             check_delegates(device.info(), options.delegates, options.benchmark_binary)
             affinity_prefix(device.info(), options.cores)  # raises for cores that the device does not have
         binary = binary_digest(options)
@@ -118,7 +113,8 @@ def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooRe
             launcher = Launcher(device, effort, options.tolerance, facts, out, options.benchmark_binary)
             history = History(contents.records, options.retry_failed)
             rounds = rounds_of(options).on(device.emulated)
-            workers.append(Worker(launcher, Schedule(workloads, rounds, history, options.seed)))
+            schedule = Schedule(workloads, rounds, history, options.seed)
+            workers.append(Worker(launcher, schedule, options.profile, options.sustained))
         work_on_all(workers, store.append, say)
     troubles = [worker.trouble for worker in workers if worker.trouble]
     if len(troubles) == len(workers) and not any(worker.kept for worker in workers):
