@@ -19,6 +19,7 @@ from nobuco.tflite import flatbuffer as fb
 from nobuco.tflite.compare import largest_error
 from nobuco.tflite.errors import TFLiteExportError, TFLiteFileError, TFLiteMismatchError
 from nobuco.tflite.inspection import TFLiteInfo, inspect_tflite
+from nobuco.tflite.names import rename
 from nobuco.tflite.signature import FrozenModel, freeze
 from nobuco.validate.report import Report
 
@@ -50,9 +51,10 @@ def export_tflite(
 ) -> ExportedTFLite:
     """Write a Keras model as a `.tflite` file, in float32 and with TFLite's own ops.
 
-    Inputs and outputs have the order of the Keras model's, both for an interpreter that goes by index and
-    for one that goes by the signature `serving_default`: inputs by their Keras names, outputs as
-    `output_0`, ... or by the keys of a model that returns a dict.
+    Inputs and outputs have the order of the PyTorch model, both for an interpreter that goes by index and for one that
+    goes by the signature `serving_default`: inputs by their Keras names, outputs by the `output_names` that were given
+    to `pytorch_to_keras`, else by their places in what the model returns: `scores`, `boxes.0`, `output_1`. Their
+    tensors have the same names.
 
     validate: run the file in the LiteRT interpreter beside the Keras model before it gets its name.
     sample_inputs: arrays to run it on, in the model's order. When not given, the inputs that nobuco has checked the
@@ -70,7 +72,7 @@ def export_tflite(
         with without_native_noise():
             model = freeze(keras_model)
         data = bytearray(_convert(model, allow_flex))
-        _restore_order(data, model)
+        _restore_order_and_names(data, model)
         temporary.write_bytes(data)
         del data
         info = inspect_tflite(temporary)
@@ -141,8 +143,8 @@ def _explain(message: str, allow_flex: bool) -> str:
     return "TFLite's converter refused the model: " + "\n".join(message.strip().splitlines()[:12])
 
 
-def _restore_order(data: bytearray, model: FrozenModel) -> None:
-    """Put inputs and outputs back, in place, into the model's order, which the converter does not keep."""
+def _restore_order_and_names(data: bytearray, model: FrozenModel) -> None:
+    """Put inputs and outputs back, in place, into the model's order and under its names: the converter keeps neither."""
     flat = fb.root(data)
     inputs, outputs = fb.signature_indices(flat)
     names = model.input_names
@@ -154,6 +156,11 @@ def _restore_order(data: bytearray, model: FrozenModel) -> None:
     graph = fb.subgraphs(flat)[0]
     graph.InputsAsNumpy()[:] = [inputs[name] for name in names]
     graph.OutputsAsNumpy()[:] = [outputs[name] for name in model.output_names]
+    rename(
+        data,
+        dict(zip(names, model.keras_input_names, strict=True)),
+        {name: name for name in model.output_names},
+    )
 
 
 def _validated(

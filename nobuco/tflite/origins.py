@@ -28,16 +28,14 @@ def with_origins(
     layers: Mapping[str, Origin] | None = getattr(getattr(keras_model, "report", None), "origins", None)
     if layers is None:
         raise ValueError("keras_model has no report: give the very model that pytorch_to_keras returned")
-    tensors = keras_model.outputs
-    if len(tensors) != len(model_outputs):
+    from nobuco.keras_model.output_names import makers_of_outputs  # needs Keras, which the model has imported
+
+    output_makers = makers_of_outputs(keras_model)
+    if len(output_makers) != len(model_outputs):
         raise ValueError(
-            f"the file has {len(model_outputs)} outputs and keras_model {len(tensors)}: it was made from another model"
+            f"the file has {len(model_outputs)} outputs and keras_model {len(output_makers)}: it was made from another model"
         )
-    # Only this private attribute tells which layer a Keras tensor comes from.
-    makers = {
-        index: tensor._keras_history.operation.name
-        for index, tensor in zip(model_outputs, tensors, strict=True)
-    }
+    makers = dict(zip(model_outputs, output_makers, strict=True))
     named = [_distinct(_layers_in(row.name, layers)) for row in rows]
     if any("/" in row.name for row in rows) and not any(named):
         raise ValueError(
