@@ -109,7 +109,7 @@ class StructuredModel(keras.Model):
 
     def _tensors_alone(self) -> keras.Model:
         """The same layers as a Functional model that returns the dict by name."""
-        held = vars(self)  # past Keras, which would take it for a layer of this model
+        held = self.__dict__  # past Keras, which would take it for a layer of this model
         if "_alone" not in held:
             held["_alone"] = keras.Model(self._inputs_struct, self._outputs_struct, name=self.name)
         return held["_alone"]
