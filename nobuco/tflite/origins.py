@@ -36,20 +36,20 @@ def with_origins(
             f"the file has {len(model_outputs)} outputs and keras_model {len(output_makers)}: it was made from another model"
         )
     makers = dict(zip(model_outputs, output_makers, strict=True))
-    named = [_distinct(_layers_in(row.name, layers)) for row in rows]
+    named = [distinct(layers_in(row.name, layers)) for row in rows]
     if any("/" in row.name for row in rows) and not any(named):
         raise ValueError(
             "no op of the file bears the name of a layer of keras_model: it was made from another model"
         )
     found = [
-        origins or _distinct(layers.get(makers.get(index, "")) for index in row.outputs if row.subgraph == 0)
+        origins or distinct(layers.get(makers.get(index, "")) for index in row.outputs if row.subgraph == 0)
         for row, origins in zip(rows, named, strict=True)
     ]
     _from_around(rows, found)
     return tuple(replace(row, origins=origins) for row, origins in zip(rows, found, strict=True))
 
 
-def _layers_in(name: str, layers: Mapping[str, Origin]) -> Iterable[Origin | None]:
+def layers_in(name: str, layers: Mapping[str, Origin]) -> Iterable[Origin | None]:
     """The origins of the layers whose scopes stand in a tensor's name, behind the scope of the whole model."""
     for part in name.split(";"):
         for scope in part.split("/")[1:]:
@@ -79,8 +79,8 @@ def _from_around(rows: Sequence[TFLiteOp], found: list[tuple[Origin, ...]]) -> N
     for neighbours, order in ((caller, 1), (after, -1), (before, 1)):
         for number, row in list(enumerate(rows))[::order]:
             if not found[number]:
-                found[number] = _distinct(origin for other in neighbours(row) for origin in found[other])
+                found[number] = distinct(origin for other in neighbours(row) for origin in found[other])
 
 
-def _distinct(origins: Iterable[Origin | None]) -> tuple[Origin, ...]:
+def distinct(origins: Iterable[Origin | None]) -> tuple[Origin, ...]:
     return tuple(dict.fromkeys(origin for origin in origins if origin is not None))
