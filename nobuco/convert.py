@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from nobuco.contract.channel_order import ChannelOrder
+from nobuco.contract.names import check_names
 from nobuco.graph.choose import choose
 from nobuco.graph.graph import release
 from nobuco.keras_model.model import build_model
@@ -61,7 +62,9 @@ def pytorch_to_keras(
         inputs_channel_order: the order in which the Keras model takes its inputs; one for all or one by tensor.
         outputs_channel_order: the order in which it gives its outputs; one for all or one by place. None: whichever
             needs no transpose; `model.report.outputs_channel_order` tells which.
-        input_names, output_names: names of the Keras inputs and outputs.
+        input_names, output_names: names of the inputs and outputs, of the Keras model and of the `.tflite` file that is
+            exported from it. By default inputs are named after the arguments, outputs after their places in what the
+            model returns (`scores`, `boxes.0`).
         trace_shape: follow `tensor.shape` as tensors, so that what is computed from it stays dynamic.
         constants_to_variables: parameters that ops use directly become Keras variables; otherwise constants.
         full_validation: check every call against PyTorch; otherwise only the finished model.
@@ -82,6 +85,8 @@ def pytorch_to_keras(
         DiscrepancyError, BakedValueError: with `strict`.
     """
     model = getattr(model, "_orig_mod", model)  # of one that torch.compile has compiled
+    if output_names is not None:
+        check_names("output_names", output_names)
     program = Program.of(model, args, kwargs, input_shapes, inputs_channel_order, input_names)
     with Progress(verbose) as progress, random_state_kept(), torch.inference_mode(False):
         with _logged("traced"):

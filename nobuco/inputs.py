@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from nobuco.contract.channel_order import ChannelOrder, Layout, layout_for
+from nobuco.contract.names import check_names
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ def input_specs(
                 found.setdefault(id(leaf), (leaf, "_".join([parameter, *map(_key_name, path)])))
     if not found:
         raise ValueError("args and kwargs hold no tensor: a Keras model needs at least one input")
+    if names is not None:
+        check_names("input_names", names.values() if isinstance(names, Mapping) else names)
     for what, mapping in (("input_shapes", shapes), ("inputs_channel_order", orders), ("input_names", names)):
         for tensor in mapping if isinstance(mapping, Mapping) else ():
             if id(tensor) not in found:
@@ -102,7 +105,9 @@ def input_specs(
         specs.append(InputSpec(tensor, name, shape, layout_for(order, tensor.dim())))
     duplicates = {spec.name for spec in specs if sum(each.name == spec.name for each in specs) > 1}
     if duplicates:
-        raise ValueError(f"several inputs are named {', '.join(sorted(duplicates))}")
+        raise ValueError(
+            f"several inputs are named {', '.join(sorted(duplicates))}: give input_names that differ"
+        )
     return specs
 
 
@@ -123,5 +128,5 @@ def _named_arguments(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
 def _key_name(key: Any) -> str:
     for attribute in ("key", "idx", "name"):
         if hasattr(key, attribute):
-            return str(getattr(key, attribute))
+            return str(getattr(key, attribute)).replace("/", "_")  # which Keras takes in no name
     return str(key)

@@ -18,6 +18,7 @@ _PACKAGE = "nobuco"
 _LAYERS = {
     "TensorFlowOp": "nobuco.keras_model.op_layer",
     "ChannelTranspose": "nobuco.keras_model.op_layer",
+    "NamedOutput": "nobuco.keras_model.output_names",
     "StructuredModel": "nobuco.keras_model.outputs",
     "WeightLayer": "nobuco.layers.weight",
     "ProjectedLSTMCell": "nobuco.layers.recurrent",
@@ -39,6 +40,8 @@ def _tell_keras() -> None:
     known = keras.saving.get_custom_objects()
     for name, module in _LAYERS.items():
         known.setdefault(f"{_PACKAGE}>{name}", _OnFirstUse(module, name))
+    # `.h5` files hold the kind of the model, though not of its layers, without the package
+    known.setdefault("StructuredModel", _OnFirstUse(_LAYERS["StructuredModel"], "StructuredModel"))
 
 
 class _OnFirstUse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,10 @@ from nobuco.contract.channel_order import ChannelOrder, Layout
 from nobuco.inputs import InputSpec, input_specs, own_arguments
 from nobuco.trace.calls import Trace
 from nobuco.trace.run import run_untraced, trace, with_tensors
+from nobuco.trace.state import random_state_kept
+from nobuco.trace.static_sizes import ShapesSeen, StaticSizes, elsewhere
+
+_log = logging.getLogger("nobuco")
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,27 @@ class Program:
     def trace(self, trace_shape: bool = False, on_call: Callable[[], None] | None = None) -> Trace:
         """Runs the model once on the example arguments and records it."""
         names = [spec.name for spec in self.inputs]
-        return trace(self.model, self.args, self.kwargs, names, trace_shape, self.dynamic, on_call)
+        static = StaticSizes(self._shapes_elsewhere()) if trace_shape else None
+        return trace(
+            self.model, self.args, self.kwargs, names, trace_shape, self.dynamic, on_call, static=static
+        )
+
+    def _shapes_elsewhere(self) -> list[ShapesSeen]:
+        """What the program asks of shapes on two sets of other inputs, or as many as it takes."""
+        found: list[ShapesSeen] = []
+        names = [spec.name for spec in self.inputs]
+        with random_state_kept():
+            for tensors in elsewhere(self.tensors, [spec.shape for spec in self.inputs]):
+                other, shapes = self.on(tensors), ShapesSeen()
+                try:
+                    trace(other.model, other.args, other.kwargs, names, shapes=shapes)
+                except Exception as error:  # of sizes that the model does not take; the next may be others
+                    _log.debug("the model does not run on %s: %s", [tuple(t.shape) for t in tensors], error)
+                    continue
+                found.append(shapes)
+                if len(found) == 2:
+                    break
+        return found
 
     def on(self, inputs: Sequence[torch.Tensor]) -> Program:
         """The same program with other example inputs."""

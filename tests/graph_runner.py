@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 import torch
 
+import nobuco.node_converters  # noqa: F401 - registers them
 from nobuco.contract.channel_order import Layout, inverse, set_layout, transposition
 from nobuco.contract.dtypes import to_numpy
 from nobuco.graph.choose import choose

@@ -16,7 +16,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
 
     loaded = load_model(job)
     args = list(fresh_args(loaded))
-    # A tuple's outputs are called output_0, output_1, ... in the file, in its order; a mapping's go by sorted key.
+    # A tuple's outputs are called output_0, output_1, ... in the file, in its order; a mapping's by its keys.
     flat = FlatOutputs(loaded.module).eval() if job["n_outputs"] > 1 else loaded.module
     with entry.Stopwatch() as watch:
         try:

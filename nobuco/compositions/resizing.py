@@ -51,8 +51,10 @@ def _resized(taps: Callable[[np.ndarray], np.ndarray], reach: float) -> Callable
         align_corners: bool,
         *scales: object,
         scale_factors: Sequence[float] | None = None,
+        scales_h: float | None = None,
+        scales_w: float | None = None,
     ) -> Tensor:
-        scales = (scale_factors,) if scale_factors else scales
+        scales = (scale_factors,) if scale_factors else scales or (scales_h, scales_w)
         factors = scales[0] if len(scales) == 1 and isinstance(scales[0], Sequence) else scales
         height, width = (
             float(each) if isinstance(each, int | float) else None for each in (*factors, None, None)[:2]

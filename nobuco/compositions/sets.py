@@ -85,8 +85,14 @@ def _others(x: Tensor, dim: int) -> list[int]:
 def index_reduce(
     input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
+    if not input.dim():
+        found = index_reduce(
+            input.reshape(1), 0, index.reshape(-1), source.reshape(-1), reduce, include_self=include_self
+        )
+        return found.reshape(())
+    if not source.dim():
+        source = source.reshape([1] * input.dim())
     shape = [1] * source.dim()
     shape[dim] = -1
-    spread = index.reshape(shape).expand(source.shape) if source.dim() else index.reshape(())
-    kind = reduce
-    return torch.scatter_reduce(input, dim, spread, source, kind, include_self=include_self)
+    spread = index.reshape(shape).expand(source.shape)
+    return torch.scatter_reduce(input, dim, spread, source, reduce, include_self=include_self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ import torch
 class ConversionContext:
     """`constants` holds the ids of the tensors that no input of the model can change: weights, tables; `nonnegative`
     those of the tensors that are outcomes of a ReLU or the like; `in_32_bits` those of 64-bit integers that need no more
-    than 32."""
+    than 32. `notes`: what the converter has to say of the call in the report."""
 
     constants: frozenset[int] = frozenset()
     nonnegative: frozenset[int] = frozenset()
@@ -23,6 +23,7 @@ class ConversionContext:
     dynamic: bool = (
         False  # some input has dims of unknown size: sizes of the traced tensors are examples only
     )
+    notes: list[str] = field(default_factory=list)
 
 
 _current: ContextVar[ConversionContext | None] = ContextVar("nobuco_conversion", default=None)
@@ -65,3 +66,10 @@ def fits_32_bits(operand: Any) -> bool:
         return -(1 << 31) <= operand < 1 << 31
     context = _current.get()
     return context is not None and id(operand) in context.in_32_bits
+
+
+def note(said: str) -> None:
+    """Has the report say something of the call being converted."""
+    context = _current.get()
+    if context is not None and said not in context.notes:
+        context.notes.append(said)

@@ -73,6 +73,9 @@ def name_of(op: Any) -> str:
     """A function's name as a user would write it: "torch.relu", "Tensor.add_", "F.interpolate"."""
     if isinstance(op, type):
         return op.__name__
+    if isinstance(op, torch._ops.OpOverload | torch._ops.OpOverloadPacket):
+        return f"torch.ops.{op}"
+    op = getattr(op, "fget", op)  # a property has no name itself
     name = getattr(op, "__name__", None) or type(op).__name__
     owner = getattr(op, "__objclass__", None) or getattr(op, "__self__", None)
     module = getattr(op, "__module__", None) or ""

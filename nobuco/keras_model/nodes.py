@@ -39,6 +39,7 @@ class ConvertedNode:
     apply: Callable[[Sequence[Any]], list[Any]]
     layers: list[keras.layers.Layer]
     reused: bool = False  # another call made its layers
+    notes: tuple[str, ...] = ()  # what the converter says of the call
 
     @property
     def call(self) -> Call:
@@ -89,7 +90,7 @@ class NodeFactory:
         key = sharing_key(node.call, mode, self._shape_of) if node.converter.reusable else None
         shared = self._reusable.get(key) if key is not None else None
         if shared is not None:
-            return ConvertedNode(node, mode, shared.apply, shared.layers, reused=True)
+            return ConvertedNode(node, mode, shared.apply, shared.layers, True, shared.notes)
         converted = self._converted(node, mode)
         if key is not None:
             self._reusable[key] = converted
@@ -101,7 +102,8 @@ class NodeFactory:
         args, kwargs = map_values((call.args, call.kwargs), given.__getitem__)
         if isinstance(call.op, nn.Module):
             args = (call.op, *args)
-        with converting(context_of(call, self._dynamic, given.__getitem__)):
+        context = context_of(call, self._dynamic, given.__getitem__)
+        with converting(context):
             try:
                 result = converter.function(*args, **kwargs)
             except NobucoError as error:
@@ -121,7 +123,13 @@ class NodeFactory:
                 "function or a Keras layer that takes the call's arguments"
             )
         layer = self._function_layer(node, mode, result)
-        return ConvertedNode(node, mode, lambda tensors: _flat(layer(_one_or_list(tensors))), [layer])
+        return ConvertedNode(
+            node,
+            mode,
+            lambda tensors: _flat(layer(_one_or_list(tensors))),
+            [layer],
+            notes=tuple(context.notes),
+        )
 
     def _given(self, value: Value) -> torch.Tensor:
         """What the converter sees of a value: the traced tensor, without the sizes that may change."""

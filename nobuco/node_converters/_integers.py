@@ -7,6 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from nobuco.contract.context import fits_32_bits, note
+
 
 def absolute(x: Any) -> Any:
     return tf.maximum(x, -x) if x.dtype == tf.int64 else tf.abs(x)
@@ -19,6 +21,14 @@ def sign(x: Any) -> Any:
 def inverted(x: Any) -> Any:
     """All bits the other way round: -1 - x in two's complement."""
     return -1 - x if x.dtype in (tf.int32, tf.int64) else tf.bitwise.invert(x)
+
+
+def in_32_bits(dtype: Any, *operands: Any) -> bool:
+    """Whether 64-bit integers can be computed with in 32 bits, whatever the model's inputs; if so, the report says it."""
+    fits = dtype == tf.int64 and all(map(fits_32_bits, operands))
+    if fits:
+        note("64-bit integers that need no more than 32 bits are computed in int32")
+    return fits
 
 
 def floor_divided(a: Any, b: Any, in_32_bits: bool = False) -> Any:

@@ -10,11 +10,10 @@ import tensorflow as tf
 import torch
 from torch import Tensor
 
-from nobuco.contract.context import fits_32_bits
 from nobuco.contract.converter import Impossible
 from nobuco.contract.dtypes import tf_dtype
 from nobuco.contract.registry import builtin, spellings
-from nobuco.node_converters._integers import absolute, floor_divided, powered, sign, truncated
+from nobuco.node_converters._integers import absolute, floor_divided, in_32_bits, powered, sign, truncated
 from nobuco.node_converters._sizes import surely_equal
 from nobuco.node_converters._types import cast, floating, result_dtype
 
@@ -209,14 +208,14 @@ def _divided(a, b, dtype, rounding_mode, in_32_bits=False):
 )
 def div(self: Tensor, other, *, rounding_mode=None):
     dtype = result_dtype(self, other)
-    small = fits_32_bits(self) and fits_32_bits(other)
+    small = rounding_mode is not None and in_32_bits(dtype, self, other)
     return lambda self, other, *, rounding_mode=None: _divided(self, other, dtype, rounding_mode, small)
 
 
 @builtin(*spellings("floor_divide"), torch.Tensor.__floordiv__, torch.Tensor.__ifloordiv__, any_layout=True)
 def floor_divide(self: Tensor, other):
     dtype = result_dtype(self, other)
-    small = fits_32_bits(self) and fits_32_bits(other)
+    small = in_32_bits(dtype, self, other)
     return lambda self, other: _divided(self, other, dtype, "floor", small)
 
 
@@ -229,7 +228,7 @@ def rdiv(self: Tensor, other):
 @builtin(torch.Tensor.__rfloordiv__, any_layout=True)
 def rfloordiv(self: Tensor, other):
     dtype = result_dtype(self, other)
-    small = fits_32_bits(self) and fits_32_bits(other)
+    small = in_32_bits(dtype, self, other)
     return lambda self, other: _divided(other, self, dtype, "floor", small)
 
 

@@ -10,9 +10,8 @@ import tensorflow as tf
 import torch
 from torch import Tensor
 
-from nobuco.contract.context import fits_32_bits
 from nobuco.contract.registry import builtin, spellings
-from nobuco.node_converters._integers import floor_divided, inverted, shifted_left
+from nobuco.node_converters._integers import floor_divided, in_32_bits, inverted, shifted_left
 from nobuco.node_converters._types import cast, result_dtype
 from nobuco.node_converters.arithmetic import exp2
 
@@ -46,7 +45,7 @@ def _bitwise(name: str) -> None:
         dtype = result_dtype(self, other)
         if dtype == tf.bool:
             return lambda self, other: _OF_BOOLEANS[name](cast(self, dtype), cast(other, dtype))
-        if dtype in (tf.int32, tf.int64) and fits_32_bits(self) and fits_32_bits(other):
+        if dtype == tf.int32 or in_32_bits(dtype, self, other):
             return lambda self, other: cast(
                 _IN_32_BITS[name](cast(cast(self, dtype), tf.int32), cast(cast(other, dtype), tf.int32)),
                 dtype,
@@ -67,7 +66,8 @@ def _shift(name: str, function: Callable[[Any, Any], Any]) -> None:
     def shift(self: Tensor, other):
         dtype = result_dtype(self, other)
         if isinstance(other, int) and dtype in (tf.int32, tf.int64) and 0 <= other < 8 * dtype.size - 1:
-            return _by_number(name, dtype, other, fits_32_bits(self))
+            small = name == "right" and other < 31 and in_32_bits(dtype, self)
+            return _by_number(name, dtype, other, small)
         return lambda self, other: function(cast(self, dtype), cast(other, dtype))
 
     def reflected(self: Tensor, other):
@@ -79,13 +79,13 @@ def _shift(name: str, function: Callable[[Any, Any], Any]) -> None:
     builtin(getattr(torch.Tensor, f"__r{name[0]}shift__"), any_layout=True)(reflected)
 
 
-def _by_number(name: str, dtype: Any, count: int, in_32_bits: bool) -> Callable[..., Any]:
+def _by_number(name: str, dtype: Any, count: int, small: bool) -> Callable[..., Any]:
     if name == "left":
         return lambda self, other: shifted_left(cast(self, dtype), count)
     if dtype == tf.int32:
         return lambda self, other: tf.bitwise.right_shift(cast(self, dtype), cast(count, dtype))
     by = tf.constant(1 << count, dtype)
-    return lambda self, other: floor_divided(cast(self, dtype), by, in_32_bits and count < 31)
+    return lambda self, other: floor_divided(cast(self, dtype), by, small)
 
 
 def _left(a: Any, b: Any) -> Any:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nobuco.contract.channel_order import ChannelOrderingStrategy, get_layout, set_layout
+from nobuco.contract.converter import Impossible
 from nobuco.contract.registry import builtin
 from nobuco.contract.unknown_sizes import static_shape
 from nobuco.node_converters._layouts import same_layout
@@ -19,15 +20,22 @@ from nobuco.node_converters._sizes import larger, per_dim, product_of, shape_of
 from nobuco.node_converters._types import cast
 
 
-def _no_antialias(call: Any) -> str | None:
-    return "interpolate with antialias=True is not converted" if call.antialias else None
+def _with_fixed_scale(call: Any) -> str | None:
+    if call.antialias:
+        return "interpolate with antialias=True is not converted"
+    if call.scale_factor is not None and _has_tensor(call.scale_factor):
+        return Impossible(
+            "scale_factor is computed from a size or a value, and how PyTorch rounds the new size is then not known: give "
+            "size=(...) instead, which may be computed"
+        )
+    return None
 
 
 @builtin(
     F.interpolate,
     F.upsample,
     strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER,
-    accepts=_no_antialias,
+    accepts=_with_fixed_scale,
 )
 def interpolate(
     input: Tensor,
@@ -91,7 +99,7 @@ _RESIZE = {"nearest": _nearest, "nearest-exact": _nearest_exact, "bilinear": _bi
 
 def _has_tensor(size) -> bool:
     return isinstance(size, Tensor) or (
-        not isinstance(size, int) and any(isinstance(each, Tensor) for each in size)
+        not isinstance(size, int | float) and any(isinstance(each, Tensor) for each in size)
     )
 
 

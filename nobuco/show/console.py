@@ -68,6 +68,7 @@ def summary(report: Report, root: Row) -> list[Text]:
         transposes += f" ({at_outputs} at the outputs)"
     lines = [Text(f"{found or 'no calls'}; {transposes}")]
     lines += [_check_line(check, report) for check in report.checks]
+    lines += [Text(said) for said in report.noted]
     worst = report.worst_call
     if worst is not None and worst.error and worst.error > report.tolerance:
         born = worst.call.user_line

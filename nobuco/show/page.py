@@ -54,6 +54,7 @@ def page_of(report: Report) -> str:
         words={s.name.lower(): {"symbol": look.symbol, "word": look.word} for s, look in LOOKS.items()},
         counts={status.name.lower(): count for status, count in counts(root).items()},
         checks=_checks(report),
+        noted=report.noted,
         transposes=report.transposes,
         at_outputs=report.transposes - sum(row.found.transposed_inputs for row in rows),
         tolerance=f"{report.tolerance:g}",

@@ -1,13 +1,16 @@
 """A `.tflite` file run beside the model it was made from."""
 
-from collections.abc import Sequence
-from pathlib import Path
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from nobuco.tflite.errors import TFLiteExportError
+from nobuco.tflite.failures import Layers, not_run, not_run_by_keras
+from nobuco.tflite.inspection import TFLiteInfo, TFLiteOp
 from nobuco.tflite.signature import FrozenModel
 from nobuco.validate.compare import relative_error
 
@@ -16,22 +19,24 @@ _DYNAMIC_SIZE = 64  # large enough to survive five halvings
 
 
 def largest_error(
-    model: FrozenModel, file: Path, samples: Sequence[Sequence[np.ndarray]]
+    model: FrozenModel, layers: Layers, info: TFLiteInfo, samples: Sequence[Sequence[np.ndarray]]
 ) -> tuple[float, str]:
     """Run both on each of `samples` (seeded noise for none); the largest relative error and the output that has it."""
     given = [_checked(model.specs, sample) for sample in samples] or [_noise(model.specs)]
-    return max((_error_on(model, file, inputs) for inputs in given), key=lambda found: found[0])
+    return max((_error_on(model, layers, info, inputs) for inputs in given), key=lambda found: found[0])
 
 
-def _error_on(model: FrozenModel, file: Path, inputs: Sequence[np.ndarray]) -> tuple[float, str]:
-    expected = [tensor.numpy() for tensor in model.traced(*(tf.constant(array) for array in inputs))]
+def _error_on(
+    model: FrozenModel, layers: Layers, info: TFLiteInfo, inputs: Sequence[np.ndarray]
+) -> tuple[float, str]:
     try:
-        got = _run(file, inputs)
+        expected = [tensor.numpy() for tensor in model.traced(*(tf.constant(array) for array in inputs))]
+    except tf.errors.OpError as error:
+        raise not_run_by_keras(error, inputs, layers) from error
+    try:
+        got = _run(Interpreter(str(info.path)), inputs)
     except (RuntimeError, ValueError) as error:
-        shapes = ", ".join(str(array.shape) for array in inputs)
-        raise TFLiteExportError(
-            f"the .tflite model does not run on inputs of shape {shapes}: {error}"
-        ) from error
+        raise _where_it_failed(error, info, inputs) from error
     errors = [relative_error(g, e) for g, e in zip(got, expected, strict=True)]
     worst = max(range(len(errors)), key=lambda i: errors[i])
     return errors[worst], model.output_names[worst]
@@ -81,8 +86,7 @@ def _checked(specs: Sequence[tf.TensorSpec], sample: Sequence[np.ndarray]) -> li
     return arrays
 
 
-def _run(file: Path, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-    interpreter = Interpreter(str(file))
+def _run(interpreter: Any, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     details = interpreter.get_input_details()
     for detail, array in zip(details, inputs, strict=True):
         if tuple(detail["shape"]) != array.shape:
@@ -92,3 +96,28 @@ def _run(file: Path, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         interpreter.set_tensor(detail["index"], array)
     interpreter.invoke()
     return [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
+
+
+def _where_it_failed(error: Exception, info: TFLiteInfo, inputs: Sequence[np.ndarray]) -> TFLiteExportError:
+    """Runs the file again without a delegate, which would hide the op that fails."""
+    plain = Interpreter(
+        str(info.path), experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    )
+    try:
+        _run(plain, inputs)
+    except (RuntimeError, ValueError) as again:
+        error = again
+    sizes = {each["index"]: tuple(map(int, each["shape"])) for each in plain.get_tensor_details()}
+    row = _failed_row(str(error), [row for row in info.rows if row.subgraph == 0], sizes)
+    given = (
+        " and ".join(str(sizes[index]) for index in row.inputs if index in sizes) if row is not None else ""
+    )
+    return not_run(error, row, given, inputs)
+
+
+def _failed_row(said: str, rows: Sequence[TFLiteOp], sizes: Mapping[int, tuple[int, ...]]) -> TFLiteOp | None:
+    """The op that the interpreter names, else the first that is left with nothing: what XNNPACK does not take."""
+    for number, op in reversed(re.findall(r"Node number (\d+) \((\w+)\)", said)):  # the outermost stands last
+        if int(number) < len(rows) and rows[int(number)].op == op:
+            return rows[int(number)]
+    return next((row for row in rows if any(0 in sizes.get(index, ()) for index in row.outputs)), None)

@@ -2,11 +2,10 @@
 
 import gc
 import os
-import re
 import tempfile
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,10 @@ from nobuco.native_log import without_native_noise
 from nobuco.tflite import flatbuffer as fb
 from nobuco.tflite.compare import largest_error
 from nobuco.tflite.errors import TFLiteExportError, TFLiteFileError, TFLiteMismatchError
+from nobuco.tflite.failures import Layers, not_expressed, not_traced, refused
 from nobuco.tflite.inspection import TFLiteInfo, inspect_tflite
+from nobuco.tflite.lowering import Impossible
+from nobuco.tflite.names import rename
 from nobuco.tflite.signature import FrozenModel, freeze
 from nobuco.validate.report import Report
 
@@ -50,9 +52,10 @@ def export_tflite(
 ) -> ExportedTFLite:
     """Write a Keras model as a `.tflite` file, in float32 and with TFLite's own ops.
 
-    Inputs and outputs have the order of the Keras model's, both for an interpreter that goes by index and
-    for one that goes by the signature `serving_default`: inputs by their Keras names, outputs as
-    `output_0`, ... or by the keys of a model that returns a dict.
+    Inputs and outputs have the order of the PyTorch model, both for an interpreter that goes by index and for one that
+    goes by the signature `serving_default`: inputs by their Keras names, outputs by the `output_names` that were given
+    to `pytorch_to_keras`, else by their places in what the model returns: `scores`, `boxes.0`, `output_1`. Their
+    tensors have the same names.
 
     validate: run the file in the LiteRT interpreter beside the Keras model before it gets its name.
     sample_inputs: arrays to run it on, in the model's order. When not given, the inputs that nobuco has checked the
@@ -61,31 +64,49 @@ def export_tflite(
     allow_flex: let ops that TFLite lacks stay TensorFlow ops, which only runtimes with the Flex delegate
     can run.
 
-    Raises TFLiteExportError when the model cannot be converted, TFLiteMismatchError when the file computes
+    Raises TFLiteExportError when the model cannot be converted or run, in one sentence that names the PyTorch call (what
+    TensorFlow itself said is logged under the name "nobuco", at the level DEBUG), TFLiteMismatchError when the file computes
     something else, TFLiteFileError when it cannot be written. An existing file is replaced only by a
     complete, valid one.
     """
     path = Path(path)
     with _file_to_become(path) as temporary:
+        layers = _layers(keras_model)
         with without_native_noise():
-            model = freeze(keras_model)
-        data = bytearray(_convert(model, allow_flex))
-        _restore_order(data, model)
+            model = _frozen(keras_model, layers)
+        data = bytearray(_convert(model, layers, allow_flex))
+        _restore_order_and_names(data, model)
         temporary.write_bytes(data)
         del data
-        info = inspect_tflite(temporary)
+        info = inspect_tflite(temporary, _converted(keras_model))
         samples = _samples(keras_model) if sample_inputs is None else [sample_inputs]
         allowed = _allowed(keras_model, tolerance)
-        error = _validated(model, temporary, info, samples, allowed) if validate else None
+        error = _validated(model, layers, info, samples, allowed) if validate else None
         # TensorFlow's functions are rings of references, and these hold every weight about ten times over
         del model
         gc.collect()
-    return ExportedTFLite(path, inspect_tflite(path, _converted(keras_model)), error)
+    return ExportedTFLite(path, replace(info, path=path), error)
+
+
+def _frozen(keras_model: keras.Model, layers: Layers) -> FrozenModel:
+    try:
+        return freeze(keras_model)
+    except TFLiteExportError:
+        raise
+    except Impossible as error:
+        raise not_expressed(error, layers) from error
+    except Exception as error:  # whatever the model's layers raise on symbolic tensors
+        raise not_traced(error) from error
 
 
 def _converted(keras_model: keras.Model) -> keras.Model | None:
     """The model, where it knows which PyTorch calls it was made from."""
     return keras_model if isinstance(getattr(keras_model, "report", None), Report) else None
+
+
+def _layers(keras_model: keras.Model) -> Layers:
+    model = _converted(keras_model)
+    return {} if model is None else model.report.origins  # type: ignore[attr-defined]
 
 
 def _allowed(keras_model: keras.Model, tolerance: float) -> float:
@@ -100,7 +121,7 @@ def _samples(keras_model: keras.Model) -> Sequence[Sequence[np.ndarray]]:
     return report.samples if isinstance(report, Report) else []
 
 
-def _convert(model: FrozenModel, allow_flex: bool) -> bytes:
+def _convert(model: FrozenModel, layers: Layers, allow_flex: bool) -> bytes:
     # tf.Module, not the Keras model: the function is frozen and needs no variables, and with the model at
     # hand the converter would save and load all of them (several times slower).
     converter = tf.lite.TFLiteConverter.from_concrete_functions([model.frozen], tf.Module())
@@ -111,38 +132,11 @@ def _convert(model: FrozenModel, allow_flex: bool) -> bytes:
         with without_native_noise(drop_on_error=True):
             return converter.convert()
     except Exception as error:  # ConverterError has no public name; other types come from the same call
-        raise TFLiteExportError(_explain(str(error), allow_flex)) from error
+        raise refused(error, model, layers, allow_flex) from error
 
 
-def _explain(message: str, allow_flex: bool) -> str:
-    """The ops that the converter refuses, out of its page-long message; or its first lines."""
-    flex = re.search(r"^TF Select ops: (.+)$", message, re.MULTILINE)
-    custom = re.search(r"^Custom ops: (.+)$", message, re.MULTILINE)
-    calls = "\n".join(re.findall(r"^\ttf\..+$", message, re.MULTILINE))
-    other = re.search(r"tensor<(?:[\d?]+x)*(bf16|f16|f64)>", calls)
-    if other and (flex or custom):
-        dtype = {"bf16": "bfloat16", "f16": "float16", "f64": "float64"}[other[1]]
-        return (
-            f"the model computes in {dtype}, for which TFLite lacks ops: convert model.float(), with inputs in float32.\n"
-            f"{calls}"
-        )
-    if flex and not allow_flex:
-        return (
-            f"TFLite has no op for {flex[1]}. Express it with other ops, or give allow_flex=True for a file "
-            f"that only runtimes with the Flex delegate can run.\n{calls}"
-        )
-    if custom:
-        return f"neither TFLite nor TensorFlow's Flex delegate has an op for {custom[1]}.\n{calls}"
-    if "element_shape to be static" in message:
-        return (
-            "TFLite runs a loop over a sequence (an LSTM, say) only where all other sizes are known: convert the model with "
-            "a fixed batch size"
-        )
-    return "TFLite's converter refused the model: " + "\n".join(message.strip().splitlines()[:12])
-
-
-def _restore_order(data: bytearray, model: FrozenModel) -> None:
-    """Put inputs and outputs back, in place, into the model's order, which the converter does not keep."""
+def _restore_order_and_names(data: bytearray, model: FrozenModel) -> None:
+    """Put inputs and outputs back, in place, into the model's order and under its names: the converter keeps neither."""
     flat = fb.root(data)
     inputs, outputs = fb.signature_indices(flat)
     names = model.input_names
@@ -154,11 +148,16 @@ def _restore_order(data: bytearray, model: FrozenModel) -> None:
     graph = fb.subgraphs(flat)[0]
     graph.InputsAsNumpy()[:] = [inputs[name] for name in names]
     graph.OutputsAsNumpy()[:] = [outputs[name] for name in model.output_names]
+    rename(
+        data,
+        dict(zip(names, model.keras_input_names, strict=True)),
+        {name: name for name in model.output_names},
+    )
 
 
 def _validated(
     model: FrozenModel,
-    file: Path,
+    layers: Layers,
     info: TFLiteInfo,
     samples: Sequence[Sequence[np.ndarray]],
     tolerance: float,
@@ -171,7 +170,7 @@ def _validated(
         )
         return None
     with without_native_noise():
-        error, output = largest_error(model, file, samples)
+        error, output = largest_error(model, layers, info, samples)
     if not error <= tolerance:  # also when it is not a number
         raise TFLiteMismatchError(
             f"output {output!r} of the .tflite model differs from the Keras model's by {error:.2e} "

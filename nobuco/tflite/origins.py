@@ -28,7 +28,9 @@ def with_origins(
     layers: Mapping[str, Origin] | None = getattr(getattr(keras_model, "report", None), "origins", None)
     if layers is None:
         raise ValueError("keras_model has no report: give the very model that pytorch_to_keras returned")
-    tensors = keras_model.outputs
+    from nobuco.keras_model.output_names import computed_outputs  # needs Keras, which the model has imported
+
+    tensors = computed_outputs(keras_model)
     if len(tensors) != len(model_outputs):
         raise ValueError(
             f"the file has {len(model_outputs)} outputs and keras_model {len(tensors)}: it was made from another model"
@@ -38,7 +40,7 @@ def with_origins(
     makers: dict[int, list[str]] = {}
     for index, tensor in zip(model_outputs, tensors, strict=True):
         makers.setdefault(index, []).extend(_makers(tensor, elsewhere))
-    named = [_distinct(layers[layer] for layer in names) for names in borne]
+    named = [distinct(layers[layer] for layer in names) for names in borne]
     if any("/" in row.name for row in rows) and not any(named):
         raise ValueError(
             "no op of the file bears the name of a layer of keras_model: it was made from another model"
@@ -48,11 +50,16 @@ def with_origins(
         return row.outputs if row.subgraph == 0 else ()
 
     found = [
-        origins or _distinct(layers.get(name) for index in outputs_of(row) for name in makers.get(index, ()))
+        origins or distinct(layers.get(name) for index in outputs_of(row) for name in makers.get(index, ()))
         for row, origins in zip(rows, named, strict=True)
     ]
     _from_around(rows, found)
     return tuple(replace(row, origins=origins) for row, origins in zip(rows, found, strict=True))
+
+
+def layers_in(name: str, layers: Mapping[str, Origin]) -> Iterable[Origin]:
+    """The origins of the layers that a tensor's name tells."""
+    return (layers[layer] for layer in _layers_in(name, layers))
 
 
 def _layers_in(name: str, layers: Mapping[str, Origin]) -> Iterable[str]:
@@ -104,8 +111,8 @@ def _from_around(rows: Sequence[TFLiteOp], found: list[tuple[Origin, ...]]) -> N
     for neighbours, order in ((caller, 1), (after, -1), (before, 1)):
         for number, row in list(enumerate(rows))[::order]:
             if not found[number]:
-                found[number] = _distinct(origin for other in neighbours(row) for origin in found[other])
+                found[number] = distinct(origin for other in neighbours(row) for origin in found[other])
 
 
-def _distinct(origins: Iterable[Origin | None]) -> tuple[Origin, ...]:
+def distinct(origins: Iterable[Origin | None]) -> tuple[Origin, ...]:
     return tuple(dict.fromkeys(origin for origin in origins if origin is not None))

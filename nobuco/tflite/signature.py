@@ -8,8 +8,9 @@ import keras
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from nobuco.keras_model.output_names import named_leaves, named_outputs
 from nobuco.tflite.errors import TFLiteExportError
-from nobuco.tflite.lowering import Impossible, lower
+from nobuco.tflite.lowering import lower
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,12 @@ class FrozenModel:
 
     traced: Any
     frozen: Any
-    input_names: tuple[str, ...]  # the signature's, in the model's order
+    input_names: tuple[str, ...]  # of the function, in the model's order
+    keras_input_names: tuple[
+        str, ...
+    ]  # the same as the model has them: not all are ones that TensorFlow takes
     specs: tuple[tf.TensorSpec, ...]
-    output_names: tuple[str, ...]
+    output_names: tuple[str, ...]  # in the order of the PyTorch model
 
 
 def freeze(model: keras.Model) -> FrozenModel:
@@ -38,19 +42,16 @@ def freeze(model: keras.Model) -> FrozenModel:
     # attribute knows what it was made with. Models without it (Sequential) take a single tensor.
     structure = getattr(model, "_inputs_struct", inputs[0] if len(inputs) == 1 else inputs)
 
-    # of a model that returns more than tensors, the tensors
-    call: Any = getattr(model, "plain_call", model)
+    outputs = named_outputs(model)
 
     def flat_call(*tensors: tf.Tensor) -> list[tf.Tensor]:
-        return keras.tree.flatten(call(keras.tree.pack_sequence_as(structure, list(tensors)), training=False))
+        result = model(keras.tree.pack_sequence_as(structure, list(tensors)), training=False)
+        return [leaf for _, leaf in named_leaves(result)]
 
     traced = tf.function(flat_call, autograph=False).get_concrete_function(*specs)
-    try:
-        lowered = lower(traced)
-    except Impossible as error:
-        raise TFLiteExportError(str(error)) from error
+    lowered = lower(traced)
     constant = convert_variables_to_constants_v2(lowered.function)
-    output_names = _output_names(model, len(constant.outputs))
+    output_names = tuple(outputs)
 
     # Freezing loses the names of the outputs: one more function, which the converter inlines, gives them
     # back.
@@ -60,18 +61,11 @@ def freeze(model: keras.Model) -> FrozenModel:
 
     named_specs = dict(zip(names, specs, strict=True))
     named = tf.function(named_call, autograph=False).get_concrete_function(**named_specs)
-    return FrozenModel(traced, named, names, specs, output_names)
-
-
-def _output_names(model: keras.Model, count: int) -> tuple[str, ...]:
-    structure = getattr(model, "_outputs_struct", None)
-    if isinstance(structure, dict) and len(structure) == count:
-        return _unique(sorted(structure))  # keras.tree flattens a dict by sorted key
-    return tuple(f"output_{i}" for i in range(count))
+    return FrozenModel(traced, named, names, tuple(tensor.name for tensor in inputs), specs, output_names)
 
 
 def _unique(names: list[str]) -> tuple[str, ...]:
-    """Names that a signature may have: word characters only, a letter first, no two alike."""
+    """Names that an argument of a TensorFlow function may have: word characters only, a letter first, no two alike."""
     taken: list[str] = []
     for name in names:
         plain = re.sub(r"\W", "_", name)

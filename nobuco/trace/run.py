@@ -13,8 +13,10 @@ from torch.nn.modules import module as torch_module
 from nobuco.contract.tree import tree_leaves, tree_map
 from nobuco.trace.calls import Call, Kind, Trace
 from nobuco.trace.ops import distinct
+from nobuco.trace.rounding import rounded_as_tensors
 from nobuco.trace.sizes import Log
 from nobuco.trace.state import ModelState
+from nobuco.trace.static_sizes import ShapesSeen, StaticSizes
 from nobuco.trace.tracer import Tracer
 from nobuco.trace.unannounced import Listener, compiled_as_written, scripts_heard
 
@@ -27,6 +29,8 @@ def trace(
     trace_shape: bool = False,
     dynamic: bool = False,
     on_call: Callable[[], None] | None = None,
+    shapes: ShapesSeen | None = None,
+    static: StaticSizes | None = None,
 ) -> Trace:
     """Runs `function(*args, **kwargs)` once and records it.
 
@@ -38,6 +42,8 @@ def trace(
         dynamic: the sizes of some input are examples only: converters that are asked what they take may ask for this, and
             what Python compares sizes with is recorded, too.
         on_call: called for every function that is met.
+        shapes: notes what the program asks of shapes.
+        static: which sizes stay plain numbers under `trace_shape`; None: none of them.
 
     The model's parameters, buffers and attributes, the arguments and the random state are afterwards as they were."""
     root = Call(function, Kind.MODULE if isinstance(function, nn.Module) else Kind.FUNCTION, (), {}, None, "")
@@ -45,10 +51,12 @@ def trace(
         args, kwargs = _copies((args, kwargs))
         comparisons: Log = []
         sizes = comparisons if dynamic else None
-        tracer = Tracer(root, state, trace_shape, dynamic, on_call, sizes)
+        tracer = Tracer(root, state, trace_shape, dynamic, on_call, sizes, shapes, static)
         listener = Listener(tracer.unannounced, tracer.is_listening)
         hooks.enter_context(scripts_heard(tracer.is_listening))
         hooks.enter_context(compiled_as_written())
+        if trace_shape:
+            hooks.enter_context(rounded_as_tensors())
         tensors = distinct([leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)])
         inputs = [tracer.add_input(tensor, name) for tensor, name in zip(tensors, names, strict=True)]
         root.args, root.kwargs = tracer.values((args, kwargs))

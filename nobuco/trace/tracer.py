@@ -38,6 +38,7 @@ from nobuco.trace.ops import (
 )
 from nobuco.trace.sizes import Log, asks_for_sizes, noting, plain
 from nobuco.trace.state import ModelState
+from nobuco.trace.static_sizes import ShapesSeen, StaticSizes
 from nobuco.trace.unannounced import in_python, is_operation, written_by
 
 
@@ -52,9 +53,12 @@ class Tracer(TorchFunctionMode):
         dynamic: bool = False,
         on_call: Callable[[], None] | None = None,
         sizes: Log | None = None,
+        shapes: ShapesSeen | None = None,
+        static: StaticSizes | None = None,
     ) -> None:
         super().__init__()
         self._sizes = sizes
+        self._shapes, self._static = shapes, static or StaticSizes()
         self._state = state
         self._trace_shape = trace_shape
         self._dynamic = dynamic
@@ -135,6 +139,8 @@ class Tracer(TorchFunctionMode):
             func = op
         if op in READS:
             return self._read(op, func, args, kwargs)
+        if self._shapes is not None and is_shape(op):
+            self._shapes.note(args[0].shape)
         if self._trace_shape and is_shape(op):
             return self._traced_shape(args, kwargs)
         if self._sizes is not None and asks_for_sizes(op):
@@ -258,18 +264,20 @@ class Tracer(TorchFunctionMode):
         return Value(target, call)
 
     def _execute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Sizes that are traced as tensors are plain numbers to PyTorch where it accepts no tensor."""
+        """Sizes that are traced as tensors, and what is computed from them, are plain numbers to PyTorch where it accepts
+        no tensor."""
         try:
             return func(*args, **kwargs)
         except TypeError:
             if not any(self._is_size(leaf) for leaf in tree_leaves((args, kwargs))):
                 raise
-            plain = tree_map(lambda leaf: int(leaf) if self._is_size(leaf) else leaf, (args, kwargs))
+            plain = tree_map(lambda leaf: leaf.item() if self._is_size(leaf) else leaf, (args, kwargs))
             return func(*plain[0], **plain[1])
 
     @staticmethod
     def _is_size(leaf: Any) -> bool:
-        return isinstance(leaf, torch.Tensor) and leaf.dim() == 0 and leaf.dtype in (torch.int32, torch.int64)
+        dtypes = (torch.int32, torch.int64, torch.float32)
+        return isinstance(leaf, torch.Tensor) and leaf.dim() == 0 and leaf.dtype in dtypes
 
     def _inside(self, op: Any, body: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A function without a converter, written in Python: record the calls inside it."""
@@ -318,9 +326,18 @@ class Tracer(TorchFunctionMode):
     # -- sizes as tensors
 
     def _traced_shape(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        with self, _Set(self, "_busy", False):
-            sizes = shape(args[0])
+        """Tensors, but for the sizes that are always the same."""
+        x = args[0]
+        plain = x.shape
+        static = self._static.among(plain)
         dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
+        if all(static if dim is None else (static[dim],)):
+            return plain if dim is None else plain[dim]
+        with self, _Set(self, "_busy", False):
+            traced = shape(x)
+        sizes = tuple(
+            size if known else tensor for size, known, tensor in zip(plain, static, traced, strict=True)
+        )
         return sizes if dim is None else sizes[dim]
 
     # -- modules

@@ -44,10 +44,12 @@ def is_operation(op: Any) -> bool:
 def in_python(
     op: Any, args: tuple[Any, ...], kwargs: dict[str, Any], is_known: Callable[[Any], bool]
 ) -> Call:
-    """The call of an operation as one of the Python API; as it stands where there is none that is known."""
+    """The call of an operation as one of the Python API; as it stands where there is none that is known. A custom
+    operation is one, whichever way it is called: the whole of it, unless one of its forms alone is known."""
     packet = op.overloadpacket if isinstance(op, torch._ops.OpOverload) else op
     if getattr(packet, "_qualified_op_name", "").split("::")[0] != "aten":
-        return op, args, kwargs
+        forms = (op, packet, getattr(packet, "default", packet))
+        return next((each for each in forms if is_known(each)), packet), args, kwargs
     name = packet.__name__
     if name in _SPECIAL:
         return _SPECIAL[name](*args, **kwargs)

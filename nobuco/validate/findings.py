@@ -7,9 +7,10 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 from nobuco.contract.registry import find_converter
+from nobuco.contract.traceable import shape
 from nobuco.errors import ConversionError, NobucoError
 from nobuco.graph.graph import Graph
-from nobuco.trace.calls import Call, Kind
+from nobuco.trace.calls import Call, Kind, Value
 from nobuco.validate.report import (
     BakedDiscrepancyWarning,
     BakedValueWarning,
@@ -131,9 +132,25 @@ def _fixed(line: str) -> str:
 
 def _baked(call: Call) -> str:
     gave = f"{call.name} gave {reprlib.repr(call.read)}"
+    if call.inputs and all(map(is_of_sizes, call.inputs)):
+        return (
+            f"{call.user_line}: Python makes a number of a size that is traced ({gave}), which is fixed in the converted "
+            "model. Stay with tensors: h // 2 or math.floor(h / 2) for int(h / 2), torch.maximum(h, w) for max(h, w), "
+            "h ** 0.5 for math.sqrt(h), torch.arange(h) for range(h), x.shape[0] for len(x)"
+        )
     return (
         f"{call.user_line}: Python reads a value that depends on the model's inputs ({gave}); "
         "the converted model always does what the traced run did. Give a converter to the module around it."
+    )
+
+
+def is_of_sizes(value: Value) -> bool:
+    """Whether a value is a size that is traced as a tensor, or computed from such sizes and constants alone."""
+    if value.constant:
+        return True
+    maker = value.producer
+    return maker is not None and (
+        maker.op is shape or (bool(maker.inputs) and all(map(is_of_sizes, maker.inputs)))
     )
 
 

@@ -35,6 +35,7 @@ class Recorder:
     def placed(self, converted: ConvertedNode, transpositions: Sequence[Transposition]) -> None:
         found = self._report.calls[converted.call]
         found.converter = converted.converter
+        found.notes = converted.notes
         found.reused, found.mode = converted.reused, converted.mode
         found.transposed_inputs = sum(each.moves for each in transpositions)
         found.layers = tuple(layer.name for layer in converted.layers)

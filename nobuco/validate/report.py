@@ -55,6 +55,7 @@ class CallReport:
         transposed_inputs: how many of its inputs had to be transposed for it.
         reused: another call's converted layers serve this one.
         layers: the names of the Keras layers it became.
+        notes: what its converter says of it.
     """
 
     call: Call
@@ -66,6 +67,7 @@ class CallReport:
     transposed_inputs: int = 0
     reused: bool = False
     layers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -132,6 +134,15 @@ class Report:
         checked = [each for each in self.calls.values() if each.error is not None]
         return max(checked, key=lambda each: each.error or 0.0, default=None)
 
+    @property
+    def noted(self) -> list[str]:
+        """What converters say of calls, each with the lines of those calls."""
+        calls: dict[str, dict[str, None]] = {}
+        for each in self.calls.values():
+            for said in each.notes:
+                calls.setdefault(said, {})[str(each.call)] = None
+        return [f"{said}: {'; '.join(each)}" for said, each in calls.items()]
+
     def count(self, status: Status) -> int:
         return Counter(each.status for each in self.calls.values())[status]
 
@@ -188,6 +199,7 @@ class Report:
             lines.append(f"whole model, {check.inputs}{drawn}: {found}")
         if self.rewritten:
             lines.append(f"the model also writes {', '.join(self.rewritten)}, which no later call depends on")
+        lines += self.noted
         return "\n".join(lines)
 
 
@@ -204,4 +216,5 @@ def _call_as_dict(call: Call, found: CallReport) -> dict[str, Any]:
         "inputs": [list(value.shape) for value in call.inputs],
         "outputs": [list(value.shape) for value in call.outputs],
         "layers": list(found.layers),
+        "notes": list(found.notes),
     }

@@ -87,6 +87,34 @@ def test_places_are_divided_in_32_bits(tmp_path: Path) -> None:
     assert "FLOOR_DIV" not in ops(lambda x: x.argsort() * x // 4)
 
 
+def test_the_report_says_what_is_computed_in_32_bits(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    x = torch.tensor([1, 5, -3, 4, 0, -7])
+
+    def noted(program: Callable[[Tensor], Tensor]) -> tuple[list[str], set[str]]:
+        page = tmp_path / "page.html"
+        report = nobuco.pytorch_to_keras(program, [x], strict=True, save_trace_html=page).report
+        printed = capsys.readouterr()
+        shown = printed.out + printed.err, page.read_text(encoding="utf-8"), str(report)
+        assert {("are computed in int32" in " ".join(text.split())) for text in shown} == {bool(report.noted)}
+        calls = report.to_dict()["calls"]
+        return report.noted, {call["op"] for call in calls if call["notes"]}
+
+    said, ops = noted(lambda x: x.argsort() // 4 + x // 4)
+    assert said and f'File "{__file__}", line' in said[0] and ops == {"Tensor.__floordiv__"}
+    assert noted(lambda x: x.argsort() >> 1)[1] == {"Tensor.__rshift__"}
+    assert noted(lambda x: x.argsort() & 5)[1] == {"Tensor.__and__"}
+    for program in (
+        lambda x: x // 4,
+        lambda x: x.argsort() / 4,
+        lambda x: x.argsort() << 1,
+        lambda x: x.int() // 4,
+        lambda x: x.int() & 5,
+    ):
+        assert noted(program) == ([], set())
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 def test_the_dtype_is_what_tflite_refuses(dtype: torch.dtype, tmp_path: Path) -> None:
     x = torch.randn(2, 3, 4).to(dtype)

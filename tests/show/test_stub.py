@@ -1,15 +1,20 @@
 """A stub can be pasted: it compiles, its imports are enough, and it registers a converter for the very op."""
 
+import re
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.overrides import TorchFunctionMode, get_overridable_functions
 
 import nobuco
 from nobuco.contract import registry
 from nobuco.contract.sites import Site
 from nobuco.trace.calls import Call, Kind
+from nobuco.trace.ops import canonical
 from nobuco.validate.stub import parameters_of, spelling, stub_for, stubs_for
+from tests.converters.op_samples import op_infos, samples, takes
 
 
 @nobuco.traceable
@@ -91,10 +96,112 @@ def test_two_ops_of_one_name_get_two_functions():
     assert "def converter_add(" in text and "def converter_add_2(" in text
 
 
-def test_a_function_in_a_function_is_spelled_by_its_name():
+def test_a_function_in_a_function_is_spelled_by_its_name(registered):
     def inner(x): ...
 
     assert spelling(inner) == ("inner", [])
+    stub = stub_for(call_of(inner, X))
+    assert f"# inner is defined at {__file__}, line {inner.__code__.co_firstlineno}: paste this where" in stub
+    registered.clear()
+    exec(compile(stub, "stub", "exec"), {"inner": inner})
+    assert list(registered) == [inner]
+
+
+class Module(nn.Module): ...
+
+
+@torch.library.custom_op("nobuco_test::halved", mutates_args=())
+def halved(x: torch.Tensor, parts: int = 2) -> torch.Tensor:
+    return x / parts
+
+
+def _of_all_samples():
+    """What PyTorch's own samples of its ops call."""
+    met = []
+
+    class Listener(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            met.append(canonical(func))
+            return func(*args, **(kwargs or {}))
+
+    for name, info in op_infos().items():
+        if name.startswith("jiterator"):  # for GPUs alone
+            continue
+        for args, kwargs in samples(name, torch.float32, 1) if takes(name, torch.float32) else ():
+            with Listener():
+                info.op(*args, **kwargs)
+    return met
+
+
+def _of_torch_ops():
+    packets = [getattr(torch.ops.aten, name) for name in dir(torch.ops.aten)]
+    packets = [each for each in packets if isinstance(each, torch._ops.OpOverloadPacket)]
+    packets.append(torch.ops.nobuco_test.halved)
+    return packets + [getattr(packet, name) for packet in packets for name in packet.overloads()]
+
+
+EVERY = {
+    "what can be overridden": lambda: [
+        canonical(op) for functions in get_overridable_functions().values() for op in functions
+    ],
+    "torch.nn.functional": lambda: [
+        op for name, op in vars(F).items() if callable(op) and not isinstance(op, type) and name[0] != "_"
+    ],
+    "torch.nn": lambda: [each for each in vars(nn).values() if isinstance(each, type)],
+    "samples of all ops": _of_all_samples,
+    "torch.ops": _of_torch_ops,
+    "a user's own": lambda: [my_function, Module],
+}
+
+
+@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.filterwarnings("ignore")
+def test_every_stub_runs_as_it_stands(kind, registered):
+    ops = list(dict.fromkeys(EVERY[kind]()))
+    for op in ops:
+        registered.clear()
+        exec(compile(stub_for(call_of(op, X)), "stub", "exec"), {})
+        (found,) = registered
+        assert found is op or found == op
+    assert len(ops) > 1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_all_stubs_run_together(registered):
+    ops = list(dict.fromkeys(op for kind in EVERY if kind != "samples of all ops" for op in EVERY[kind]()))
+    registered.clear()
+    exec(compile(stubs_for([call_of(op, X) for op in ops]), "stubs", "exec"), {})
+    assert set(registered) == set(ops) and len(ops) > 3000
+
+
+def test_parameters_of_a_custom_op():
+    for op in (torch.ops.nobuco_test.halved, torch.ops.nobuco_test.halved.default):
+        assert parameters_of(call_of(op, X)) == "x, parts=2"
+
+
+def test_a_filled_in_stub_converts_a_custom_op():
+    x = torch.rand(2, 3)
+
+    def model(x):
+        return torch.ops.nobuco_test.halved(x, 4) + halved(x) + torch.ops.nobuco_test.halved.default(x, 3)
+
+    with pytest.raises(nobuco.MissingConverterError) as caught:
+        nobuco.pytorch_to_keras(model, [x], verbose=False)
+    message = str(caught.value)
+    assert "torch.ops.nobuco_test.halved, called 3 time(s)" in message
+    stub = message[message.index("import nobuco") :]
+    filled, count = re.subn("raise NotImplementedError.*", "return x / parts", stub)
+    assert count == 1
+    form = filled.replace("nobuco_test.halved,", "nobuco_test.halved.default,")
+    for source in (filled, form):
+        _converts(source, model, x)
+
+
+def _converts(source, model, x):
+    with nobuco.converters():
+        exec(compile(source, "stub", "exec"), {})
+        converted = nobuco.pytorch_to_keras(model, [x], verbose=False, strict=True)
+    torch.testing.assert_close(torch.from_numpy(converted(x.numpy()).numpy()), model(x))
 
 
 def test_the_error_names_all_missing_ops_with_their_lines():

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from ai_edge_litert.interpreter import Interpreter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 import nobuco
+from nobuco import ChannelOrder
 from nobuco.graph.choose import choose
 from nobuco.layout.planning import Plan
 from nobuco.program import Program
@@ -100,6 +105,139 @@ def test_what_holds_for_all_sizes_is_not_told(name: str) -> None:
 @pytest.mark.parametrize("name", ["half", "remainder", "list", "slice of a shape", "view", "table", "later"])
 def test_traced_shapes_follow_it(name: str) -> None:
     convert(FIXED[name], trace_shape=True, strict=True)
+
+
+FOLLOWED = {
+    "ceil": FIXED["ceil"],
+    "floor": lambda x: x[:, :, : math.floor(x.shape[2] / 2)],
+    "trunc": lambda x: x[:, :, : math.trunc(x.shape[2] * 0.7)],
+    "round": lambda x: x[:, :, : round(x.shape[2] / 2)],
+    "ceil of a whole number": lambda x: x[:, :, : math.ceil(x.shape[2] // 2)],
+    "square": lambda x: x * x.shape[2] ** 2,
+    "root": lambda x: x * x.shape[2] ** 0.5,
+    "half as a factor": lambda x: x * (x.shape[2] / 2),
+    "maximum": lambda x: x * torch.maximum(torch.as_tensor(x.shape[2]), torch.as_tensor(x.shape[3])),
+    "product": lambda x: x.reshape(x.shape[0], x.shape[1] * x.shape[2] * x.shape[3]),
+    "ratio of sizes": lambda x: F.interpolate(x, size=[math.ceil(x.shape[2] / 3), x.shape[3]]),
+}
+
+TOLD = {
+    "int": FIXED["int"],
+    "max": lambda x: x * max(x.shape[2], x.shape[3]),
+    "min": lambda x: x[:, :, : min(x.shape[2], 20)],
+    "float": lambda x: x * float(x.shape[2]),
+    "math.sqrt": lambda x: x * math.sqrt(x.shape[2]),
+    "range": FIXED["loop"],
+    "length": FIXED["length"],
+    "branch": FIXED["branch"],
+    "index": lambda x: x * ([1, 2] * 20)[x.shape[2]],
+    "places": lambda x: x * round(x.shape[2] / 7, 1),
+}
+
+
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_pythons_arithmetic_on_traced_sizes_is_followed(name: str, tmp_path: Path) -> None:
+    order = ChannelOrder.PYTORCH
+    options: Any = {"inputs_channel_order": order, "outputs_channel_order": order}
+    converted = convert(FOLLOWED[name], trace_shape=True, strict=True, full_validation=False, **options)
+    file = nobuco.export_tflite(converted, tmp_path / "m.tflite").path
+    for shape in ((1, 3, 17, 41), (2, 3, 30, 9)):
+        x = torch.rand(shape)
+        want = FOLLOWED[name](x).numpy()
+        np.testing.assert_allclose(converted(x.numpy()), want, rtol=1e-5, atol=1e-5)
+        interpreter = Interpreter(str(file))
+        place = interpreter.get_input_details()[0]["index"]
+        interpreter.resize_tensor_input(place, shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(place, x.numpy())
+        interpreter.invoke()
+        found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        np.testing.assert_allclose(found, want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_numbers_made_of_traced_sizes_are_told_with_their_line(name: str) -> None:
+    function = TOLD[name]
+    line = function.__code__.co_firstlineno
+    with pytest.warns(
+        nobuco.BakedValueWarning, match=rf'{re.escape(__file__)}", line {line}: Python makes a number'
+    ):
+        convert(function, trace_shape=True, full_validation=False)
+
+
+def test_a_traced_scale_factor_is_refused_with_the_way_out() -> None:
+    for factor in (lambda x: x.shape[2] / 12, lambda x: (x.shape[2] / 12, x.shape[3] / 13)):
+        with pytest.raises(
+            nobuco.ConversionError, match=r"F\.interpolate at .* line \d+.*give size=\(\.\.\.\)"
+        ):
+            convert(lambda x, f=factor: F.interpolate(x, scale_factor=f(x)), trace_shape=True)
+
+
+def test_rounding_is_pythons_own_again() -> None:
+    before = {
+        name for name in ("__ceil__", "__floor__", "__trunc__", "__round__") if name in vars(torch.Tensor)
+    }
+    convert(FOLLOWED["ceil"], trace_shape=True, full_validation=False)
+    assert before == {
+        n for n in ("__ceil__", "__floor__", "__trunc__", "__round__") if n in vars(torch.Tensor)
+    }
+    assert math.ceil(torch.tensor(1.5)) == 2
+
+
+def test_static_sizes_stay_plain_numbers() -> None:
+    def model(x: Any) -> Any:
+        assert x.size(1) == 3 and type(x.size(1)) is int
+        if x.size(1) > 2:
+            x = x * x.size(1)
+        pooled = F.adaptive_avg_pool2d(x, 4)[0]
+        assert type(pooled.shape) is torch.Size and pooled.shape[1:] == (4, 4)
+        return x + pooled.mean((1, 2))[:, None, None]
+
+    converted = convert(model, trace_shape=True, strict=True, full_validation=False)
+    asked = [call.inputs[0].shape for call in converted.report.calls if call.name == "nobuco.shape"]
+    assert asked == []  # each shape that was asked for has an unknown size, but none of those was used
+
+
+def test_sizes_that_depend_on_values_are_not_static() -> None:
+    def model(x: Any) -> Any:
+        kept = x[x > 0.5]
+        return kept * kept.shape[0]
+
+    x = torch.rand(20)
+    converted = nobuco.pytorch_to_keras(model, [x], trace_shape=True, strict=True, verbose=False)
+    other = torch.linspace(0, 1, 20) ** 2
+    np.testing.assert_allclose(converted(other.numpy()), model(other), rtol=1e-5)
+
+
+class OnPooled(nn.Module):
+    """Tokens of a known number, taken from an image of unknown size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerDecoderLayer(8, 2, 16, batch_first=True)
+        self.decoder = nn.TransformerDecoder(layer, 1)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: Any, padding: Any) -> Any:
+        tokens = F.adaptive_avg_pool2d(x, 4).flatten(2).transpose(1, 2)
+        decoded = self.decoder(tokens, tokens[:, 3:9], tgt_key_padding_mask=padding)
+        return self.attention(decoded, decoded, decoded, key_padding_mask=padding, need_weights=False)[
+            0
+        ] * math.ceil(x.shape[2] / 3)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_pytorchs_own_checks_of_static_sizes_hold(known: bool) -> None:
+    torch.manual_seed(0)
+    model, order = OnPooled().eval(), ChannelOrder.PYTORCH
+    x, padding = torch.rand(2, 8, 16, 12), torch.arange(16).expand(2, 16) > 11
+    converted = nobuco.pytorch_to_keras(
+        model, [x, padding], input_shapes={} if known else {x: (2, 8, None, None)}, inputs_channel_order=order,
+        outputs_channel_order=order, trace_shape=True, strict=True, verbose=False, full_validation=False,
+    )  # fmt: skip
+    other, hidden = (x if known else torch.rand(2, 8, 13, 21)), torch.arange(16).expand(2, 16) > 5
+    got = converted([other.numpy(), hidden.numpy()])
+    np.testing.assert_allclose(got, model(other, hidden).detach(), atol=1e-4)
 
 
 def test_several_sizes_are_checked() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from nobuco.tflite.lowering.fitted import Fitted
-from nobuco.tflite.lowering.values import Rules
+from nobuco.tflite.lowering.values import Rules, Tensor
 
 REAL = Rules()
 rule = REAL.rule
@@ -72,7 +72,7 @@ def _waves(order: int) -> tuple[Fitted, Fitted]:
     return even, odd
 
 
-def _j_and_y(order: int, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _j_and_y(order: int, x: Tensor) -> tuple[Tensor, Tensor]:
     """For x >= 0."""
     plain, besides = _near(order, -1, _BORDER)
     small = tf.minimum(x, _BORDER)
@@ -115,7 +115,7 @@ def _i_far(order: int) -> Fitted:
     return Fitted(of, 0.0, 1 / _BORDER, 14)
 
 
-def _scaled_i(order: int, x: tf.Tensor) -> tf.Tensor:
+def _scaled_i(order: int, x: Tensor) -> Tensor:
     size = tf.abs(x)
     small, far = tf.minimum(size, _BORDER), tf.maximum(size, _BORDER)
     near = _i_near(order)(small) * (0.5 * small if order else 1.0)
@@ -140,7 +140,7 @@ def _k_far(order: int) -> Fitted:
     return Fitted(of, 0.0, 1 / _K_BORDER, 14)
 
 
-def _scaled_k(order: int, x: tf.Tensor) -> tf.Tensor:
+def _scaled_k(order: int, x: Tensor) -> Tensor:
     """K(x) exp(x), for x > 0."""
     plain, besides = _near(order, 1, _K_BORDER)
     small, far = tf.minimum(x, _K_BORDER), tf.maximum(x, _K_BORDER)
@@ -156,41 +156,41 @@ def _scaled_k(order: int, x: tf.Tensor) -> tf.Tensor:
 
 
 @rule("BesselJ0")
-def j0(op: Any, x: tf.Tensor) -> tf.Tensor:
+def j0(op: Any, x: Tensor) -> Tensor:
     return _j_and_y(0, tf.abs(x))[0]
 
 
 @rule("BesselJ1")
-def j1(op: Any, x: tf.Tensor) -> tf.Tensor:
+def j1(op: Any, x: Tensor) -> Tensor:
     return tf.sign(x) * _j_and_y(1, tf.abs(x))[0]
 
 
 @rule("BesselY0")
-def y0(op: Any, x: tf.Tensor) -> tf.Tensor:
+def y0(op: Any, x: Tensor) -> Tensor:
     return _j_and_y(0, x)[1]
 
 
 @rule("BesselY1")
-def y1(op: Any, x: tf.Tensor) -> tf.Tensor:
+def y1(op: Any, x: Tensor) -> Tensor:
     return _j_and_y(1, x)[1]
 
 
 @rule("BesselI0", "BesselI1")
-def i(op: Any, x: tf.Tensor) -> tf.Tensor:
+def i(op: Any, x: Tensor) -> Tensor:
     root = tf.exp(0.5 * tf.abs(x))  # the whole may be finite where exp(x) is not
     return root * _scaled_i(int(op.type[-1]), x) * root
 
 
 @rule("BesselI0e", "BesselI1e")
-def scaled_i(op: Any, x: tf.Tensor) -> tf.Tensor:
+def scaled_i(op: Any, x: Tensor) -> Tensor:
     return _scaled_i(int(op.type[-2]), x)
 
 
 @rule("BesselK0", "BesselK1")
-def k(op: Any, x: tf.Tensor) -> tf.Tensor:
+def k(op: Any, x: Tensor) -> Tensor:
     return tf.exp(-x) * _scaled_k(int(op.type[-1]), x)
 
 
 @rule("BesselK0e", "BesselK1e")
-def scaled_k(op: Any, x: tf.Tensor) -> tf.Tensor:
+def scaled_k(op: Any, x: Tensor) -> Tensor:
     return _scaled_k(int(op.type[-2]), x)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from nobuco.tflite.lowering import fourier, scans
 from nobuco.tflite.lowering.copying import copied
-from nobuco.tflite.lowering.values import Impossible, Pair, Rules, Value
+from nobuco.tflite.lowering.values import Impossible, Pair, Rules, Tensor, Value
 
 COMPLEX = Rules()
 rule = COMPLEX.rule
@@ -50,7 +50,7 @@ def shape(op: Any, *inputs: Value) -> list[Value]:
 
 
 @rule("Complex")
-def of_parts(op: Any, real: tf.Tensor, imag: tf.Tensor) -> Value:
+def of_parts(op: Any, real: Tensor, imag: Tensor) -> Value:
     if op.inputs[0].shape != op.inputs[1].shape:
         size = tf.broadcast_dynamic_shape(tf.shape(real), tf.shape(imag))
         return Pair(tf.broadcast_to(real, size), tf.broadcast_to(imag, size))
@@ -242,7 +242,7 @@ def matrix_product(op: Any, a: Pair, b: Pair) -> Value:
         a = Pair(a.real, -a.imag) if op.get_attr("adj_x") else a
         b = Pair(b.real, -b.imag) if op.get_attr("adj_y") else b
 
-    def of(x: tf.Tensor, y: tf.Tensor) -> Any:
+    def of(x: Tensor, y: Tensor) -> Any:
         return copied(op, [x, y])[0]
 
     return Pair(
@@ -252,12 +252,12 @@ def matrix_product(op: Any, a: Pair, b: Pair) -> Value:
 
 
 @rule("Cumprod")
-def cumulative_product(op: Any, x: Pair, axis: tf.Tensor) -> Value:
+def cumulative_product(op: Any, x: Pair, axis: Tensor) -> Value:
     return scans.scanned(op, x, _product, Pair(tf.ones([]), tf.zeros([])))
 
 
 @rule("Prod")
-def product(op: Any, x: Pair, axes: tf.Tensor) -> Value:
+def product(op: Any, x: Pair, axes: Tensor) -> Value:
     axis = tf.get_static_value(op.inputs[1])
     size = None if axis is None else op.inputs[0].shape[int(np.ravel(axis)[0])]
     if axis is None or np.size(axis) != 1 or size is None:
@@ -281,12 +281,12 @@ def ifft(op: Any, x: Pair) -> Value:
 
 
 @rule("RFFT")
-def rfft(op: Any, x: tf.Tensor, length: tf.Tensor) -> Value:
+def rfft(op: Any, x: Tensor, length: Tensor) -> Value:
     return fourier.rfft(x, _length(op))
 
 
 @rule("IRFFT")
-def irfft(op: Any, x: Pair, length: tf.Tensor) -> Value:
+def irfft(op: Any, x: Pair, length: Tensor) -> Value:
     return fourier.irfft(x, _length(op))
 
 
@@ -319,7 +319,7 @@ def _length(op: Any) -> int:
     return int(np.ravel(length)[0])
 
 
-def _squared(x: Pair) -> tf.Tensor:
+def _squared(x: Pair) -> Tensor:
     return tf.square(x.real) + tf.square(x.imag)
 
 
@@ -349,11 +349,11 @@ def _square_root(x: Pair) -> Pair:
     return Pair(real, tf.where(x.imag < 0, -imag, imag))
 
 
-def _cosh(x: tf.Tensor) -> tf.Tensor:
+def _cosh(x: Tensor) -> Tensor:
     raised = tf.exp(x)
     return 0.5 * (raised + 1 / raised)
 
 
-def _sinh(x: tf.Tensor) -> tf.Tensor:
+def _sinh(x: Tensor) -> Tensor:
     raised = tf.exp(x)
     return 0.5 * (raised - 1 / raised)

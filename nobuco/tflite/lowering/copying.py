@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.core.framework import attr_value_pb2
 
 NARROWER = {
     tf.float64: tf.float32,
@@ -31,7 +30,7 @@ def copied(op: Any, inputs: Sequence[Any]) -> list[Any]:
 
 def _narrow(value: Any) -> Any:
     """An attribute of an op, with float32 for wider types."""
-    narrow = attr_value_pb2.AttrValue()
+    narrow = type(value)()
     narrow.CopyFrom(value)
     kind = value.WhichOneof("value")
     if kind == "type" and value.type in _ENUMS:

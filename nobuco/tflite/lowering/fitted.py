@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from nobuco.tflite.lowering.values import Tensor
+
 
 class Fitted:
     """`function` on [low, high] by its interpolation at Chebyshev's points, for float32 tensors.
@@ -27,7 +29,7 @@ class Fitted:
         if not worst <= error:
             raise ArithmeticError(f"degree {degree} fits {function!r} on [{low}, {high}] to {worst:.1e} only")
 
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+    def __call__(self, x: Tensor) -> Tensor:
         """By Clenshaw's recurrence. Outside of [low, high] the value at the nearer end."""
         middle, reach = (self._low + self._high) / 2, (self._high - self._low) / 2
         t = (tf.clip_by_value(x, self._low, self._high) - middle) / reach

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from nobuco.tflite.lowering.values import Impossible, Pair
+from nobuco.tflite.lowering.values import Impossible, Pair, Tensor
 
 # Elements of a matrix that is written into the file, 4 MB and a little: a transform beyond that is split.
 _LARGEST = 1100 << 10
@@ -24,7 +24,7 @@ def ifft(x: Pair) -> Pair:
     return _scaled(_transform(x, 1), 1 / _size(x.real))
 
 
-def rfft(x: tf.Tensor, length: int) -> Pair:
+def rfft(x: Tensor, length: int) -> Pair:
     """Of real numbers, cut off or filled up to `length`; the half spectrum."""
     x = _sized(x, length)
     half = length // 2 + 1
@@ -33,7 +33,7 @@ def rfft(x: tf.Tensor, length: int) -> Pair:
     return _parts(_times(x, np.concatenate(_waves(length, -1, columns=half), 1)), half)
 
 
-def irfft(x: Pair, length: int) -> tf.Tensor:
+def irfft(x: Pair, length: int) -> Tensor:
     """Real numbers of the half spectrum, which is cut off or filled up to what `length` takes."""
     half = length // 2 + 1
     x = Pair(*(_sized(part, half) for part in x))
@@ -90,7 +90,7 @@ def _swapped(x: Pair) -> Pair:
     return Pair(*(tf.transpose(part, perm) for part in x))
 
 
-def _lead(x: tf.Tensor) -> list[int]:
+def _lead(x: Tensor) -> list[int]:
     """All sizes but the last; one that is not known as -1."""
     sizes = x.shape.as_list()[:-1]
     if sizes.count(None) > 1:
@@ -115,12 +115,12 @@ def _waves(
     return np.cos(angle), np.where(2 * turns % n == 0, 0.0, sign * np.sin(angle))
 
 
-def _times(x: tf.Tensor, matrix: np.ndarray) -> tf.Tensor:
+def _times(x: Tensor, matrix: np.ndarray) -> Tensor:
     factor = tf.constant(matrix, tf.float32)
     return tf.linalg.matmul(x, factor) if x.shape.rank != 1 else tf.linalg.matmul(x[None], factor)[0]
 
 
-def _parts(both: tf.Tensor, size: int) -> Pair:
+def _parts(both: Tensor, size: int) -> Pair:
     return Pair(both[..., :size], both[..., size:])
 
 
@@ -128,14 +128,14 @@ def _scaled(x: Pair, factor: float) -> Pair:
     return Pair(x.real * factor, x.imag * factor)
 
 
-def _size(x: tf.Tensor) -> int:
+def _size(x: Tensor) -> int:
     size = x.shape[-1]
     if size is None:
         raise Impossible("the length of a Fourier transform must be known at conversion")
     return int(size)
 
 
-def _sized(x: tf.Tensor, size: int) -> tf.Tensor:
+def _sized(x: Tensor, size: int) -> Tensor:
     own = _size(x)
     if own > size:
         return x[..., :size]

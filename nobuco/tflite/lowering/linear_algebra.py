@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nobuco.tflite.lowering.values import Impossible, Rules
+from nobuco.tflite.lowering.values import Impossible, Rules, Tensor
 
 REAL = Rules()
 rule = REAL.rule
@@ -24,19 +24,19 @@ def _rows(op: Any, axis: int = -1) -> int:
     return int(size)
 
 
-def _unit(size: int, k: int) -> tf.Tensor:
+def _unit(size: int, k: int) -> Tensor:
     return tf.constant(np.arange(size) == k)
 
 
-def _below(size: int, k: int) -> tf.Tensor:
+def _below(size: int, k: int) -> Tensor:
     return tf.constant((np.arange(size) > k).astype(np.float32))
 
 
-def _transposed(x: tf.Tensor) -> tf.Tensor:
+def _transposed(x: Tensor) -> Tensor:
     return tf.linalg.matrix_transpose(x)
 
 
-def _eliminated(a: tf.Tensor, size: int, upwards: bool) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor]]:
+def _eliminated(a: Tensor, size: int, upwards: bool) -> tuple[Tensor, list[Tensor], list[Tensor]]:
     """Gauss's elimination with the largest of each column as pivot, of matrices of `size` rows and any columns more.
 
     Returns them, the pivots, and for each step whether (1 or -1) two rows were exchanged."""
@@ -58,25 +58,25 @@ def _eliminated(a: tf.Tensor, size: int, upwards: bool) -> tuple[tf.Tensor, list
     return a, pivots, signs
 
 
-def _solved(a: tf.Tensor, b: tf.Tensor, size: int) -> tf.Tensor:
+def _solved(a: Tensor, b: Tensor, size: int) -> Tensor:
     whole, pivots, _ = _eliminated(tf.concat([a, b], -1), size, upwards=True)
     return whole[..., size:] / tf.stack(pivots, -1)[..., None]
 
 
 @rule("MatrixSolve")
-def solve(op: Any, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+def solve(op: Any, a: Tensor, b: Tensor) -> Tensor:
     return _solved(_transposed(a) if op.get_attr("adjoint") else a, b, _rows(op))
 
 
 @rule("MatrixInverse")
-def inverse(op: Any, a: tf.Tensor) -> tf.Tensor:
+def inverse(op: Any, a: Tensor) -> Tensor:
     size = _rows(op)
     found = _solved(a, tf.eye(size) + tf.zeros_like(a), size)
     return _transposed(found) if op.get_attr("adjoint") else found
 
 
 @rule("MatrixDeterminant")
-def determinant(op: Any, a: tf.Tensor) -> tf.Tensor:
+def determinant(op: Any, a: Tensor) -> Tensor:
     _, pivots, signs = _eliminated(a, _rows(op), upwards=False)
     result = tf.ones(tf.shape(a)[:-2]) if not pivots else pivots[0] * signs[0]
     for pivot, sign in zip(pivots[1:], signs[1:], strict=True):
@@ -85,7 +85,7 @@ def determinant(op: Any, a: tf.Tensor) -> tf.Tensor:
 
 
 @rule("LogMatrixDeterminant")
-def log_determinant(op: Any, a: tf.Tensor) -> list[Any]:
+def log_determinant(op: Any, a: Tensor) -> list[Any]:
     _, pivots, signs = _eliminated(a, _rows(op), upwards=False)
     sign, logarithm = tf.ones(tf.shape(a)[:-2]), tf.zeros(tf.shape(a)[:-2])
     for pivot, exchanged in zip(pivots, signs, strict=True):
@@ -95,7 +95,7 @@ def log_determinant(op: Any, a: tf.Tensor) -> list[Any]:
 
 
 @rule("Cholesky")
-def cholesky(op: Any, a: tf.Tensor) -> tf.Tensor:
+def cholesky(op: Any, a: Tensor) -> Tensor:
     size = _rows(op)
     columns = []
     for k in range(size):
@@ -107,7 +107,7 @@ def cholesky(op: Any, a: tf.Tensor) -> tf.Tensor:
 
 
 @rule("MatrixTriangularSolve")
-def triangular_solve(op: Any, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+def triangular_solve(op: Any, a: Tensor, b: Tensor) -> Tensor:
     size = _rows(op)
     lower = op.get_attr("lower")
     if op.get_attr("adjoint"):
@@ -120,7 +120,7 @@ def triangular_solve(op: Any, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
 
 
 @rule("Qr")
-def qr(op: Any, a: tf.Tensor) -> list[Any]:
+def qr(op: Any, a: Tensor) -> list[Any]:
     """By Householder's reflections, with LAPACK's signs."""
     rows, columns = _rows(op, -2), _rows(op)
     q = tf.eye(rows) + tf.zeros_like(a[..., :1])
@@ -130,9 +130,9 @@ def qr(op: Any, a: tf.Tensor) -> list[Any]:
         first = x[..., k : k + 1]
         norm = tf.sqrt(tf.square(first) + rest)
         image = tf.where(first < 0, norm, -norm)
-        v = x - image * tf.cast(_unit(rows, k), tf.float32)
-        v = tf.where(rest > 0, v, tf.zeros_like(v))
-        factor = tf.math.divide_no_nan(2.0, tf.reduce_sum(tf.square(v), -1, keepdims=True))
+        v: Tensor = x - image * tf.cast(_unit(rows, k), tf.float32)
+        v: Tensor = tf.where(rest > 0, v, tf.zeros_like(v))
+        factor: Tensor = tf.math.divide_no_nan(2.0, tf.reduce_sum(tf.square(v), -1, keepdims=True))
         a -= (factor * v)[..., :, None] * tf.linalg.matmul(v[..., None, :], a)
         q -= tf.linalg.matmul(q, v[..., None]) * (factor * v)[..., None, :]
     kept = rows if op.get_attr("full_matrices") else min(rows, columns)
@@ -142,13 +142,13 @@ def qr(op: Any, a: tf.Tensor) -> list[Any]:
 _SWEEPS = 10
 
 
-def _rotations(size: int) -> tf.Tensor:
+def _rotations(size: int) -> Tensor:
     """For each step of the sweeps the two columns to turn, one-hot: (steps, 2, size)."""
     pairs = [(p, q) for p in range(size) for q in range(p + 1, size)] or [(0, 0)]
     return tf.constant(np.eye(size, dtype=np.float32)[np.array(pairs * _SWEEPS)])
 
 
-def _turned(matrices: list[tf.Tensor], p: tf.Tensor, q: tf.Tensor, cos: Any, sin: Any) -> list[tf.Tensor]:
+def _turned(matrices: list[Tensor], p: Tensor, q: Tensor, cos: Any, sin: Any) -> list[Tensor]:
     """Columns p and q of each become cos p - sin q and sin p + cos q."""
     results = []
     for each in matrices:
@@ -158,7 +158,7 @@ def _turned(matrices: list[tf.Tensor], p: tf.Tensor, q: tf.Tensor, cos: Any, sin
     return results
 
 
-def _angle(off: tf.Tensor, first: tf.Tensor, second: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _angle(off: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """Cosine and sine that make `off` zero, between diagonal elements `first` and `second` (Rutishauser, 1966)."""
     small = tf.abs(off) < 1e-30
     theta = (second - first) / tf.where(small, tf.ones_like(off), 2 * off)
@@ -170,7 +170,7 @@ def _angle(off: tf.Tensor, first: tf.Tensor, second: tf.Tensor) -> tuple[tf.Tens
 
 
 @rule("Svd")
-def svd(op: Any, a: tf.Tensor) -> list[Any]:
+def svd(op: Any, a: Tensor) -> list[Any]:
     """By Jacobi's rotations of the columns until they are at right angles (Hestenes, 1958)."""
     rows, columns = _rows(op, -2), _rows(op)
     wanted = op.get_attr("compute_uv")
@@ -183,7 +183,7 @@ def svd(op: Any, a: tf.Tensor) -> list[Any]:
     v = tf.eye(size) + tf.zeros_like(x[..., :size, :])
     steps = _rotations(size)
 
-    def turn(k: tf.Tensor, x: tf.Tensor, v: tf.Tensor) -> Any:
+    def turn(k: Tensor, x: Tensor, v: Tensor) -> Any:
         p, q = steps[k, 0], steps[k, 1]
         first, second = tf.linalg.matvec(x, p), tf.linalg.matvec(x, q)
         cos, sin = _angle(
@@ -206,7 +206,7 @@ def svd(op: Any, a: tf.Tensor) -> list[Any]:
 
 
 @rule("SelfAdjointEigV2")
-def eigh(op: Any, a: tf.Tensor) -> list[Any]:
+def eigh(op: Any, a: Tensor) -> list[Any]:
     """By Jacobi's rotations of rows and columns (1846)."""
     size = _rows(op)
     a = tf.linalg.band_part(a, -1, 0)
@@ -214,7 +214,7 @@ def eigh(op: Any, a: tf.Tensor) -> list[Any]:
     v = tf.eye(size) + tf.zeros_like(a)
     steps = _rotations(size)
 
-    def turn(k: tf.Tensor, a: tf.Tensor, v: tf.Tensor) -> Any:
+    def turn(k: Tensor, a: Tensor, v: Tensor) -> Any:
         p, q = steps[k, 0], steps[k, 1]
         first, second = tf.linalg.matvec(a, p), tf.linalg.matvec(a, q)
         cos, sin = _angle(
@@ -228,4 +228,6 @@ def eigh(op: Any, a: tf.Tensor) -> list[Any]:
     if size > 1:
         _, a, v = tf.while_loop(lambda k, a, v: k < steps.shape[0], turn, (tf.zeros([], tf.int32), a, v))
     falling, order = tf.math.top_k(-tf.linalg.diag_part(a), size)
+    if not op.get_attr("compute_v"):
+        return [-falling, tf.zeros([0])]
     return [-falling, tf.linalg.matmul(v, _transposed(tf.one_hot(order, size)))]

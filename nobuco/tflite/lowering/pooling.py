@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nobuco.tflite.lowering.values import Impossible, Rules, static_shape
+from nobuco.tflite.lowering.values import Impossible, Rules, Tensor, static_shape
 
 REAL = Rules()
 rule = REAL.rule
@@ -18,16 +18,16 @@ _MOST_DIMS = 4  # of what TFLite pads
 
 
 @rule("AvgPool3D")
-def average_pool(op: Any, x: tf.Tensor) -> tf.Tensor:
+def average_pool(op: Any, x: Tensor) -> Tensor:
     return _in_space(op, x, tf.nn.avg_pool2d)
 
 
 @rule("MaxPool3D")
-def max_pool(op: Any, x: tf.Tensor) -> tf.Tensor:
+def max_pool(op: Any, x: Tensor) -> Tensor:
     return _in_space(op, x, tf.nn.max_pool2d)
 
 
-def _in_space(op: Any, x: tf.Tensor, pool: Callable[..., tf.Tensor]) -> tf.Tensor:
+def _in_space(op: Any, x: Tensor, pool: Callable[..., Tensor]) -> Tensor:
     """Over height and width, then over depth. A mean over SAME's padding leaves it out, a dim at a time as well."""
     if op.get_attr("data_format") != b"NDHWC":
         raise Impossible("pooling with channels before space")
@@ -42,7 +42,7 @@ def _in_space(op: Any, x: tf.Tensor, pool: Callable[..., tf.Tensor]) -> tf.Tenso
 
 
 @rule("Pad", "PadV2")
-def pad(op: Any, x: tf.Tensor, paddings: tf.Tensor, *value: tf.Tensor) -> tf.Tensor | None:
+def pad(op: Any, x: Tensor, paddings: Tensor, *value: Tensor) -> Tensor | None:
     """Dims that are not padded are taken for one with their neighbours; then a few dims at a time."""
     rank = op.inputs[0].shape.rank
     known = tf.get_static_value(op.inputs[1])

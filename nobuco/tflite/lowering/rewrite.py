@@ -11,7 +11,7 @@ import tensorflow as tf
 from nobuco.tflite.lowering.complex_numbers import COMPLEX
 from nobuco.tflite.lowering.copying import NARROWER, copied
 from nobuco.tflite.lowering.real_ops import REAL
-from nobuco.tflite.lowering.values import Impossible, Pair, Value
+from nobuco.tflite.lowering.values import Impossible, Pair, Tensor, Value
 
 _CONTROL_FLOW = ("While", "StatelessWhile", "If", "StatelessIf", "PartitionedCall", "StatefulPartitionedCall")
 
@@ -38,7 +38,7 @@ def lower(function: Any) -> Lowered:
     result = Lowered(None)
     inputs = graph.inputs[: len(graph.inputs) - len(graph.captures)]  # what is captured comes last
 
-    def rewritten(*tensors: tf.Tensor) -> list[tf.Tensor]:
+    def rewritten(*tensors: Tensor) -> list[Tensor]:
         known: dict[Any, Value] = {
             old.ref(): value for old, value in zip(inputs, map(_parts, tensors), strict=True)
         }
@@ -86,8 +86,7 @@ def _whole(value: Value, original: Any) -> Any:
     """An output as the original function returns it."""
     if isinstance(value, Pair):
         raise Impossible(
-            f"output {original.name!r} is complex, and TFLite cannot put a complex tensor together: "
-            "return torch.view_as_real(...) of it"
+            "an output is complex, and TFLite cannot put complex tensors together: return torch.view_as_real(...) of it"
         )
     return value if value.dtype == original.dtype else tf.cast(value, original.dtype)
 
@@ -116,7 +115,8 @@ class _Walk:
         try:
             made = self._by_rule(op, inputs)
         except Impossible as error:
-            raise Impossible(f"{op.name} ({op.type}): {error}") from None
+            error.op_type, error.op_name = op.type, op.name
+            raise
         if made is None:
             if any(tensor.dtype == tf.float64 for tensor in op.inputs) and op.type != "Cast":
                 self._narrowed.append(op.name)
@@ -126,6 +126,6 @@ class _Walk:
     def _by_rule(self, op: Any, inputs: Sequence[Value]) -> Value | list[Value] | None:
         if any(isinstance(each, Pair) for each in inputs) or any(t.dtype.is_complex for t in op.outputs):
             if op.type not in COMPLEX:
-                raise Impossible("there is no rule for it with complex numbers")
+                raise Impossible("it is not converted for complex numbers")
             return COMPLEX[op.type](op, *inputs)
         return REAL[op.type](op, *inputs) if op.type in REAL else None

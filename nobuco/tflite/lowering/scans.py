@@ -9,18 +9,18 @@ from typing import Any, TypeVar
 import numpy as np
 import tensorflow as tf
 
-from nobuco.tflite.lowering.values import Impossible, Pair, Rules
+from nobuco.tflite.lowering.values import Impossible, Pair, Rules, Tensor
 
 REAL = Rules()
-_X = TypeVar("_X", tf.Tensor, Pair)
+_X = TypeVar("_X", Tensor, Pair)
 
 
 def scanned(op: Any, x: _X, combine: Callable[[_X, _X], _X], neutral: _X) -> _X:
     """What TensorFlow's Cumprod (axis, exclusive, reverse) does, for another way to combine."""
-    axis = tf.get_static_value(op.inputs[1])
+    axis: Any = tf.get_static_value(op.inputs[1])
     rank = op.inputs[0].shape.rank
     size = None if axis is None or rank is None else op.inputs[0].shape[int(axis)]
-    if axis is None or size is None:
+    if axis is None or rank is None or size is None:
         raise Impossible("a running combination along an axis of known size only")
     where = int(axis) % rank
     reverse, exclusive = op.get_attr("reverse"), op.get_attr("exclusive")
@@ -46,16 +46,16 @@ def _shifted(x: Any, neutral: Any, by: int, axis: int, reverse: bool) -> Any:
 
 
 @REAL.rule("Cumprod")
-def cumulative_product(op: Any, x: tf.Tensor, axis: tf.Tensor) -> tf.Tensor:
+def cumulative_product(op: Any, x: Tensor, axis: Tensor) -> Tensor:
     return scanned(op, x, tf.multiply, tf.ones([], x.dtype))
 
 
 @REAL.rule("CumulativeLogsumexp")
-def cumulative_logsumexp(op: Any, x: tf.Tensor, axis: tf.Tensor) -> tf.Tensor:
+def cumulative_logsumexp(op: Any, x: Tensor, axis: Tensor) -> Tensor:
     return scanned(op, x, _logaddexp, tf.constant(-np.inf, x.dtype))
 
 
-def _logaddexp(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+def _logaddexp(a: Tensor, b: Tensor) -> Tensor:
     larger = tf.maximum(a, b)
     finite = tf.where(tf.math.abs(larger) < np.inf, larger, tf.zeros_like(larger))
     return tf.where(

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from nobuco.tflite.lowering.fitted import Fitted
-from nobuco.tflite.lowering.values import Rules
+from nobuco.tflite.lowering.values import Rules, Tensor
 
 REAL = Rules()
 rule = REAL.rule
@@ -21,7 +21,7 @@ rule = REAL.rule
 _SHIFT = 8  # gamma functions are computed this far from zero, where their asymptotic series are exact
 
 
-def _is(condition: tf.Tensor, then: Any, otherwise: Any) -> tf.Tensor:
+def _is(condition: Tensor, then: Any, otherwise: Any) -> Tensor:
     """tf.where that takes numbers."""
     like = otherwise if tf.is_tensor(otherwise) else then
     return tf.where(condition, then + tf.zeros_like(like), otherwise + tf.zeros_like(like))
@@ -31,11 +31,11 @@ def _is(condition: tf.Tensor, then: Any, otherwise: Any) -> tf.Tensor:
 
 
 @rule("Log1p")
-def log1p(op: Any, x: tf.Tensor) -> tf.Tensor:
+def log1p(op: Any, x: Tensor) -> Tensor:
     return _log1p(x)
 
 
-def _log1p(x: tf.Tensor) -> tf.Tensor:
+def _log1p(x: Tensor) -> Tensor:
     """log(1 + x), and what rounding 1 + x has lost. Without a choice between two values, so that delegates take it."""
     bounded = tf.minimum(x, 1e30)
     more = 1 + bounded
@@ -43,12 +43,12 @@ def _log1p(x: tf.Tensor) -> tf.Tensor:
 
 
 @rule("Softplus")
-def softplus(op: Any, x: tf.Tensor) -> tf.Tensor:
+def softplus(op: Any, x: Tensor) -> Tensor:
     return tf.maximum(x, 0.0) + _log1p(tf.exp(-tf.abs(x)))
 
 
 @rule("Expm1")
-def expm1(op: Any, x: tf.Tensor) -> tf.Tensor:
+def expm1(op: Any, x: Tensor) -> Tensor:
     return tf.tanh(0.5 * x) * (tf.exp(x) + 1)
 
 
@@ -76,7 +76,7 @@ def _erfc_far_out() -> Fitted:
     return Fitted(scaled, 0.0, 1.0, 14)
 
 
-def _erf_and_erfc(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _erf_and_erfc(x: Tensor) -> tuple[Tensor, Tensor]:
     size = tf.abs(x)
     near = x * _erf_near_zero()(tf.square(x))
     outside = tf.maximum(size, 1.0)
@@ -86,12 +86,12 @@ def _erf_and_erfc(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 @rule("Erf")
-def erf(op: Any, x: tf.Tensor) -> tf.Tensor:
+def erf(op: Any, x: Tensor) -> Tensor:
     return _erf_and_erfc(x)[0]
 
 
 @rule("Erfc")
-def erfc(op: Any, x: tf.Tensor) -> tf.Tensor:
+def erfc(op: Any, x: Tensor) -> Tensor:
     return _erf_and_erfc(x)[1]
 
 
@@ -109,7 +109,7 @@ def _inverse_erf() -> tuple[Fitted, Fitted]:
     return Fitted(of, 0.0, 5.0, 10), Fitted(lambda root: of(root * root), math.sqrt(5), 9.3, 18)
 
 
-def _erfinv(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
+def _erfinv(x: Tensor, w: Tensor) -> Tensor:
     """Of x, and of w = -log(1 - x^2), which has more digits than x near the ends."""
     near, far = _inverse_erf()
     size = tf.where(w < 5, near(w), far(tf.sqrt(tf.maximum(w, 0.0))))
@@ -117,12 +117,12 @@ def _erfinv(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
 
 
 @rule("Erfinv")
-def erfinv(op: Any, x: tf.Tensor) -> tf.Tensor:
+def erfinv(op: Any, x: Tensor) -> Tensor:
     return _erfinv(x, -tf.math.log((1 - x) * (1 + x)))
 
 
 @rule("Ndtri")
-def ndtri(op: Any, p: tf.Tensor) -> tf.Tensor:
+def ndtri(op: Any, p: Tensor) -> Tensor:
     # 1 - (2p - 1)^2 is taken from p itself, which has more digits
     return math.sqrt(2) * _erfinv(2 * p - 1, -tf.math.log(4 * p * (1 - p)))
 
@@ -130,7 +130,7 @@ def ndtri(op: Any, p: tf.Tensor) -> tf.Tensor:
 # -- gamma functions (DLMF 5)
 
 
-def _log_gamma_of_large(x: tf.Tensor) -> tf.Tensor:
+def _log_gamma_of_large(x: Tensor) -> Tensor:
     """5.11.1, for x >= 8"""
     over = 1 / x
     square = tf.square(over)
@@ -138,7 +138,7 @@ def _log_gamma_of_large(x: tf.Tensor) -> tf.Tensor:
     return (x - 0.5) * tf.math.log(x) - x + 0.5 * math.log(2 * math.pi) + series
 
 
-def log_gamma(x: tf.Tensor) -> tf.Tensor:
+def log_gamma(x: Tensor) -> Tensor:
     reflected = tf.where(x < 0.5, 1 - x, x)
     small = tf.minimum(reflected, float(_SHIFT))
     product = small
@@ -155,12 +155,12 @@ def log_gamma(x: tf.Tensor) -> tf.Tensor:
 
 
 @rule("Lgamma")
-def lgamma(op: Any, x: tf.Tensor) -> tf.Tensor:
+def lgamma(op: Any, x: Tensor) -> Tensor:
     return log_gamma(x)
 
 
 @rule("Digamma")
-def digamma(op: Any, x: tf.Tensor) -> tf.Tensor:
+def digamma(op: Any, x: Tensor) -> Tensor:
     reflected = tf.where(x <= 0, 1 - x, x)
     far = reflected + _SHIFT
     steps = 1 / reflected
@@ -176,7 +176,7 @@ def digamma(op: Any, x: tf.Tensor) -> tf.Tensor:
     return _is(x == 0, np.float32(-np.inf), value)
 
 
-def _incomplete_gamma(a: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _incomplete_gamma(a: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     """The regularised lower and upper function: a series (8.7.1) where x < a + 1, a continued fraction (8.9.2) beyond."""
     a, x = a + tf.zeros_like(x), x + tf.zeros_like(a)
     low = x < a + 1
@@ -213,16 +213,16 @@ def _incomplete_gamma(a: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]
     return _is(wrong, np.float32(np.nan), lower), _is(wrong, np.float32(np.nan), upper)
 
 
-def _apart(x: tf.Tensor) -> tf.Tensor:
+def _apart(x: Tensor) -> Tensor:
     """Kept away from zero."""
     return _is(tf.abs(x) < 1e-30, np.float32(1e-30), x)
 
 
 @rule("Igamma")
-def igamma(op: Any, a: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+def igamma(op: Any, a: Tensor, x: Tensor) -> Tensor:
     return _incomplete_gamma(a, x)[0]
 
 
 @rule("Igammac")
-def igammac(op: Any, a: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+def igammac(op: Any, a: Tensor, x: Tensor) -> Tensor:
     return _incomplete_gamma(a, x)[1]

@@ -5,24 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import tensorflow as tf
+Tensor = Any  # a symbolic tensor of TensorFlow, whose own stubs take it for less than it is
 
 
 class Pair(NamedTuple):
     """A complex tensor: its real and its imaginary part, float32, of equal shape."""
 
-    real: tf.Tensor
-    imag: tf.Tensor
+    real: Tensor
+    imag: Tensor
 
 
-Value = tf.Tensor | Pair
+Value = Tensor | Pair
 
 # (the TensorFlow op, its inputs as rewritten) -> its outputs as rewritten; None where the op may stay as it is
 Rule = Callable[..., "Value | list[Value] | None"]
 
 
 class Impossible(Exception):
-    """An op cannot be expressed by TFLite's; says why."""
+    """An op cannot be expressed by TFLite's; says why.
+
+    `op_type` and `op_name`: of the TensorFlow op, where one of them is to blame."""
+
+    op_type = ""
+    op_name = ""
 
 
 class Rules:

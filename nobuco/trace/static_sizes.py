@@ -1,0 +1,78 @@
+"""Which sizes are always the same: those stay plain numbers where sizes are traced as tensors.
+
+PyTorch's own code, `nn.MultiheadAttention` say, compares sizes and counts with them. A size that no unknown one has a
+part in can be left to it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from nobuco.contract.sites import Site, invocation_site
+
+
+class ShapesSeen:
+    """What questions for a shape have been answered in a run: by the line that asked, in order."""
+
+    def __init__(self) -> None:
+        self._answers: defaultdict[Site | None, list[tuple[int, ...]]] = defaultdict(list)
+
+    def note(self, answer: Sequence[int]) -> None:
+        self._answers[invocation_site()].append(tuple(answer))
+
+    def at(self, site: Site | None, count: int) -> tuple[int, ...] | None:
+        answers = self._answers[site]
+        return answers[count] if count < len(answers) else None
+
+
+class StaticSizes:
+    """Compares a run with others on inputs of other sizes and values; with none, no size is known to be static."""
+
+    def __init__(self, others: Sequence[ShapesSeen] = ()) -> None:
+        self._others = others
+        self._asked: Counter[Site | None] = Counter()
+
+    def among(self, answer: Sequence[int]) -> tuple[bool, ...]:
+        """For each size of a shape that is asked for now, whether it was the same in all other runs."""
+        site = invocation_site()
+        count = self._asked[site]
+        self._asked[site] += 1
+        found = [other.at(site, count) for other in self._others]
+        if not found or any(other is None or len(other) != len(answer) for other in found):
+            return (False,) * len(answer)
+        return tuple(
+            all(other is not None and other[dim] == size for other in found)
+            for dim, size in enumerate(answer)
+        )
+
+
+_CHANGES = ((2, 1), (3, 2), (2, 0), (3, 0), (1, 1), (1, 4), (4, 0))  # factor and addend: uneven ones first
+
+
+def elsewhere(
+    tensors: Sequence[torch.Tensor], shapes: Sequence[Sequence[int | None]]
+) -> Iterator[list[torch.Tensor]]:
+    """The example inputs at other sizes where `shapes` has None, with other values of the same range."""
+    generator = torch.Generator().manual_seed(0)
+    for factor, addend in _CHANGES:
+        yield [
+            _like(
+                tensor,
+                [
+                    factor * size + addend if known is None else size
+                    for size, known in zip(tensor.shape, shape, strict=True)
+                ],
+                generator,
+            )
+            for tensor, shape in zip(tensors, shapes, strict=True)
+        ]
+
+
+def _like(tensor: torch.Tensor, shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+    """Elements of the tensor, drawn anew."""
+    if tensor.numel() == 0:
+        return tensor.new_zeros(shape)
+    flat = tensor.detach().reshape(-1)
+    return flat[torch.randint(len(flat), tuple(shape), generator=generator)]
