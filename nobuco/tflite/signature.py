@@ -50,7 +50,7 @@ def freeze(model: keras.Model) -> FrozenModel:
 
     traced = tf.function(flat_call, autograph=False).get_concrete_function(*specs)
     lowered = lower(traced)
-    constant = convert_variables_to_constants_v2(lowered.function)
+    constant = convert_variables_to_constants_v2(lowered.function, lower_control_flow=False)
     output_names = tuple(outputs)
 
     # Freezing loses the names of the outputs: one more function, which the converter inlines, gives them

@@ -152,7 +152,7 @@ class Tracer(TorchFunctionMode):
         body = getattr(op, BODY, None) or composition_of(op)
         if (body is not None or compose.has_body(op)) and not self._is_taken(op, args, kwargs):
             return self._inside(op, body or compose.body_of(op), args, kwargs)
-        if written is None and compose.is_native(op) and not self._is_taken(op, args, kwargs):
+        if written is None and self._may_look_below(op, args, kwargs):
             return self._below(op, func, args, kwargs)
         return self._leaf(op, func, args, kwargs, written)
 
@@ -292,26 +292,40 @@ class Tracer(TorchFunctionMode):
         call.folded = bool(call.outputs) and all(value.constant for value in call.outputs)
         return result
 
+    def _may_look_below(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether `op` is written in C++, no converter takes it, nor one that the program is in now, and running it twice
+        does no harm."""
+        if (
+            not compose.is_native(op)
+            or self._is_taken(op, args, kwargs)
+            or written_arguments(op, args, kwargs)
+        ):
+            return False
+        around = (find_converter(frame.op) for frame in self._stack)
+        return not any(entry is not None and entry.accepts is None for entry in around)
+
     def _below(self, op: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A function without a converter, written in C++: record what it asks of the dispatcher."""
+        """A function without a converter, written in C++: record what it asks of the dispatcher. Where that does not help,
+        it is recorded, and told of, as a whole."""
         call = self._record(Kind.FUNCTION, op, *self.values((args, kwargs)))
         call.native = True
         self._stack.append(call)
         try:
             with _Set(self, "_busy", False):
                 result = self._execute(func, args, kwargs)
+        except TraceError:
+            result = None
         finally:
             self._stack.pop()
         outputs = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
         heard = all(self._aliases.find(each) is not None for each in outputs)
         constant = all(value.constant for value in call.inputs) and not is_random(op)
-        if constant or (heard and all(map(_is_converted, call.children))):
+        if outputs and (constant or (heard and all(map(_is_converted, call.children)))):
             call.output = self.values(result)
             call.folded = constant
-        else:  # what is inside does not help, so it is told of as a whole
-            call.children.clear()
-            call.output = self._output_values(call, result, [], own=False)
-        return result
+            return result
+        self._stack[-1].children.remove(call)
+        return result if result is not None and not outputs else self._leaf(op, func, args, kwargs)
 
     def _read(self, op: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         with _Set(self, "_muted", True):

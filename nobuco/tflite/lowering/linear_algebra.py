@@ -222,12 +222,17 @@ def eigh(op: Any, a: Tensor) -> list[Any]:
         )
         cos, sin = cos[..., None], sin[..., None]
         a, v = _turned([a, v], p, q, cos, sin)
-        (a,) = _turned([_transposed(a)], p, q, cos, sin)
-        return k + 1, a, v
+        # the rows likewise
+        first, second = tf.linalg.matmul(p[None], a), tf.linalg.matmul(q[None], a)
+        change, other = (
+            (cos - 1)[..., None] * first - sin[..., None] * second,
+            (sin[..., None] * first + (cos - 1)[..., None] * second),
+        )
+        return k + 1, a + p[:, None] * change + q[:, None] * other, v
 
     if size > 1:
         _, a, v = tf.while_loop(lambda k, a, v: k < steps.shape[0], turn, (tf.zeros([], tf.int32), a, v))
-    falling, order = tf.math.top_k(-tf.linalg.diag_part(a), size)
+    falling, order = tf.math.top_k(-tf.reduce_sum(a * tf.eye(size), -1), size)
     if not op.get_attr("compute_v"):
         return [-falling, tf.zeros([0])]
     return [-falling, tf.linalg.matmul(v, _transposed(tf.one_hot(order, size)))]

@@ -41,13 +41,17 @@ def _in_space(op: Any, x: Tensor, pool: Callable[..., Tensor]) -> Tensor:
     return tf.reshape(rows, [-1, rows.shape[1], height, width, channels])
 
 
-@rule("Pad", "PadV2")
-def pad(op: Any, x: Tensor, paddings: Tensor, *value: Tensor) -> Tensor | None:
+def _has_many_dims(op: Any) -> bool:
+    rank = op.inputs[0].shape.rank
+    return rank is not None and rank > _MOST_DIMS and tf.get_static_value(op.inputs[1]) is not None
+
+
+@rule("Pad", "PadV2", when=_has_many_dims)
+def pad(op: Any, x: Tensor, paddings: Tensor, *value: Tensor) -> Tensor:
     """Dims that are not padded are taken for one with their neighbours; then a few dims at a time."""
     rank = op.inputs[0].shape.rank
     known = tf.get_static_value(op.inputs[1])
-    if rank is None or rank <= _MOST_DIMS or known is None:
-        return None
+    assert known is not None
     sizes = static_shape(op.inputs[0], f"padding of {rank} dims")
     fill = {"constant_values": value[0]} if value else {}
     merged = [list(run) for _, run in groupby(range(rank), key=lambda i: -1 if not known[i].any() else i)]

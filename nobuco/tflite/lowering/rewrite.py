@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,11 @@ from nobuco.tflite.lowering.copying import NARROWER, copied
 from nobuco.tflite.lowering.real_ops import REAL
 from nobuco.tflite.lowering.values import Impossible, Pair, Tensor, Value
 
-_CONTROL_FLOW = ("While", "StatelessWhile", "If", "StatelessIf", "PartitionedCall", "StatefulPartitionedCall")
+_LOOP, _BRANCH, _CALL = ("cond", "body"), ("then_branch", "else_branch"), ("f",)
+_INNER = {
+    "While": _LOOP, "StatelessWhile": _LOOP, "If": _BRANCH, "StatelessIf": _BRANCH, "PartitionedCall": _CALL,
+    "StatefulPartitionedCall": _CALL,
+}  # fmt: skip
 
 
 @dataclass
@@ -55,21 +59,21 @@ def lower(function: Any) -> Lowered:
 
 
 def _needed(graph: Any) -> bool:
-    return any(_to_rewrite(op) for op in graph.get_operations())
+    return any(_is_to_rewrite(op) for op in graph.get_operations())
 
 
-def _to_rewrite(op: Any) -> bool:
-    if op.type in REAL:
+def _is_to_rewrite(op: Any) -> bool:
+    if REAL.find(op) is not None:
         return True
     if any(t.dtype in NARROWER for t in (*op.inputs, *op.outputs)):
         return op.type not in ("Placeholder", "Identity")
-    return op.type in _CONTROL_FLOW and any(_needed(inner) for inner in _inner_graphs(op))
+    return any(map(_needed, _inner_graphs(op).values()))
 
 
-def _inner_graphs(op: Any) -> Iterable[Any]:
-    for name in ("cond", "body", "then_branch", "else_branch", "f"):
-        if name in op.node_def.attr:
-            yield op.graph._get_function(op.get_attr(name).name).graph
+def _inner_graphs(op: Any) -> dict[str, Any]:
+    """The functions that a loop, a branch or a call runs, by the name of the attribute."""
+    names = _INNER.get(op.type, ())
+    return {name: op.graph._get_function(op.get_attr(name).name).graph for name in names}
 
 
 def _parts(tensor: Any) -> Value:
@@ -117,15 +121,49 @@ class _Walk:
         except Impossible as error:
             error.op_type, error.op_name = op.type, op.name
             raise
-        if made is None:
-            if any(tensor.dtype == tf.float64 for tensor in op.inputs) and op.type != "Cast":
-                self._narrowed.append(op.name)
-            return copied(op, inputs)
         return made if isinstance(made, list) else [made]
 
-    def _by_rule(self, op: Any, inputs: Sequence[Value]) -> Value | list[Value] | None:
+    def _by_rule(self, op: Any, inputs: Sequence[Value]) -> Value | list[Value]:
+        inner = _inner_graphs(op)
+        if any(map(_needed, inner.values())):
+            return self._inside(op, inner, inputs)
         if any(isinstance(each, Pair) for each in inputs) or any(t.dtype.is_complex for t in op.outputs):
-            if op.type not in COMPLEX:
+            rule = COMPLEX.find(op)
+            if rule is None:
                 raise Impossible("it is not converted for complex numbers")
-            return COMPLEX[op.type](op, *inputs)
-        return REAL[op.type](op, *inputs) if op.type in REAL else None
+            return rule(op, *inputs)
+        rule = REAL.find(op)
+        if rule is not None:
+            return rule(op, *inputs)
+        if any(tensor.dtype == tf.float64 for tensor in op.inputs) and op.type != "Cast":
+            self._narrowed.append(op.name)
+        return copied(op, inputs)
+
+    def _inside(self, op: Any, graphs: dict[str, Any], inputs: Sequence[Value]) -> list[Value]:
+        """A loop, a branch or a call whose functions are rewritten as well."""
+        first, *others = graphs.values()
+        if graphs.keys() == set(_LOOP):
+            (body,) = others
+            shapes = [
+                Pair(each.shape, each.shape) if isinstance(value, Pair) else each.shape
+                for each, value in zip(op.outputs, inputs, strict=True)
+            ]
+            return list(
+                tf.while_loop(
+                    lambda *values: self._run(first, values)[0],
+                    lambda *values: self._run(body, values),
+                    list(inputs),
+                    shape_invariants=shapes,
+                )
+            )
+        if graphs.keys() == set(_BRANCH):
+            (otherwise,) = others
+            condition, *given = inputs
+            return tf.cond(condition, lambda: self._run(first, given), lambda: self._run(otherwise, given))  # type: ignore[return-value]
+        return self._run(first, inputs)
+
+    def _run(self, graph: Any, values: Sequence[Value]) -> list[Value]:
+        known = {tensor.ref(): value for tensor, value in zip(graph.inputs, values, strict=True)}
+        walk = _Walk(known, self._narrowed)
+        walk.run(graph.get_operations())
+        return [walk.value(tensor) for tensor in graph.outputs]

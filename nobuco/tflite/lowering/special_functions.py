@@ -85,12 +85,29 @@ def _erf_and_erfc(x: Tensor) -> tuple[Tensor, Tensor]:
     return erf, tf.where(size < 1, 1 - near, tf.where(x > 0, tail, 2 - tail))
 
 
-@rule("Erf")
+def _is_alone(op: Any) -> bool:
+    """Not where TFLite makes one op of what it stands in: x/2 erfc(-x/sqrt 2), x/2 (1 + erf(x/sqrt 2))."""
+    scaled = op.inputs[0].op
+    factors = [tf.get_static_value(each) for each in scaled.inputs]
+    root = [each for each in factors if each is not None and np.size(each) == 1]
+    if scaled.type not in ("Mul", "RealDiv") or not root:
+        return True
+    if not any(np.isclose(np.abs(root[0]), each, atol=1e-5) for each in (math.sqrt(0.5), math.sqrt(2))):
+        return True
+    readers = op.outputs[0].consumers()
+    if op.type == "Erf":
+        readers = [
+            reader for each in readers if each.type == "AddV2" for reader in each.outputs[0].consumers()
+        ]
+    return not any(each.type == "Mul" for each in readers)
+
+
+@rule("Erf", when=_is_alone)
 def erf(op: Any, x: Tensor) -> Tensor:
     return _erf_and_erfc(x)[0]
 
 
-@rule("Erfc")
+@rule("Erfc", when=_is_alone)
 def erfc(op: Any, x: Tensor) -> Tensor:
     return _erf_and_erfc(x)[1]
 

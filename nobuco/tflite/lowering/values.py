@@ -17,8 +17,8 @@ class Pair(NamedTuple):
 
 Value = Tensor | Pair
 
-# (the TensorFlow op, its inputs as rewritten) -> its outputs as rewritten; None where the op may stay as it is
-Rule = Callable[..., "Value | list[Value] | None"]
+# (the TensorFlow op, its inputs as rewritten) -> its outputs as rewritten
+Rule = Callable[..., "Value | list[Value]"]
 
 
 class Impossible(Exception):
@@ -34,20 +34,22 @@ class Rules:
     """Rules by the type of the op."""
 
     def __init__(self, *others: Rules) -> None:
-        self._rules: dict[str, Rule] = {name: rule for each in others for name, rule in each._rules.items()}
+        self._rules: dict[str, tuple[Rule, Callable[[Any], bool] | None]] = {}
+        for each in others:
+            self._rules.update(each._rules)
 
-    def __contains__(self, op_type: str) -> bool:
-        return op_type in self._rules
+    def find(self, op: Any) -> Rule | None:
+        rule, when = self._rules.get(op.type, (None, None))
+        return rule if when is None or when(op) else None
 
-    def __getitem__(self, op_type: str) -> Rule:
-        return self._rules[op_type]
+    def rule(self, *op_types: str, when: Callable[[Any], bool] | None = None) -> Callable[[Rule], Rule]:
+        """Registers a rule for the ops of these types, those that `when` is true of."""
 
-    def rule(self, *op_types: str) -> Callable[[Rule], Rule]:
         def register(function: Rule) -> Rule:
             for op_type in op_types:
                 if op_type in self._rules:
                     raise ValueError(f"two rules for {op_type}")
-                self._rules[op_type] = function
+                self._rules[op_type] = function, when
             return function
 
         return register
