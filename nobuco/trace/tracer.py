@@ -423,6 +423,8 @@ def _is_known(op: Any) -> bool:
 
 def _is_converted(call: Call) -> bool:
     """Whether each operation has a converter, so far as that is known before its arguments are looked at."""
+    if call.kind is Kind.READ:
+        return True  # it is told of where it is read
     return _has_converter(call.op) or (bool(call.children) and all(map(_is_converted, call.children)))
 
 
