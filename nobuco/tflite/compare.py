@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from nobuco.tflite.errors import TFLiteExportError
 from nobuco.tflite.failures import Layers, not_run, not_run_by_keras
 from nobuco.tflite.inspection import TFLiteInfo, TFLiteOp
-from nobuco.tflite.signature import FrozenModel
+from nobuco.tflite.signature import TracedModel
 from nobuco.validate.compare import relative_error
 
 _DYNAMIC_BATCH = 1
@@ -19,7 +19,7 @@ _DYNAMIC_SIZE = 64  # large enough to survive five halvings
 
 
 def largest_error(
-    model: FrozenModel, layers: Layers, info: TFLiteInfo, samples: Sequence[Sequence[np.ndarray]]
+    model: TracedModel, layers: Layers, info: TFLiteInfo, samples: Sequence[Sequence[np.ndarray]]
 ) -> tuple[float, str]:
     """Run both on each of `samples` (seeded noise for none); the largest relative error and the output that has it."""
     given = [_checked(model.specs, sample) for sample in samples] or [_noise(model.specs)]
@@ -27,7 +27,7 @@ def largest_error(
 
 
 def _error_on(
-    model: FrozenModel, layers: Layers, info: TFLiteInfo, inputs: Sequence[np.ndarray]
+    model: TracedModel, layers: Layers, info: TFLiteInfo, inputs: Sequence[np.ndarray]
 ) -> tuple[float, str]:
     try:
         expected = [tensor.numpy() for tensor in model.traced(*(tf.constant(array) for array in inputs))]

@@ -11,17 +11,17 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from nobuco.native_log import without_native_noise
 from nobuco.tflite import flatbuffer as fb
 from nobuco.tflite.compare import largest_error
+from nobuco.tflite.conversion import converted
 from nobuco.tflite.errors import TFLiteExportError, TFLiteFileError, TFLiteMismatchError
-from nobuco.tflite.failures import Layers, not_expressed, not_traced, refused
+from nobuco.tflite.failures import Layers, narrowed, not_expressed, not_traced, refused
 from nobuco.tflite.inspection import TFLiteInfo, inspect_tflite
 from nobuco.tflite.lowering import Impossible
 from nobuco.tflite.names import rename
-from nobuco.tflite.signature import FrozenModel, freeze
+from nobuco.tflite.signature import TracedModel, trace_model
 from nobuco.validate.report import Report
 
 
@@ -73,7 +73,9 @@ def export_tflite(
     with _file_to_become(path) as temporary:
         layers = _layers(keras_model)
         with without_native_noise():
-            model = _frozen(keras_model, layers)
+            model = _traced(keras_model, layers)
+        if model.narrowed:
+            warnings.warn(narrowed(model, layers), stacklevel=2)
         data = bytearray(_convert(model, layers, allow_flex))
         _restore_order_and_names(data, model)
         temporary.write_bytes(data)
@@ -88,9 +90,9 @@ def export_tflite(
     return ExportedTFLite(path, replace(info, path=path), error)
 
 
-def _frozen(keras_model: keras.Model, layers: Layers) -> FrozenModel:
+def _traced(keras_model: keras.Model, layers: Layers) -> TracedModel:
     try:
-        return freeze(keras_model)
+        return trace_model(keras_model)
     except TFLiteExportError:
         raise
     except Impossible as error:
@@ -121,21 +123,15 @@ def _samples(keras_model: keras.Model) -> Sequence[Sequence[np.ndarray]]:
     return report.samples if isinstance(report, Report) else []
 
 
-def _convert(model: FrozenModel, layers: Layers, allow_flex: bool) -> bytes:
-    # tf.Module, not the Keras model: the function is frozen and needs no variables, and with the model at
-    # hand the converter would save and load all of them (several times slower).
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([model.frozen], tf.Module())
-    converter.exclude_conversion_metadata = True  # it holds a time stamp; the file depends on the model alone
-    if allow_flex:
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+def _convert(model: TracedModel, layers: Layers, allow_flex: bool) -> bytes:
     try:
         with without_native_noise(drop_on_error=True):
-            return converter.convert()
+            return converted(model, allow_flex)
     except Exception as error:  # ConverterError has no public name; other types come from the same call
         raise refused(error, model, layers, allow_flex) from error
 
 
-def _restore_order_and_names(data: bytearray, model: FrozenModel) -> None:
+def _restore_order_and_names(data: bytearray, model: TracedModel) -> None:
     """Put inputs and outputs back, in place, into the model's order and under its names: the converter keeps neither."""
     flat = fb.root(data)
     inputs, outputs = fb.signature_indices(flat)
@@ -156,7 +152,7 @@ def _restore_order_and_names(data: bytearray, model: FrozenModel) -> None:
 
 
 def _validated(
-    model: FrozenModel,
+    model: TracedModel,
     layers: Layers,
     info: TFLiteInfo,
     samples: Sequence[Sequence[np.ndarray]],

@@ -13,7 +13,7 @@ from nobuco.tflite.errors import TFLiteExportError
 from nobuco.tflite.inspection import TFLiteOp
 from nobuco.tflite.lowering import Impossible
 from nobuco.tflite.origins import distinct, layers_in
-from nobuco.tflite.signature import FrozenModel
+from nobuco.tflite.signature import TracedModel
 
 _log = logging.getLogger("nobuco")
 
@@ -23,7 +23,7 @@ _DTYPES = {"bf16": "bfloat16", "f16": "float16", "f64": "float64"}
 _WRITE_ONE = "give the call a converter of your own that uses other ops (see nobuco.converter)"
 
 
-def refused(error: Exception, model: FrozenModel, layers: Layers, allow_flex: bool) -> TFLiteExportError:
+def refused(error: Exception, model: TracedModel, layers: Layers, allow_flex: bool) -> TFLiteExportError:
     """Of TFLite's converter."""
     text = str(error)
     _log.debug("TFLite's converter said: %s", text)
@@ -59,6 +59,14 @@ def refused(error: Exception, model: FrozenModel, layers: Layers, allow_flex: bo
     reason = said[1] if said else text.strip().partition("\n")[0]
     return TFLiteExportError(
         f"TFLite's converter refused the model{made_of}, saying {_short(reason)!r}: {_WRITE_ONE}"
+    )
+
+
+def narrowed(model: TracedModel, layers: Layers) -> str:
+    """Of what the file computes with fewer digits than the model."""
+    return (
+        "the model computes in float64, for which TFLite lacks ops: the .tflite file computes in float32"
+        f"{_at(_origins(model.narrowed, layers))}"
     )
 
 
@@ -107,7 +115,7 @@ def not_run(error: Exception, row: TFLiteOp | None, given: str, inputs: Sequence
     )
 
 
-def _made_of(forms: Iterable[tuple[str, str]], model: FrozenModel, layers: Layers) -> str:
+def _made_of(forms: Iterable[tuple[str, str]], model: TracedModel, layers: Layers) -> str:
     """Which calls became TensorFlow ops of these names, with the types of the tensors that the ops take."""
     forms = list(dict.fromkeys(forms))
     types = ", ".join(f"tf.{name}{given}" for name, given in forms[:3] if given)

@@ -1,4 +1,4 @@
-"""A Keras model as one frozen TensorFlow function whose inputs and outputs have names."""
+"""A Keras model as one TensorFlow function whose inputs and outputs have names."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from nobuco.keras_model.output_names import named_leaves, named_outputs
 from nobuco.tflite.errors import TFLiteExportError
@@ -14,21 +13,42 @@ from nobuco.tflite.lowering import lower
 
 
 @dataclass(frozen=True)
-class FrozenModel:
-    """The model as a function of flat lists in its own order (`traced`), and of names (`frozen`)."""
+class TracedModel:
+    """The model as functions of flat lists in its own order.
+
+    Attributes:
+        traced: as Keras computes it.
+        function: the same with ops that TFLite has.
+        narrowed: names of the ops of `traced` that compute in float64, and in `function` in float32.
+        variables: the weights.
+        input_names: of the functions' arguments, in the model's order.
+        keras_input_names: the same as the model has them: not all are ones that TensorFlow takes.
+        specs: shapes and dtypes of the inputs.
+        output_names: in the order of the PyTorch model.
+    """
 
     traced: Any
-    frozen: Any
-    input_names: tuple[str, ...]  # of the function, in the model's order
-    keras_input_names: tuple[
-        str, ...
-    ]  # the same as the model has them: not all are ones that TensorFlow takes
+    function: Any
+    narrowed: tuple[str, ...]
+    variables: tuple[Any, ...]
+    input_names: tuple[str, ...]
+    keras_input_names: tuple[str, ...]
     specs: tuple[tf.TensorSpec, ...]
-    output_names: tuple[str, ...]  # in the order of the PyTorch model
+    output_names: tuple[str, ...]
+
+    def named(self, function: Any) -> Any:
+        """`function` with names for its inputs and outputs, which make the signature of a file."""
+
+        def call(**tensors: tf.Tensor) -> dict[str, tf.Tensor]:
+            outputs = function(*(tensors[name] for name in self.input_names))
+            return dict(zip(self.output_names, outputs, strict=True))
+
+        specs = dict(zip(self.input_names, self.specs, strict=True))
+        return tf.function(call, autograph=False).get_concrete_function(**specs)
 
 
-def freeze(model: keras.Model) -> FrozenModel:
-    """Trace the model in inference mode and turn its variables into constants. Raises TFLiteExportError."""
+def trace_model(model: keras.Model) -> TracedModel:
+    """Trace the model in inference mode. Raises TFLiteExportError, or `lowering.Impossible`."""
     if not isinstance(model, keras.Model):
         raise TFLiteExportError(f"export_tflite takes a keras.Model, not {type(model).__name__}")
     if not getattr(model, "inputs", None):
@@ -50,18 +70,16 @@ def freeze(model: keras.Model) -> FrozenModel:
 
     traced = tf.function(flat_call, autograph=False).get_concrete_function(*specs)
     lowered = lower(traced)
-    constant = convert_variables_to_constants_v2(lowered.function, lower_control_flow=False)
-    output_names = tuple(outputs)
-
-    # Freezing loses the names of the outputs: one more function, which the converter inlines, gives them
-    # back.
-    def named_call(**tensors: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs = constant(*(tensors[name] for name in names))
-        return dict(zip(output_names, outputs, strict=True))
-
-    named_specs = dict(zip(names, specs, strict=True))
-    named = tf.function(named_call, autograph=False).get_concrete_function(**named_specs)
-    return FrozenModel(traced, named, names, tuple(tensor.name for tensor in inputs), specs, output_names)
+    return TracedModel(
+        traced,
+        lowered.function,
+        tuple(lowered.narrowed),
+        tuple(traced.graph.variables),
+        names,
+        tuple(tensor.name for tensor in inputs),
+        specs,
+        tuple(outputs),
+    )
 
 
 def _unique(names: list[str]) -> tuple[str, ...]:
