@@ -1,6 +1,8 @@
 """PyTorch functions in terms of other ones, a file a family: for what has no equivalent in TensorFlow that is shorter."""
 
+from nobuco.compositions import bags as bags
 from nobuco.compositions import copies as copies
+from nobuco.compositions import fourier as fourier
 from nobuco.compositions import linear_algebra as linear_algebra
 from nobuco.compositions import losses as losses
 from nobuco.compositions import norms as norms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -200,3 +201,61 @@ def householder_product(A: Tensor, tau: Tensor) -> Tensor:
         v = A[..., k] * below + (torch.arange(rows) == k).to(A.dtype)
         q = q - tau[..., k, None, None] * v.unsqueeze(-1) * (v.unsqueeze(-2) @ q)
     return q
+
+
+def _no_errors(A: Tensor) -> Tensor:
+    """What the `_ex` functions return besides: that all went well, which no graph can find out."""
+    return torch.zeros_like(A[..., 0, 0]).to(torch.int32)
+
+
+@composition(torch.linalg.inv_ex)
+def inv_ex(A: Tensor, *, check_errors: bool = False) -> tuple[Tensor, Tensor]:
+    return torch.linalg.inv(A), _no_errors(A)
+
+
+@composition(torch.linalg.cholesky_ex)
+def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> tuple[Tensor, Tensor]:
+    return torch.linalg.cholesky(A, upper=upper), _no_errors(A)
+
+
+@composition(torch.linalg.solve_ex)
+def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> tuple[Tensor, Tensor]:
+    return torch.linalg.solve(A, B, left=left), _no_errors(A)
+
+
+@composition(torch.linalg.tensorinv)
+def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
+    size = math.prod(A.shape[ind:])
+    return torch.linalg.inv(A.reshape(size, size)).reshape(*A.shape[ind:], *A.shape[:ind])
+
+
+@composition(torch.linalg.tensorsolve)
+def tensorsolve(A: Tensor, B: Tensor, dims: Any = None) -> Tensor:
+    moved = A if dims is None else A.movedim(tuple(dims), tuple(range(-len(dims), 0)))
+    shape = moved.shape[B.dim() :]
+    size = math.prod(B.shape)
+    return torch.linalg.solve(moved.reshape(size, size), B.reshape(size)).reshape(shape)
+
+
+@composition(torch.linalg.lstsq)
+def lstsq(
+    A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The solution alone; what PyTorch tells besides is left empty."""
+    vector = B.dim() == 1 or (A.dim() - 1 == B.dim() and A.shape[:-1] == B.shape)
+    right = B.unsqueeze(-1) if vector else B
+    solution = torch.linalg.pinv(A, rtol=rcond) @ right
+    nothing = torch.empty(0)
+    return solution.squeeze(-1) if vector else solution, nothing, nothing, nothing
+
+
+@composition(torch.ormqr, torch.Tensor.ormqr)
+def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False) -> Tensor:
+    rows = input.shape[-2]
+    q = torch.eye(rows).expand(*input.shape[:-2], rows, rows)
+    for k in reversed(range(tau.shape[-1])):
+        below = (torch.arange(rows) > k).to(input.dtype)
+        v = input[..., k] * below + (torch.arange(rows) == k).to(input.dtype)
+        q = q - tau[..., k, None, None] * v.unsqueeze(-1) * (v.unsqueeze(-2) @ q)
+    q = q.mT if transpose else q
+    return q @ other if left else other @ q

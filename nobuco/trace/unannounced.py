@@ -139,6 +139,11 @@ _SPECIAL: dict[str, Callable[..., Call]] = {
     "to": _to,
     "_to_copy": _to,
     "_local_scalar_dense": lambda x: (torch.Tensor.item, (x,), {}),
+    "where": lambda condition, *values: (
+        torch.where,
+        (condition, *values),
+        {},
+    ),  # the method has another order
     "batch_norm": _batch_norm,
     "convolution": _convolution,
     "_convolution": _convolution,

@@ -1,6 +1,20 @@
 """All rules for ops on real tensors that TFLite lacks."""
 
-from nobuco.tflite.lowering import bessel_functions, linear_algebra, pooling, scans, special_functions
+from nobuco.tflite.lowering import (
+    bessel_functions,
+    linear_algebra,
+    pooling,
+    scans,
+    scatters,
+    special_functions,
+)
 from nobuco.tflite.lowering.values import Rules
 
-REAL = Rules(scans.REAL, special_functions.REAL, bessel_functions.REAL, linear_algebra.REAL, pooling.REAL)
+REAL = Rules(
+    scans.REAL,
+    scatters.REAL,
+    special_functions.REAL,
+    bessel_functions.REAL,
+    linear_algebra.REAL,
+    pooling.REAL,
+)

@@ -27,6 +27,18 @@ def _is(condition: Tensor, then: Any, otherwise: Any) -> Tensor:
     return tf.where(condition, then + tf.zeros_like(like), otherwise + tf.zeros_like(like))
 
 
+@rule("NextAfter")
+def nextafter(op: Any, x: Tensor, towards: Tensor) -> Tensor:
+    """The bits of a float are in its order, but for the sign; from zero the smallest of either sign."""
+    bits = tf.bitcast(x, tf.int32)
+    away = (towards > x) == (x > 0)
+    moved = tf.bitcast(bits + tf.where(away, tf.ones_like(bits), -tf.ones_like(bits)), tf.float32)
+    tiny = tf.sign(towards) * np.float32(np.finfo(np.float32).smallest_subnormal)
+    moved = tf.where(x == 0, tiny, moved)
+    moved = tf.where(x == towards, towards, moved)
+    return tf.where(tf.math.is_nan(x) | tf.math.is_nan(towards), x + towards, moved)
+
+
 # -- what TFLite computes as log(1 + x) and exp(x) - 1, of which nothing is left for small x
 
 
@@ -99,7 +111,8 @@ def _is_alone(op: Any) -> bool:
         readers = [
             reader for each in readers if each.type == "AddV2" for reader in each.outputs[0].consumers()
         ]
-    return not any(each.type == "Mul" for each in readers)
+    halves = [other.op for each in readers if each.type == "Mul" for other in each.inputs]
+    return not any(each.type == "Mul" and each is not op for each in halves)
 
 
 @rule("Erf", when=_is_alone)
