@@ -30,6 +30,7 @@ def converted(model: TracedModel, allow_flex: bool) -> bytes:
 
 def _convert(converter: Any, allow_flex: bool) -> bytes:
     converter.exclude_conversion_metadata = True  # it holds a time stamp; the file depends on the model alone
+    converter.canonicalizing_inf_as_min_max_float = False  # an infinity is one, not the largest number
     if allow_flex:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
     return converter.convert()
