@@ -8,6 +8,11 @@ import torch
 
 from nobuco.contract.composition import composition
 
+_VIEWS = (
+    "detach", "expand", "permute", "select", "slice", "split", "split_with_sizes", "t", "transpose", "unbind", "view",
+    "view_as_complex", "view_as_real",
+)  # fmt: skip
+
 
 def _copy_of(view: Any) -> Any:
     def copied(*args: Any, **kwargs: Any) -> Any:
@@ -17,9 +22,8 @@ def _copy_of(view: Any) -> Any:
     return copied
 
 
-for _name in dir(torch):
-    _view = getattr(torch, _name.removesuffix("_copy"), None) or getattr(
-        torch.Tensor, _name.removesuffix("_copy"), None
-    )
-    if _name.endswith("_copy") and not _name.startswith("_") and callable(_view):
-        composition(getattr(torch, _name))(_copy_of(_view))
+for _name in _VIEWS:
+    _view = getattr(torch, _name, None) or getattr(torch.Tensor, _name, None)
+    _copy = getattr(torch, f"{_name}_copy", None)
+    if _view is not None and _copy is not None:
+        composition(_copy)(_copy_of(_view))

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from nobuco.contract.channel_order import ChannelOrderingStrategy
 from nobuco.contract.registry import builtin, spellings
 from nobuco.node_converters._sizes import broadcast
 from nobuco.node_converters._types import cast, floating, result_dtype
@@ -41,7 +42,7 @@ def hurwitz_zeta(s: Any, q: Any) -> Any:
     return tf.where((s == 1) | ((s >= 1) & (q <= 0) & whole), nothing + math.inf, total)
 
 
-@builtin(*spellings("zeta"))
+@builtin(*spellings("zeta"), strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER)
 def zeta(input: Any, other: Any):
     dtype = floating(result_dtype(input, other))
     return lambda input, other: hurwitz_zeta(cast(input, dtype), cast(other, dtype))

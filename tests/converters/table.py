@@ -1,4 +1,4 @@
-"""Which of PyTorch's ops are converted, and what of them: the table behind the tests and the support matrix.
+"""Which of PyTorch's ops are converted, and what of them: the table behind the tests.
 
 An op is named as in PyTorch's own `op_db`, a variant behind a dot. Nothing here imports PyTorch."""
 
@@ -78,7 +78,9 @@ _PLAIN = {
         mean nanmean std std.unbiased var var.unbiased nn.functional.nll_loss nn.functional.gaussian_nll_loss
         nn.functional.huber_loss nn.functional.pdist nn.functional.poisson_nll_loss nn.functional.pairwise_distance
         nn.functional.kl_div linalg.det linalg.cholesky linalg.vecdot linalg.matrix_power linalg.matrix_norm
-        linalg.slogdet linalg.vector_norm linalg.inv linalg.solve
+        linalg.slogdet linalg.vector_norm linalg.inv linalg.solve linalg.norm linalg.qr linalg.solve_triangular
+        linalg.svdvals linalg.eigvalsh triangular_solve polygamma.polygamma_n_0 polygamma.polygamma_n_1
+        polygamma.polygamma_n_2 norm.nuc
     """,
     "int bool": """
         bitwise_not bitwise_and bitwise_or bitwise_xor __rand__ __ror__ __rxor__
@@ -98,7 +100,6 @@ def _says(name: str, wanted: Any) -> Filter:
 
 # op -> (dtypes, the samples that are converted, why the others are not)
 _PARTLY: dict[str, tuple[str, Filter, str]] = {
-    "linalg.norm": ("float", lambda a, k: _norm_order(a, k) in (None, "fro", 1, -1, "inf", "vector"), "needs an SVD"),
     "nn.functional.batch_norm": (
         "float", _says("training", False), "training mode: the batch's statistics would be fixed",
     ),
@@ -123,15 +124,6 @@ def _repeats(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return args[1] if len(args) > 1 else kwargs.get("repeats")
 
 
-def _norm_order(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    order = args[1] if len(args) > 1 else kwargs.get("ord")
-    dim = args[2] if len(args) > 2 else kwargs.get("dim")
-    count = args[0].dim() if dim is None else 1 if isinstance(dim, int) else len(dim)
-    if count != 2:
-        return "vector"
-    return "inf" if isinstance(order, float) and order in (float("inf"), float("-inf")) else order
-
-
 # op -> what the error says
 REFUSED = {
     **dict.fromkeys(
@@ -143,9 +135,6 @@ REFUSED = {
         ("argwhere", "masked_select", "nonzero", "unique", "unique_consecutive"), "depends on the values",
     ),
     "bincount": "depends on the values",
-    "norm.nuc": "singular value decomposition",
-    "scatter_reduce.prod": "no such scatter",
-    "polygamma.polygamma_n_2": "positive numbers only",
 }  # fmt: skip
 
 # op, or case of our own -> what the error says where a size that it needs is not known
@@ -177,24 +166,6 @@ ONE_SIZE = {
 TOLERANCE = 1e-4
 _TOLERANCES: dict[str, float] = {}
 
-# TensorFlow ops that TFLite runs with its Flex delegate only
-_FLEX = """
-        bitwise_not bitwise_left_shift bitwise_right_shift cholesky view_as_complex complex cumprod bitwise_and
-        bitwise_or bitwise_xor softmax.with_dtype nn.functional.softmin.with_dtype nn.functional.avg_pool3d
-        float_power __rand__ __ror__ __rxor__ einsum polar cdouble logcumsumexp erf logdet log_softmax.with_dtype
-        scatter_reduce.amin scatter_reduce.amax fft.fft fft.fft2 fft.fftn fft.rfft fft.rfft2 fft.rfftn fft.ifft
-        fft.ifft2 fft.ifftn fft.irfft fft.irfft2 fft.irfftn linalg.det linalg.cholesky linalg.slogdet linalg.inv
-"""
-
-# not even that
-_NO_TFLITE = """
-        i0 matrix_exp nn.functional.max_unpool2d nn.functional.max_unpool3d nextafter igamma igammac digamma erfc
-        erfinv linalg.solve special.i0e special.i1 special.i1e special.ndtr special.zeta special.entr special.ndtri
-        special.bessel_j0 special.bessel_j1 special.bessel_y0 special.bessel_y1 special.modified_bessel_i0
-        special.modified_bessel_i1 special.modified_bessel_k0 special.modified_bessel_k1
-        special.scaled_modified_bessel_k0 special.scaled_modified_bessel_k1
-"""
-
 # exported in the tests, one for each way of spelling
 EXPORTED = """
         add div.floor_rounding clamp where pow nn.functional.relu nn.functional.hardswish nn.functional.gelu softmax
@@ -213,17 +184,13 @@ class Row:
     name: str
     dtypes: tuple[str, ...]
     tolerance: float = TOLERANCE
-    tflite: str = "yes"  # or "flex", "no"
     taken: Filter | None = field(default=None, compare=False)
     why: str = ""  # the samples that are not taken are not
 
 
 def _rows() -> Iterator[Row]:
-    flex, none = set(_FLEX.split()), set(_NO_TFLITE.split())
-
     def row(name: str, dtypes: str, taken: Filter | None = None, why: str = "") -> Row:
-        tflite = "flex" if name in flex else "no" if name in none else "yes"
-        return Row(name, tuple(dtypes.split()), _TOLERANCES.get(name, TOLERANCE), tflite, taken, why)
+        return Row(name, tuple(dtypes.split()), _TOLERANCES.get(name, TOLERANCE), taken, why)
 
     for dtypes, names in _PLAIN.items():
         for name in names.split():
@@ -233,11 +200,3 @@ def _rows() -> Iterator[Row]:
 
 
 ROWS = {row.name: row for row in _rows()}
-
-
-def support_matrix() -> list[tuple[str, tuple[str, ...], str, str]]:
-    """For each op: its name, the dtypes it is tested for, "yes", "flex" or "no" for TFLite, and what is left out."""
-    return [
-        (row.name, row.dtypes, row.tflite, row.why)
-        for row in sorted(ROWS.values(), key=lambda each: each.name)
-    ]

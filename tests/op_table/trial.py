@@ -136,7 +136,11 @@ def _sample(name: str, args: Any, kwargs: Any) -> tuple[str, str, float]:
 
 
 def _by_parts(leaf: Any) -> Any:
-    return torch.view_as_real(leaf.resolve_conj()) if isinstance(leaf, torch.Tensor) and leaf.is_complex() else leaf
+    return (
+        torch.view_as_real(leaf.resolve_conj())
+        if isinstance(leaf, torch.Tensor) and leaf.is_complex()
+        else leaf
+    )
 
 
 def _run(file: Path, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -1,0 +1,233 @@
+"""What TFLite lacks is expressed by what it has, with TensorFlow's own results: built-in ops only, run and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+from torch import nn
+
+import nobuco
+from nobuco import ChannelOrder
+from nobuco.tflite import ExportedTFLite, TFLiteExportError, export_tflite
+from nobuco.tflite.lowering.real_ops import REAL
+
+_PYTORCH = {"inputs_channel_order": ChannelOrder.PYTORCH, "outputs_channel_order": ChannelOrder.PYTORCH}
+
+
+def rule(op_type: str, *arrays: Any) -> np.ndarray:
+    op = SimpleNamespace(type=op_type, inputs=[SimpleNamespace(op=SimpleNamespace(type="", inputs=[]))])
+    found = REAL.find(op)
+    assert found is not None
+    return found(op, *map(tf.constant, arrays)).numpy().astype(float)
+
+
+def doubles(function: Callable[..., Any], *arrays: np.ndarray) -> np.ndarray:
+    return function(*(tf.constant(each, tf.float64) for each in arrays)).numpy()
+
+
+_ALL = np.concatenate([np.linspace(-20, 20, 4001), np.linspace(20, 400, 1001)]).astype(np.float32)
+_POSITIVE = np.concatenate([np.linspace(0.001, 30, 2001), 10.0 ** np.arange(-6, 3)]).astype(np.float32)
+_INSIDE = np.linspace(-0.99999, 0.99999, 3001).astype(np.float32)
+_SHARE = np.concatenate([np.linspace(0.001, 0.999, 999), 10.0 ** -np.arange(4, 30)]).astype(np.float32)
+_LOG1P = np.array([np.inf, -1, -2, np.nan, 0, 1e-30, 1e-8, -1e-8, 1e10, 3e38], np.float32)
+_EXPM1 = np.array([np.inf, -np.inf, np.nan, 0, 1e-30, 1e-8, -1e-8, 80, 20, -30], np.float32)
+_SPECIAL = tf.math.special
+
+
+@pytest.mark.parametrize(
+    ("op_type", "function", "x", "bound"),
+    [
+        ("Erf", tf.math.erf, _ALL, 2e-7),
+        ("Erfc", tf.math.erfc, _ALL, 2e-7),
+        ("Erfinv", tf.math.erfinv, _INSIDE, 5e-7),
+        ("Ndtri", tf.math.ndtri, _SHARE, 5e-7),
+        ("Lgamma", tf.math.lgamma, _ALL, 2e-5),
+        ("Digamma", tf.math.digamma, _POSITIVE, 1e-6),
+        ("Log1p", tf.math.log1p, _LOG1P, 2e-7),
+        ("Expm1", tf.math.expm1, _EXPM1, 1e-6),
+        ("BesselJ0", _SPECIAL.bessel_j0, _ALL, 1e-6),
+        ("BesselJ1", _SPECIAL.bessel_j1, _ALL, 1e-6),
+        ("BesselY0", _SPECIAL.bessel_y0, _POSITIVE, 1e-6),
+        ("BesselY1", _SPECIAL.bessel_y1, _POSITIVE, 1e-6),
+        ("BesselI0e", tf.math.bessel_i0e, _ALL, 1e-6),
+        ("BesselI1e", tf.math.bessel_i1e, _ALL, 1e-6),
+        ("BesselK0", _SPECIAL.bessel_k0, _POSITIVE, 1e-6),
+        ("BesselK1e", _SPECIAL.bessel_k1e, _POSITIVE, 1e-6),
+    ],
+)
+def test_special_functions_are_as_exact_as_floats(
+    op_type: str, function: Callable[..., Any], x: np.ndarray, bound: float
+) -> None:
+    found, wanted = rule(op_type, x), doubles(function, x)
+    special = ~np.isfinite(wanted)
+    assert np.array_equal(found[special], wanted[special], equal_nan=True)
+    found, wanted = found[~special], wanted[~special]
+    assert (np.abs(found - wanted) / (1 + np.abs(wanted))).max() < bound
+
+
+def test_incomplete_gamma_functions() -> None:
+    a, x = (
+        each.ravel().astype(np.float32)
+        for each in np.meshgrid(np.linspace(0.1, 60, 50), np.linspace(0, 90, 50))
+    )
+    for op_type, function in (("Igamma", tf.math.igamma), ("Igammac", tf.math.igammac)):
+        assert np.abs(rule(op_type, a, x) - doubles(function, a, x)).max() < 5e-5
+
+
+def exported(
+    function: Callable[..., Any], shape: tuple[int, ...], tmp_path: Path, dtype: str = "float32"
+) -> Any:
+    x = keras.Input(batch_shape=shape, dtype=dtype)
+    model = keras.Model(x, keras.layers.Lambda(function, dtype=dtype)(x))
+    return export_tflite(model, tmp_path / "m.tflite")
+
+
+def close(made: ExportedTFLite, bound: float = 1e-5) -> bool:
+    return (
+        made.info.flex_ops == () and made.max_relative_error is not None and made.max_relative_error < bound
+    )
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: tf.while_loop(lambda i, v: i < 5, lambda i, v: (i + 1, tf.math.erf(v) + 0.5), (0, x))[1],
+        lambda x: tf.math.real(
+            tf.while_loop(lambda i, v: i < 5, lambda i, v: (i + 1, v * v * 0.5), (0, tf.complex(x, x)))[1]
+        ),
+        lambda x: tf.cond(tf.reduce_sum(x) > 0, lambda: tf.math.erf(x), lambda: tf.math.erfc(x)),
+    ],
+    ids=["loop", "complex loop", "branch"],
+)
+def test_inside_loops_and_branches(function: Any, tmp_path: Path) -> None:
+    assert close(exported(function, (2, 3), tmp_path))
+
+
+def test_float64_is_computed_in_float32_and_said(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="computes in float64.*computes in float32"):
+        made = exported(lambda x: tf.sin(x * 2), (2, 3), tmp_path, "float64")
+    assert close(made) and [each.dtype for each in made.info.outputs] == ["float64"]
+
+
+def test_infinities_stay_infinite(tmp_path: Path) -> None:
+    x = keras.Input(batch_shape=(4,))
+    y = keras.layers.Lambda(lambda x: tf.where(x < 0, tf.constant(-np.inf), x))(x)
+    sample = [np.array([-1.0, 0.0, 2.0, -3.0], np.float32)]
+    assert close(export_tflite(keras.Model(x, y), tmp_path / "m.tflite", sample_inputs=sample))
+
+
+@pytest.mark.parametrize("size", [40, 41, 97, 2048, 3000])
+def test_transforms_of_any_length(size: int, tmp_path: Path) -> None:
+    def both_ways(x: torch.Tensor) -> torch.Tensor:
+        return torch.fft.irfft(torch.fft.rfft(x, norm="ortho") * 2, n=size) + torch.fft.fft(x).abs()
+
+    model = nobuco.pytorch_to_keras(both_ways, [torch.randn(3, size)], verbose=False, **_PYTORCH)
+    assert close(export_tflite(model, tmp_path / "m.tflite"))
+
+
+class Denoiser(nn.Module):
+    def __init__(self, size: int = 64) -> None:
+        super().__init__()
+        self.size = size
+        self.window: torch.Tensor
+        self.register_buffer("window", torch.hann_window(size))
+        self.mask = nn.Sequential(nn.Conv1d(size // 2 + 1, size // 2 + 1, 3, padding=1), nn.Sigmoid())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        step = self.size // 4
+        spectrum = torch.stft(x, self.size, step, window=self.window, return_complex=True)
+        masked = spectrum * self.mask(spectrum.abs())
+        return torch.istft(masked, self.size, step, window=self.window, length=x.shape[-1])
+
+
+class FourierOperator(nn.Module):
+    """The spectral layer of a Fourier neural operator."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 4, 6, dtype=torch.cfloat))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        spectrum = torch.fft.rfft(x)
+        out = torch.zeros(*x.shape[:2], spectrum.shape[-1], dtype=torch.cfloat)
+        out[:, :, :6] = torch.einsum("bix,iox->box", spectrum[:, :, :6], self.weight)
+        return torch.fft.irfft(out, n=x.shape[-1])
+
+
+class FourierConvolution(nn.Module):
+    """Convolution of the spectrum, its parts as channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(8, 8, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        spectrum = torch.fft.rfft2(x, norm="ortho")
+        parts = torch.relu(self.conv(torch.cat([spectrum.real, spectrum.imag], 1)))
+        return torch.fft.irfft2(torch.complex(*parts.chunk(2, 1)), s=x.shape[-2:], norm="ortho")
+
+
+class Rotary(nn.Module):
+    """Rotary positions by complex multiplication."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        angles = torch.outer(torch.arange(12), 1 / 10000 ** (torch.arange(0, 16, 2) / 16))
+        turns = torch.polar(torch.ones_like(angles), angles)[None, :, None]
+        pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2))
+        return torch.view_as_real(pairs * turns).flatten(3)
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (Denoiser(), (1, 800)),
+        (FourierOperator(), (2, 4, 32)),
+        (FourierConvolution(), (1, 4, 12, 10)),
+        (Rotary(), (1, 12, 4, 16)),
+    ],
+    ids=["denoiser", "Fourier operator", "Fourier convolution", "rotary"],
+)
+def test_models_with_complex_numbers(model: nn.Module, shape: tuple[int, ...], tmp_path: Path) -> None:
+    converted = nobuco.pytorch_to_keras(model.eval(), [torch.randn(shape)], verbose=False, **_PYTORCH)
+    assert converted.report.ok
+    made = export_tflite(converted, tmp_path / "m.tflite")
+    assert close(made)
+    assert not any("COMPLEX" in op or "FFT" in op for op in made.info.ops)
+
+
+def test_a_complex_output_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    model = nobuco.pytorch_to_keras(torch.fft.fft, [torch.rand(2, 4)], verbose=False, **_PYTORCH)
+    with pytest.raises(TFLiteExportError, match="view_as_real"):
+        export_tflite(model, tmp_path / "m.tflite")
+
+
+def test_what_is_too_large_is_refused_with_its_line(tmp_path: Path) -> None:
+    model = nobuco.pytorch_to_keras(torch.linalg.inv, [torch.eye(40) * 2], verbose=False, **_PYTORCH)
+    with pytest.raises(
+        TFLiteExportError, match=r"no op for MatrixInverse, made of torch\.linalg\.inv.*32 rows"
+    ):
+        export_tflite(model, tmp_path / "m.tflite")
+
+
+def test_large_models_become_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through a SavedModel: the same ops in the same order, the same weights."""
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 5)
+    ).eval()
+    model = nobuco.pytorch_to_keras(net, [torch.rand(1, 3, 8, 8)], verbose=False)
+    small = export_tflite(model, tmp_path / "small.tflite")
+    monkeypatch.setattr("nobuco.tflite.conversion._LARGE", 0)
+    large = export_tflite(model, tmp_path / "large.tflite")
+    assert [(row.op, row.origins) for row in small.info.rows] == [
+        (row.op, row.origins) for row in large.info.rows
+    ]
+    assert small.info.inputs == large.info.inputs and small.info.outputs == large.info.outputs
+    assert close(large)
