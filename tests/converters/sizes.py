@@ -91,7 +91,8 @@ def _named(dims: Dims) -> str:
 
 
 def _nodes(program: Callable[..., Any], inputs: Sequence[torch.Tensor]) -> list[Node]:
-    given = Program.of(program, inputs)
+    # of unknown sizes, so that none counts as one that never changes
+    given = Program.of(program, inputs, input_shapes={each: [None] * each.dim() for each in inputs})
     try:
         traced = given.trace(trace_shape=True)
     except TypeError:  # PyTorch's own Python code checks a size with functions that take no tensor

@@ -15,6 +15,7 @@ from nobuco.trace.calls import Call, Kind
 from nobuco.trace.ops import canonical
 from nobuco.validate.stub import parameters_of, spelling, stub_for, stubs_for
 from tests.converters.op_samples import op_infos, samples, takes
+from tests.effort import slow
 
 
 @nobuco.traceable
@@ -154,7 +155,10 @@ EVERY = {
 }
 
 
-@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=slow if kind == "samples of all ops" else ()) for kind in EVERY],
+)
 @pytest.mark.filterwarnings("ignore")
 def test_every_stub_runs_as_it_stands(kind, registered):
     ops = list(dict.fromkeys(EVERY[kind]()))
