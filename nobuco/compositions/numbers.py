@@ -1,4 +1,4 @@
-"""The parts of floating-point numbers."""
+"""The parts of floating-point numbers, and functions of them."""
 
 from __future__ import annotations
 
@@ -22,3 +22,15 @@ def frexp(input: Tensor) -> tuple[Tensor, Tensor]:
     exponent = exponent + more - less
     fraction = torch.where(plain, fraction * (1 - 0.5 * more + less), input)
     return fraction, torch.where(plain, exponent, torch.zeros_like(exponent)).to(torch.int32)
+
+
+@composition(torch.special.spherical_bessel_j0)
+def spherical_bessel_j0(z: Tensor) -> Tensor:
+    """sin z / z; near zero the first terms of its series."""
+    u = z * z
+    near = 1 - u / 6 * (1 - u / 20 * (1 - u / 42))
+    small = z.abs() < 0.5
+    apart = torch.where(small, torch.ones_like(z), z)
+    return torch.where(
+        torch.isinf(z), torch.zeros_like(z), torch.where(small, near, torch.sin(apart) / apart)
+    )

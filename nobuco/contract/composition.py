@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+import torch
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -14,14 +17,28 @@ def composition(*ops: Any) -> Callable[[F], F]:
     """Says that `ops` do what the decorated function does, which is written with other PyTorch functions.
 
     It takes the arguments of the op and returns what the op returns. While a model is traced it runs in the place of an
-    op without a converter, and what it calls is converted. A later composition replaces an earlier one."""
+    op without a converter, and what it calls is converted. A later composition replaces an earlier one. A tuple that it
+    returns gets the names that the op's has (`values`, `indices`)."""
 
     def register(function: F) -> F:
         for op in ops:
-            _compositions[op] = function
+            _compositions[op] = _named(function, op)
         return function
 
     return register
+
+
+def _named(function: Callable[..., Any], op: Any) -> Callable[..., Any]:
+    kind = getattr(torch.return_types, getattr(op, "__name__", ""), None)
+    if kind is None:
+        return function
+
+    @functools.wraps(function)
+    def named(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        return kind(result) if isinstance(result, tuple) else result
+
+    return named
 
 
 def composition_of(op: Any) -> Callable[..., Any] | None:

@@ -53,11 +53,12 @@ def check_model(
         outputs = model(*tensors)
     except Exception as error:  # an unsupported shape or dtype deep in the graph: the check's finding
         return Check(what, None, f"the Keras model raised {said_by(error)}")
+    arrays = [out.numpy() if hasattr(out, "numpy") else np.asarray(out) for out in outputs]
     errors = [
-        relative_error(np.asarray(out).transpose(inverse(layout)), to_numpy(want))
-        if np.asarray(out).ndim == len(layout)
+        relative_error(out.transpose(inverse(layout)), to_numpy(want))
+        if out.ndim == len(layout)
         else float("inf")
-        for out, want, layout in zip(outputs, expected, output_layouts, strict=True)
+        for out, want, layout in zip(arrays, expected, output_layouts, strict=True)
     ]
     return Check(what, max(errors, default=0.0))
 

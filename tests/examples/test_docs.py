@@ -1,6 +1,7 @@
 """The documentation speaks of what there is."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -69,3 +70,15 @@ def test_the_knowledge_base_is_up_to_date():
     command = [sys.executable, "docs/knowledge.py", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_the_op_table_is_that_of_its_record():
+    command = [sys.executable, "docs/ops.py", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_no_op_is_converted_to_something_wrong():
+    rows = [json.loads(line) for line in (ROOT / "docs/records/op_table.jsonl").read_text().splitlines()]
+    assert not [row["op"] for row in rows if row["verdict"] in ("wrong", "error")]
+    assert sum(row["verdict"] == "right" for row in rows) >= 560

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -31,8 +32,10 @@ class Outcome:
 
     Attributes:
         op: its name in `op_db`, the variant behind a dot.
-        verdict: "right" (all samples), "refused" (an error that names the reason), "no converter", "no file" (the Keras
-            model is right, TFLite has no op for it), "wrong", or "error" (neither a result nor an error of nobuco's).
+        verdict: "right" (all samples), "nothing to convert" (the samples take or return no tensor), "refused" (an error
+            that names the reason), "told" (converted, with a warning that the outcome differs), "no converter", "no file"
+            (the Keras model is right, TFLite has no op for it), "wrong", or "error" (neither a result nor an error of
+            nobuco's).
         reason: of the first sample that is not right.
         error: the largest relative error of the samples that ran.
         samples: how many samples there were.
@@ -54,9 +57,14 @@ def names() -> list[str]:
 
 
 def tried(name: str) -> Outcome:
-    chosen = _chosen(name)
+    try:
+        chosen = _chosen(name)
+    except Exception as error:  # of PyTorch's own, for what needs a GPU or a compiler
+        return Outcome(name, "nothing to convert", f"PyTorch makes no samples here: {type(error).__name__}")
     if not chosen:
-        return Outcome(name, "refused", "PyTorch's samples take no tensor, or return none with elements")
+        return Outcome(
+            name, "nothing to convert", "PyTorch's samples take no tensor, or return none with elements"
+        )
     worst = 0.0
     for args, kwargs in chosen:
         verdict, reason, error = _sample(name, args, kwargs)
@@ -96,7 +104,6 @@ def _sample(name: str, args: Any, kwargs: Any) -> tuple[str, str, float]:
         return pytree.tree_map(_by_parts, op(*args, **kwargs))
 
     inputs = [leaves[place] for place in places]
-    expected = [_array(each) for each in _tensors(program(*_copied(inputs)))]
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         file = Path(folder) / "op.tflite"
@@ -108,6 +115,8 @@ def _sample(name: str, args: Any, kwargs: Any) -> tuple[str, str, float]:
                 outputs_channel_order=nobuco.ChannelOrder.PYTORCH,
                 verbose=False,
             )
+            if not model.report.ok:
+                return "told", "the conversion's own validation finds it inexact", 0.0
             export_tflite(model, file, sample_inputs=[_array(each) for each in inputs])
         except nobuco.MissingConverterError as error:
             return "no converter", _first_line(error), 0.0
@@ -121,6 +130,7 @@ def _sample(name: str, args: Any, kwargs: Any) -> tuple[str, str, float]:
             made = _run(file, [_array(each) for each in inputs])
         except (RuntimeError, ValueError) as error:
             return "wrong", f"the file does not run: {_first_line(error)}", 0.0
+    expected = [_array(each) for each in _tensors(program(*_copied(inputs)))]
     if [each.shape for each in made] != [each.shape for each in expected]:
         return (
             "wrong",
@@ -168,5 +178,13 @@ def _array(tensor: torch.Tensor) -> np.ndarray:
 
 
 def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:3])[:300]
+    """What it says, without the places, which are those of this very trial."""
+    text = " ".join(str(error).split())
+    text = re.sub(r",? ?(?:called \d+ time\(s\))?(?: ?at)? ?File \"[^\"]*\", line \d+", "", text)
+    text = re.sub(
+        r"^(?:1 call\(s\) whose converters do not take them|no converter for 1 PyTorch function\(s\)): ?",
+        "",
+        text,
+    )
+    text = text.partition(" Paste and fill in")[0].partition(": give the call a converter")[0]
+    return text[:240]
