@@ -57,7 +57,7 @@ def _by_reason(rows: list[dict[str, str]]) -> list[str]:
     """A line a reason, with the entries that it holds for."""
     names: dict[str, list[str]] = defaultdict(list)
     for row in rows:
-        names[row["reason"].replace("|", "\\|")].append(row["op"])
+        names[row["reason"].lstrip(": ").replace("|", "\\|")].append(row["op"])
     lines = ["| entries | why |", "| --- | --- |"]
     return lines + [
         f"| {', '.join(f'`{name}`' for name in sorted(found))} | {reason} |"

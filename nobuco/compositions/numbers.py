@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -34,3 +36,17 @@ def spherical_bessel_j0(z: Tensor) -> Tensor:
     return torch.where(
         torch.isinf(z), torch.zeros_like(z), torch.where(small, near, torch.sin(apart) / apart)
     )
+
+
+@composition(torch.special.log_ndtr)
+def log_ndtr(input: Tensor) -> Tensor:
+    """The logarithm of the normal distribution's tail: as it is in the middle, by its complement to the right, by its
+    asymptotic series far to the left (DLMF 7.12.1)."""
+    root = 2**-0.5
+    right = torch.log1p(-0.5 * torch.erfc(input.clamp(min=0) * root))
+    middle = torch.log(0.5 * torch.erfc(-input.clamp(-5, 0) * root))
+    far = input.clamp(max=-5)
+    u = 1 / (far * far)
+    series = 1 - u * (1 - 3 * u * (1 - 5 * u * (1 - 7 * u * (1 - 9 * u))))
+    left = -0.5 * far * far - torch.log(-far) - 0.5 * math.log(2 * math.pi) + torch.log(series)
+    return torch.where(input > 0, right, torch.where(input > -5, middle, left))

@@ -77,13 +77,18 @@ def _same(right: tuple[int | None, ...], rows: tuple[int | None, ...]) -> bool:
 
 
 def _solved(a: Any, b: Any) -> Any:
+    return tf.linalg.solve(*_of_one_batch(a, b))
+
+
+def _of_one_batch(a: Any, b: Any) -> tuple[Any, Any]:
+    """Matrices whose dims before the last two broadcast, with all of them."""
     if a.shape.is_fully_defined() and b.shape.is_fully_defined():
         batch = tf.broadcast_static_shape(a.shape[:-2], b.shape[:-2]).as_list()
         a, b = (tf.broadcast_to(each, [*batch, *each.shape[-2:]]) for each in (a, b))
     else:
         batch = tf.broadcast_dynamic_shape(tf.shape(a)[:-2], tf.shape(b)[:-2])
         a, b = (tf.broadcast_to(each, tf.concat([batch, tf.shape(each)[-2:]], 0)) for each in (a, b))
-    return tf.linalg.solve(a, b)
+    return a, b
 
 
 @builtin(torch.linalg.matrix_power, torch.matrix_power, torch.Tensor.matrix_power, strategy=_PYTORCH)
@@ -144,8 +149,7 @@ def solve_triangular(
 
 
 def _solved_triangular(a: Any, b: Any, lower: bool) -> Any:
-    batch = tf.broadcast_static_shape(a.shape[:-2], b.shape[:-2]).as_list()
-    a, b = (tf.broadcast_to(each, [*batch, *each.shape[-2:]]) for each in (a, b))
+    a, b = _of_one_batch(a, b)
     return tf.linalg.triangular_solve(a, b, lower=lower)
 
 

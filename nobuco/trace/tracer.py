@@ -77,6 +77,7 @@ class Tracer(TorchFunctionMode):
     # -- values
 
     def add_input(self, tensor: torch.Tensor, name: str) -> Value:
+        refuse_unfollowable(tensor)
         value = Value(tensor, path=name)
         self._aliases.add(tensor, value)
         return value

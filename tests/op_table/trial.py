@@ -115,8 +115,6 @@ def _sample(name: str, args: Any, kwargs: Any) -> tuple[str, str, float]:
                 outputs_channel_order=nobuco.ChannelOrder.PYTORCH,
                 verbose=False,
             )
-            if not model.report.ok:
-                return "told", "the conversion's own validation finds it inexact", 0.0
             export_tflite(model, file, sample_inputs=[_array(each) for each in inputs])
         except nobuco.MissingConverterError as error:
             return "no converter", _first_line(error), 0.0
@@ -141,7 +139,8 @@ def _sample(name: str, args: Any, kwargs: Any) -> tuple[str, str, float]:
         return "right", "", 0.0
     error = max(relative_error(a, b) for a, b in zip(made, expected, strict=True))
     if not error <= TOLERANCE:
-        return "wrong", f"relative error {error:.1e}", error
+        told = not model.report.ok
+        return "told" if told else "wrong", f"relative error {error:.1e}", error
     return "right", "", error
 
 
