@@ -24,7 +24,8 @@ inputs, run in the LiteRT interpreter and compared (largest error below {toleran
 outcomes are compared by their parts. `python -m tests.op_table` does it again, `python -m tests.op_table NAME` for one
 entry.
 
-No entry is converted to something wrong: where there is no right file, an error says why.
+No entry is converted to something wrong in silence: where there is no right file, an error says why, or a warning while
+the model is converted.
 
 Random ops are refused, all of them: what they draw cannot be compared with PyTorch, and a model that is used has no need of
 them. `model.eval()` removes dropout; noise that a model does need is passed to it as an input.

@@ -62,10 +62,13 @@ def lu_factor(A: Tensor, *, pivot: bool = True) -> tuple[Tensor, Tensor]:
     return lu_factor_ex(A, pivot=pivot)[:2]
 
 
-@composition(torch._lu_with_info, torch.functional.lu)  # type: ignore[attr-defined]
-def lu_with_info(
-    A: Tensor, pivot: bool = True, check_errors: bool = True, get_infos: bool = True, out: None = None
-) -> tuple[Tensor, ...]:
+@composition(torch._lu_with_info)  # type: ignore[attr-defined]
+def lu_with_info(A: Tensor, pivot: bool = True, check_errors: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+    return lu_factor_ex(A, pivot=pivot)
+
+
+@composition(torch.functional.lu)
+def old_lu(A: Tensor, pivot: bool = True, get_infos: bool = False, out: None = None) -> tuple[Tensor, ...]:
     found = lu_factor_ex(A, pivot=pivot)
     return found if get_infos else found[:2]
 

@@ -127,6 +127,8 @@ class _Walk:
         inner = _inner_graphs(op)
         if any(map(_needed, inner.values())):
             return self._inside(op, inner, inputs)
+        if op.type != "Cast" and any(tensor.dtype in (tf.float64, tf.complex128) for tensor in op.inputs):
+            self._narrowed.append(op.name)
         if any(isinstance(each, Pair) for each in inputs) or any(t.dtype.is_complex for t in op.outputs):
             rule = COMPLEX.find(op)
             if rule is None:
@@ -135,8 +137,6 @@ class _Walk:
         rule = REAL.find(op)
         if rule is not None:
             return rule(op, *inputs)
-        if any(tensor.dtype == tf.float64 for tensor in op.inputs) and op.type != "Cast":
-            self._narrowed.append(op.name)
         return copied(op, inputs)
 
     def _inside(self, op: Any, graphs: dict[str, Any], inputs: Sequence[Value]) -> list[Value]:

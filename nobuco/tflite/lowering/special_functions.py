@@ -18,6 +18,7 @@ from nobuco.tflite.lowering.values import Rules, Tensor
 REAL = Rules()
 rule = REAL.rule
 
+_MOST_TERMS = 2000  # of a series that goes on until it no longer changes
 _SHIFT = 8  # gamma functions are computed this far from zero, where their asymptotic series are exact
 
 
@@ -214,10 +215,9 @@ def _incomplete_gamma(a: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     xs = tf.where(low, x, tf.zeros_like(x))
     term = 1 / a
     total = term
-    steps = 96
     n = tf.zeros([], tf.float32)
     _, term, total = tf.while_loop(
-        lambda n, term, total: n < steps,
+        lambda n, term, total: (n < _MOST_TERMS) & tf.reduce_any(term > 1e-8 * total),
         lambda n, term, total: (n + 1, term * xs / (a + n + 1), total + term * xs / (a + n + 1)),
         (n, term, total),
     )
@@ -227,14 +227,18 @@ def _incomplete_gamma(a: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     c = _is(b == b, np.float32(1e30), b)
     d = 1 / b
 
-    def lentz(n: Any, b: Any, c: Any, d: Any, h: Any) -> Any:
+    def lentz(n: Any, b: Any, c: Any, d: Any, h: Any, change: Any) -> Any:
         weight = -n * (n - a)
         b = b + 2
         d = 1 / _apart(weight * d + b)
         c = _apart(b + weight / c)
-        return n + 1, b, c, d, h * d * c
+        return n + 1, b, c, d, h * d * c, tf.abs(d * c - 1)
 
-    *_, fraction = tf.while_loop(lambda n, *rest: n < steps, lentz, (n + 1, b, c, d, d))
+    *_, fraction, _ = tf.while_loop(
+        lambda n, b, c, d, h, change: (n < _MOST_TERMS) & tf.reduce_any(change > 1e-7),
+        lentz,
+        (n + 1, b, c, d, d, tf.ones_like(d)),
+    )
     upper = fraction * start
     lower, upper = tf.where(low, lower, 1 - upper), tf.where(low, 1 - lower, upper)
     lower, upper = _is(x == 0, np.float32(0), lower), _is(x == 0, np.float32(1), upper)
