@@ -13,7 +13,27 @@ import keras
 from nobuco.contract.results import LayerChain
 
 _FIRST = ("input", "self", "x", "x1", "a", "tensor", "tensors")
-_NUMPY = {"axis": "dim", "keepdims": "keepdim", "x2": "other"}
+
+# What an argument is called by NumPy, by another op that the same converter serves, or by another form of the op, and what
+# a converter may call it.
+_SYNONYMS = {
+    "axis": ("dim",),
+    "keepdims": ("keepdim",),
+    "x2": ("other",),
+    "other": ("src",),
+    "mat2": ("other", "b"),
+    "vec": ("other", "b"),
+    "tensor": ("other",),
+    "mat1": ("a",),
+    "mat": ("a",),
+    "vec1": ("a",),
+    "vec2": ("b",),
+    "batch1": ("a",),
+    "batch2": ("b",),
+    "indices": ("indices_or_sections",),
+    "sections": ("indices_or_sections",),
+    "tensor_indices_or_sections": ("indices_or_sections",),
+}
 
 
 def uniform(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -99,5 +119,4 @@ def _arrangement(
 def _own_name(name: str, named: set[str]) -> str:
     if name in named:
         return name
-    other = _NUMPY.get(name)
-    return other if other is not None and other in named else name
+    return next((each for each in _SYNONYMS.get(name, ()) if each in named), name)

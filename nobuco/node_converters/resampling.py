@@ -250,13 +250,13 @@ MOST_SLICES = 3
 
 
 @builtin(torch.constant_pad_nd, output_layout=same_layout)
-def constant_pad(input: Tensor, pad_, value: float = 0.0):
-    function = pad(input, pad_)
-    return lambda input, pad_, value=0.0: function(input, pad_, "constant", value)
+def constant_pad(input: Tensor, pad, value: float = 0.0):
+    function = padded(input, pad)
+    return lambda input, pad, value=0.0: function(input, pad, "constant", value)
 
 
 @builtin(F.pad, output_layout=same_layout)
-def pad(input: Tensor, pad, mode: str = "constant", value: float | None = None):
+def padded(input: Tensor, pad, mode: str = "constant", value: float | None = None):
     """Pairs of (before, after) from the last dim on; negative ones crop."""
 
     def func(input, pad, mode="constant", value=None):
