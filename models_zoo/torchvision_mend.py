@@ -85,5 +85,5 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
         )
         intersection = overlap.prod(dim=1)
         union = areas[i] + areas[i + 1 :] - intersection
-        alive[i + 1 :] &= ~(intersection > iou_threshold * union)
+        alive[i + 1 :] &= ~(intersection / union > iou_threshold)  # no number where both are empty
     return order[alive]

@@ -20,6 +20,11 @@ def as_strided_scatter(
     return input.flatten().scatter(0, places.flatten(), src.flatten()).reshape(input.shape)
 
 
+@composition(torch.where)
+def where(condition: Tensor) -> tuple[Tensor, ...]:
+    return torch.nonzero(condition, as_tuple=True)
+
+
 @composition(torch._unsafe_masked_index)  # type: ignore[attr-defined]
 def masked_index(x: Tensor, mask: Tensor, indices: Sequence[Tensor | None], fill: float) -> Tensor:
     """x[indices] where the mask is true; where it is not, an index may be out of bounds."""

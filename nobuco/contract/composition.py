@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import torch
 
+from nobuco.contract.sites import operator_name
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _compositions: dict[Any, Callable[..., Any]] = {}
@@ -42,7 +44,7 @@ def _named(function: Callable[..., Any], op: Any) -> Callable[..., Any]:
 
 
 def composition_of(op: Any) -> Callable[..., Any] | None:
-    return _compositions.get(op)
+    return _compositions.get(op) or _compositions.get(operator_name(op))
 
 
 def all_compositions() -> dict[Any, Callable[..., Any]]:

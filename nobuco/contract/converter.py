@@ -38,6 +38,7 @@ class Converter:
             some layouts only.
         accepts: which calls it takes; None where it takes all.
         nonnegative: no element of the op's outcome is below zero, whatever its input.
+        output_varies: how many elements an output has depends on the values of the inputs, as in `torch.nonzero`.
         builtin: one of nobuco's own.
         location: where it is defined.
     """
@@ -50,6 +51,7 @@ class Converter:
     output_layout: OutputLayout | None = None
     accepts: Callable[..., str | None] | None = None
     nonnegative: bool = False
+    output_varies: bool = False
     builtin: bool = False
     location: Site | None = field(default=None, compare=False)
 

@@ -17,7 +17,7 @@ from torch import nn
 from nobuco.contract.arguments import by_name, uniform, uniform_layout
 from nobuco.contract.channel_order import ChannelOrderingStrategy
 from nobuco.contract.converter import Accepts, Converter, Impossible, OutputLayout, location_of, unwrapped
-from nobuco.contract.sites import name_of
+from nobuco.contract.sites import name_of, operator_name
 from nobuco.errors import NobucoError
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -35,6 +35,7 @@ def converter(
     output_layout: OutputLayout | None = None,
     accepts: Accepts | None = None,
     nonnegative: bool = False,
+    output_varies: bool = False,
 ) -> Callable[[C], C]:
     """Registers the decorated function as the node converter of PyTorch functions, methods or module classes.
 
@@ -42,7 +43,8 @@ def converter(
     so that a cell of a notebook can be run again.
 
     Args:
-        ops: what is converted: `F.relu`, `torch.Tensor.add`, `nn.LSTM`, or a function marked `@traceable`.
+        ops: what is converted: `F.relu`, `torch.Tensor.add`, `nn.LSTM`, a function marked `@traceable`, or a custom
+            operator, also by its name (`"torchvision::nms"`), under which it need not be loaded yet.
         channel_ordering_strategy: what the converter demands of the channel order of its inputs.
         reusable: whether a module that is called several times is converted once, and its weights are shared.
         any_layout: with MINIMUM_TRANSPOSITIONS, for an op that works element by element: every layout will do.
@@ -54,6 +56,8 @@ def converter(
             converter is asked, and after the last one the op's own body is looked into; `nobuco.Impossible(reason)`
             ends the search.
         nonnegative: no element of the outcome is below zero, whatever the input.
+        output_varies: how many elements an output has depends on the values of the inputs, as in `torch.nonzero`. What
+            Python makes of such a size is told as for inputs of unknown size.
     """
 
     def register(function: C) -> C:
@@ -67,6 +71,7 @@ def converter(
                 output_layout=output_layout,
                 accepts=accepts and by_name(accepts, function),
                 nonnegative=nonnegative,
+                output_varies=output_varies,
                 location=location_of(function),
             )
         )
@@ -82,6 +87,7 @@ def builtin(
     output_layout: OutputLayout | None = None,
     accepts: Accepts | None = None,
     nonnegative: bool = False,
+    output_varies: bool = False,
 ) -> Callable[[C], C]:
     """Registers one of nobuco's own converters; two for one op are a mistake of ours, and raise.
 
@@ -103,6 +109,7 @@ def builtin(
                 output_layout=output_layout and uniform_layout(output_layout, function),
                 accepts=accepts and by_name(accepts, function, arranged=True),
                 nonnegative=nonnegative,
+                output_varies=output_varies,
                 builtin=True,
                 location=location_of(function),
             )
@@ -139,7 +146,7 @@ def _add(entry: Converter) -> None:
     for op in entry.ops:
         if isinstance(op, nn.Module):
             raise TypeError(f"register the class {type(op).__name__}, not an instance of it")
-        if isinstance(op, str):
+        if isinstance(op, str) and "::" not in op:
             raise TypeError(f"{op!r} is no PyTorch function: give the function or class itself, as in F.relu")
         there = _converters.get(op, ())
         others = [each for each in there if not each.builtin and not _same_function(each, entry)]
@@ -174,7 +181,7 @@ def converters_of(op: Any) -> tuple[Converter, ...]:
                 break
         return found
     try:
-        return _converters.get(op, ())
+        return _converters.get(op, ()) or _converters.get(operator_name(op), ())
     except TypeError:  # not hashable: nothing that can have been registered
         return ()
 
@@ -217,6 +224,11 @@ def is_nonnegative_op(op: Any) -> bool:
     return any(entry.nonnegative for entry in converters_of(op))
 
 
+def is_op_of_varying_output(op: Any) -> bool:
+    """Whether how many elements `op` yields depends on the values of its inputs."""
+    return any(entry.output_varies for entry in converters_of(op))
+
+
 def saved_name(op: Any) -> str:
     """Names an op in a saved model: two module classes of one name are two."""
     if isinstance(op, nn.Module):
@@ -243,7 +255,7 @@ def locate_converter(node: Any) -> tuple[str, str]:
 
     Returns:
         A link (`File "...", line N`, which terminals and editors open) and the converter's source code."""
-    if isinstance(node, str):
+    if isinstance(node, str) and "::" not in node:
         raise NobucoError(f"{node!r} is no PyTorch function: give the function or class itself, as in F.relu")
     entry = find_converter(node)
     if entry is None:

@@ -69,12 +69,21 @@ def definition_site(op: Any) -> Site | None:
     return Site(file, line) if file else None
 
 
+def operator_name(op: Any) -> str | None:
+    """The name under which a custom operator is registered with PyTorch ("torchvision::nms"), whichever of its forms `op`
+    is; None for all else."""
+    packet = op.overloadpacket if isinstance(op, torch._ops.OpOverload) else op
+    return packet._qualified_op_name if isinstance(packet, torch._ops.OpOverloadPacket) else None
+
+
 def name_of(op: Any) -> str:
     """A function's name as a user would write it: "torch.relu", "Tensor.add_", "F.interpolate"."""
     if isinstance(op, type):
         return op.__name__
     if isinstance(op, torch._ops.OpOverload | torch._ops.OpOverloadPacket):
         return f"torch.ops.{op}"
+    if isinstance(op, str):  # an operator that may not be loaded
+        return f"torch.ops.{op.replace('::', '.')}"
     op = getattr(op, "fget", op)  # a property has no name itself
     name = getattr(op, "__name__", None) or type(op).__name__
     owner = getattr(op, "__objclass__", None) or getattr(op, "__self__", None)

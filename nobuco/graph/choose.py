@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nobuco.contract.context import converting
 from nobuco.contract.registry import Match, match
-from nobuco.graph.graph import Graph, Node, context_of, takes_by_mask
+from nobuco.graph.graph import Graph, Node, context_of, output_varies
 from nobuco.trace.calls import Call, Kind, Trace, Value, map_values
 from nobuco.trace.errors import TraceError
 
@@ -13,7 +13,7 @@ def choose(trace: Trace, dynamic: bool = False) -> Graph:
     """The graph of a trace. `dynamic`: some input has dims of unknown size.
 
     Raises TraceError where a value is used that no call was seen to make."""
-    chosen = _Chooser(dynamic or any(takes_by_mask(call) for call in trace.root.walk() if not call.folded))
+    chosen = _Chooser(dynamic or any(output_varies(call) for call in trace.root.walk() if not call.folded))
     chosen.visit(trace.root, trace.root)
     needed = _needed(chosen.picked, trace)
     graph = Graph(trace.root, trace.inputs, trace.outputs, reads=chosen.reads)
@@ -27,7 +27,7 @@ def choose(trace: Trace, dynamic: bool = False) -> Graph:
             graph.refused[call] = found.refusals
         else:
             graph.missing.append(call)
-    graph.dynamic = dynamic or any(takes_by_mask(node.call) for node in graph.nodes)
+    graph.dynamic = dynamic or any(output_varies(node.call) for node in graph.nodes)
     return graph
 
 

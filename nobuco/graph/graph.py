@@ -10,7 +10,7 @@ import torch
 
 from nobuco.contract.context import ConversionContext
 from nobuco.contract.converter import Converter
-from nobuco.contract.registry import is_nonnegative_op
+from nobuco.contract.registry import is_nonnegative_op, is_op_of_varying_output
 from nobuco.contract.tree import tree_leaves
 from nobuco.graph.value_ranges import fits_32_bits
 from nobuco.trace.calls import Call, Value
@@ -106,9 +106,12 @@ def _is_nonnegative(value: Value) -> bool:
     return value.producer is not None and is_nonnegative_op(value.producer.op)
 
 
-def takes_by_mask(call: Call) -> bool:
-    """Whether a computed mask chooses elements: how many it takes, only the values tell, so sizes are unknown."""
-    return call.op is torch.Tensor.__getitem__ and any(
-        isinstance(leaf, Value) and not leaf.constant and leaf.tensor.dtype is torch.bool
-        for leaf in tree_leaves(call.args[1:])
+def output_varies(call: Call) -> bool:
+    """Whether sizes of the call's outputs depend on values: a computed mask chooses elements, or it is the op's nature."""
+    return is_op_of_varying_output(call.op) or (
+        call.op is torch.Tensor.__getitem__
+        and any(
+            isinstance(leaf, Value) and not leaf.constant and leaf.tensor.dtype is torch.bool
+            for leaf in tree_leaves(call.args[1:])
+        )
     )

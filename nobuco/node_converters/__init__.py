@@ -33,6 +33,7 @@ from nobuco.node_converters import scatter as scatter
 from nobuco.node_converters import shape_ops as shape_ops
 from nobuco.node_converters import short_time_fourier as short_time_fourier
 from nobuco.node_converters import sorting as sorting
+from nobuco.node_converters import varying as varying
 from nobuco.node_converters import windows as windows
 from nobuco.node_converters import writing as writing
 from nobuco.node_converters import zeta as zeta

@@ -10,7 +10,6 @@ import tensorflow as tf
 import torch
 from torch import Tensor
 
-from nobuco.contract.converter import Impossible
 from nobuco.contract.dtypes import tf_dtype
 from nobuco.contract.registry import builtin, spellings
 from nobuco.node_converters._integers import absolute, floor_divided, in_32_bits, powered, sign, truncated
@@ -256,9 +255,7 @@ def logical_not_in_place(self: Tensor):
 
 def _has_values(call: Any) -> str | None:
     if call.other is None:
-        return Impossible(
-            "torch.where with a condition alone has an output whose shape depends on the values"
-        )
+        return "with a condition alone, it is torch.nonzero"
     return None
 
 

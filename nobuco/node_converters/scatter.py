@@ -14,7 +14,7 @@ from nobuco.contract.channel_order import ChannelOrderingStrategy
 from nobuco.contract.context import is_constant
 from nobuco.contract.converter import Impossible
 from nobuco.contract.dtypes import to_numpy
-from nobuco.contract.registry import builtin, impossible, spellings
+from nobuco.contract.registry import builtin, spellings
 from nobuco.node_converters._sizes import broadcast, larger, product_of, shape_of
 from nobuco.node_converters._types import cast
 from nobuco.node_converters.indexing import index_parts
@@ -334,15 +334,3 @@ def _repeated_alike(count: int):
         return tf.reshape(tiled, [*shape[:axis], shape[axis] * count, *shape[axis + 1 :]])
 
     return func
-
-
-# -- what depends on the values
-
-
-impossible(
-    torch.nonzero, torch.Tensor.nonzero, torch.masked_select, torch.Tensor.masked_select, torch.argwhere,
-    torch.Tensor.argwhere, torch.unique, torch.Tensor.unique, torch.unique_consecutive, torch.Tensor.unique_consecutive,
-    torch.functional.unique, torch.functional.unique_consecutive, torch.bincount, torch.Tensor.bincount,
-    because="its output has a shape that depends on the values, which a converted graph of fixed shapes cannot have. Use "
-    "a mask (torch.where, a product with it) or topk",
-)  # fmt: skip

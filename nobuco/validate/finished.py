@@ -14,7 +14,7 @@ import torch
 from nobuco.contract.dtypes import to_numpy
 from nobuco.errors import NobucoError
 from nobuco.graph.choose import choose
-from nobuco.graph.graph import Graph
+from nobuco.graph.graph import Graph, output_varies
 from nobuco.graph.rerun import Difference, differences, is_stray
 from nobuco.layout.planning import Plan
 from nobuco.program import Program
@@ -24,6 +24,8 @@ from nobuco.validate.model import as_graph, check_model, with_rounding
 from nobuco.validate.other_sizes import OtherSizes, tell
 from nobuco.validate.report import Check, Report
 from nobuco.validate.samples import Sample, fresh_samples
+
+_MORE_SAMPLES = 8
 
 
 class FinishedModel:
@@ -58,7 +60,7 @@ class FinishedModel:
         else:
             keep(sample.tensors)
             report.checks.append(check("fresh inputs", sample.tensors, expected, sample.said))
-            if self.graph.dynamic or self._has_strays():
+            if self.graph.dynamic or self._has_strays() or self._counts_elements():
                 self._compare_values(sample, report)
         self._tell_state(sample, report)
         if self.program.dynamic:
@@ -107,6 +109,8 @@ class FinishedModel:
 
     def _compare_values(self, sample: Sample, report: Report) -> None:
         found, _ = self.traced_again(sample.tensors)
+        if not found and self._counts_elements():
+            found = self._differences_by_count()
         if self.graph.reads:  # they are reported as such, and explain what is different
             return
         hidden = next((each for each in found if each.stray), None)
@@ -117,6 +121,19 @@ class FinishedModel:
                 "or mark the Python function around it with nobuco.traceable and give it a converter"
             )
         tell(report, found, "for inputs with other values")
+
+    def _counts_elements(self) -> bool:
+        """Whether the program chooses elements by their values, if only to ask how many they are."""
+        return any(output_varies(call) for call in self.graph.root.walk() if not call.folded)
+
+    def _differences_by_count(self) -> list[Difference]:
+        """Other inputs may happen to have as many elements chosen as the example: more are tried."""
+        for seed in range(2, 2 + _MORE_SAMPLES):
+            samples = fresh_samples(self.program.inputs, self.graph, seed)
+            sample, _, _ = self.first_that_runs(samples)
+            if sample is not None and (found := self.traced_again(sample.tensors)[0]):
+                return found
+        return []
 
     def _has_strays(self) -> bool:
         """Whether a constant has been used that neither the model nor a recorded call has made."""

@@ -20,3 +20,8 @@ def test_no_boxes() -> None:
 def test_a_dropped_box_drops_no_other() -> None:
     boxes = torch.tensor([[0.0, 0, 10, 10], [4, 0, 14, 10], [8, 0, 18, 10]])
     assert nms(boxes, torch.tensor([0.9, 0.8, 0.7]), 0.3).tolist() == [0, 2]
+
+
+def test_a_box_whose_corners_are_the_wrong_way_round_overlaps_nothing() -> None:
+    boxes = torch.tensor([[0.0, 0, 10, 10], [9, 9, 1, 1], [5, 5, 5, 5], [5, 5, 5, 5]])
+    assert nms(boxes, torch.tensor([0.9, 0.8, 0.7, 0.6]), 0.3).tolist() == [0, 1, 2, 3]

@@ -30,6 +30,7 @@ def main() -> int:
     while todo:
         todo = _some(todo, asked.record)
     found = _read(asked.record)
+    _write(asked.record, found)
     for name in wanted:
         row = found[name]
         if row["verdict"] != "right":
@@ -44,6 +45,14 @@ def _read(record: Path) -> dict[str, dict[str, str]]:
         return {}
     rows = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
     return {row["op"]: row for row in rows}
+
+
+def _write(record: Path, found: dict[str, dict[str, str]]) -> None:
+    """One line an op, in order: the latest of those that were appended."""
+    lines = (json.dumps(found[op], ensure_ascii=False) + "\n" for op in sorted(found, key=str.lower))
+    new = record.with_suffix(".part")
+    new.write_text("".join(lines), encoding="utf-8")
+    new.replace(record)
 
 
 def _some(todo: list[str], record: Path) -> list[str]:

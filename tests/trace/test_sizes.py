@@ -96,6 +96,25 @@ def test_what_is_fixed_is_told_with_its_line(name: str) -> None:
         convert(function, full_validation=False, strict=True)
 
 
+CHOSEN = {
+    "mask": lambda x: x[x > 0.5] / x[x > 0.5].shape[0],
+    "length of a mask": lambda x: torch.zeros(len(x[x > 0.5])) + 1,
+    "constant of the length": lambda x: (x.sum(), torch.ones(len(x[x[:, 0, 0, 0] > 0.5]))),
+    "nonzero": lambda x: x * len((x > 0.5).nonzero()),
+    "where": lambda x: x * (torch.where(x > 0.5)[0].numel() // 2),
+    "masked_select": lambda x: x if x.masked_select(x > 0.5).shape[0] % 2 else x + 1,
+}
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_how_many_elements_are_chosen_is_no_constant(name: str) -> None:
+    function = CHOSEN[name]
+    x = torch.linspace(0, 1, 24).reshape(6, 1, 2, 2)
+    line = function.__code__.co_firstlineno
+    with pytest.warns(nobuco.BakedValueWarning, match=rf'{re.escape(__file__)}", line {line}'):
+        nobuco.pytorch_to_keras(function, [x], verbose=False)
+
+
 @pytest.mark.parametrize("name", FREE)
 def test_what_holds_for_all_sizes_is_not_told(name: str) -> None:
     converted = convert(FREE[name], strict=True)
