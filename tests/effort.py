@@ -11,4 +11,4 @@ slow = pytest.mark.skipif(not FULL, reason="slow: make test-full")
 
 def examples(full: int) -> int:
     """How many random programs to try, of so many in a full run."""
-    return full if FULL else full // 5
+    return full if FULL else full // 20

@@ -14,6 +14,7 @@ from tests.converters.op_samples import op_infos, samples
 from tests.converters.own_cases import CASES
 from tests.converters.sizes import Found, found_with_unknown_sizes
 from tests.converters.table import ONE_SIZE, ROWS, SIZES_REFUSED, Row
+from tests.effort import FULL
 
 _DTYPES = {"float": torch.float32, "int": torch.int64, "bool": torch.bool}
 
@@ -23,13 +24,14 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 def _taken(row: Row) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
-    """Two samples: the first with elements, and one from the middle."""
+    """The first sample with elements, and one from the middle in a full run or where a refusal is expected."""
     found = [
         (args, kwargs)
         for args, kwargs in samples(row.name, _DTYPES[row.dtypes[0]], 40)
         if (row.taken is None or row.taken(args, kwargs)) and all(_sizes(args, kwargs))
     ]
-    return found[:: max(len(found) // 2, 1)][:2]
+    thorough = FULL or row.name in SIZES_REFUSED
+    return found[:: max(len(found) // 2, 1)][: 2 if thorough else 1]
 
 
 def _sizes(args: Any, kwargs: Any) -> Iterator[int]:
