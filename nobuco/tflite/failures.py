@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from nobuco.keras_model.messages import said_by
+from nobuco.keras_model.messages import nodes_in_graph, reason_in_graph, said_by
 from nobuco.keras_model.origins import Origin
 from nobuco.tflite.errors import TFLiteExportError
 from nobuco.tflite.inspection import TFLiteOp
@@ -92,12 +92,10 @@ def not_run_by_keras(error: Exception, inputs: Sequence[Any], layers: Layers) ->
     """Of the model that the file was made from, run on `inputs`."""
     _log.debug("the Keras model failed", exc_info=error)
     text = str(error)
-    nodes = re.findall(r"\{\{node ([^}]+)\}\}", text)
-    lines = [line for line in text.splitlines() if line and not re.match(r"\s|Detected at|Graph exec", line)]
-    reason = re.sub(r"\s*\[(?:Op:|\[).*", "", lines[0]) if lines else type(error).__name__
+    origins = _origins(nodes_in_graph(text), layers)
     return TFLiteExportError(
         f"the Keras model does not run on inputs of shape {_shapes(inputs)}: "
-        f"{_listed(_origins(nodes, layers), ': ')}{_short(reason)}; "
+        f"{_listed(origins, ': ')}{_short(reason_in_graph(text))}; "
         "give sample_inputs of sizes and values that the PyTorch model takes"
     )
 

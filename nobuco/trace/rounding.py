@@ -1,10 +1,11 @@
-"""Python's own rounding of a traced size, followed: `math.ceil(h / 2)` is a tensor where `h` is one."""
+"""What Python and PyTorch's own checks do with a traced size, which is a tensor: `math.ceil(h / 2)` is one where `h` is,
+and a check of PyTorch's holds or fails as for the number."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -41,3 +42,22 @@ def _rounding(on_tensors: Callable[[Any], torch.Tensor], on_numbers: Callable[..
         return on_tensors(self).to(torch.int32) if self.is_floating_point() else self
 
     return method
+
+
+@contextmanager
+def checked_as_numbers(unrecorded: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """`torch._check` and its kin, by which PyTorch's own functions compare sizes, take no tensor. What runs inside
+    `unrecorded()` is no call of the program's: a check that holds changes nothing."""
+    check: Any = torch._check_with  # type: ignore[attr-defined]
+
+    def checked(error_type: Any, cond: Any, message: Any) -> None:
+        if isinstance(cond, torch.Tensor) and cond.dim() == 0:
+            with unrecorded():
+                cond = bool(cond)
+        check(error_type, cond, message)
+
+    torch._check_with = checked  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        torch._check_with = check  # type: ignore[attr-defined]

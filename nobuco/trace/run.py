@@ -13,7 +13,7 @@ from torch.nn.modules import module as torch_module
 from nobuco.contract.tree import tree_leaves, tree_map
 from nobuco.trace.calls import Call, Kind, Trace
 from nobuco.trace.ops import distinct
-from nobuco.trace.rounding import rounded_as_tensors
+from nobuco.trace.rounding import checked_as_numbers, rounded_as_tensors
 from nobuco.trace.sizes import Log
 from nobuco.trace.state import ModelState
 from nobuco.trace.static_sizes import ShapesSeen, StaticSizes
@@ -57,6 +57,7 @@ def trace(
         hooks.enter_context(compiled_as_written())
         if trace_shape:
             hooks.enter_context(rounded_as_tensors())
+            hooks.enter_context(checked_as_numbers(tracer.unrecorded))
         tensors = distinct([leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)])
         inputs = [tracer.add_input(tensor, name) for tensor, name in zip(tensors, names, strict=True)]
         root.args, root.kwargs = tracer.values((args, kwargs))

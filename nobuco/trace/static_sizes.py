@@ -7,10 +7,33 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 
 from nobuco.contract.sites import Site, invocation_site
+from nobuco.trace.calls import Call
+from nobuco.trace.ops import version_of
+
+
+@dataclass(frozen=True)
+class TracedShape:
+    """The sizes of a tensor as tensors, which were recorded inside the call `frame`."""
+
+    tensor: torch.Tensor
+    shape: tuple[int, ...]
+    sizes: tuple[torch.Tensor, ...]
+    frame: Call
+
+    def holds(self, tensor: torch.Tensor, stack: Sequence[Call]) -> bool:
+        """Whether these are still the sizes of `tensor`, for a program that is inside the calls of `stack`: a call that has
+        ended may be converted as a whole."""
+        return (
+            self.tensor is tensor
+            and self.shape == tuple(tensor.shape)
+            and not any(version_of(size) for size in self.sizes)
+            and any(frame is self.frame for frame in stack)
+        )
 
 
 class ShapesSeen:

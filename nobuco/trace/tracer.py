@@ -7,6 +7,7 @@ the program runs."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -38,7 +39,7 @@ from nobuco.trace.ops import (
 )
 from nobuco.trace.sizes import Log, asks_for_sizes, noting, plain
 from nobuco.trace.state import ModelState
-from nobuco.trace.static_sizes import ShapesSeen, StaticSizes
+from nobuco.trace.static_sizes import ShapesSeen, StaticSizes, TracedShape
 from nobuco.trace.unannounced import in_python, is_operation, written_by
 
 
@@ -61,6 +62,7 @@ class Tracer(TorchFunctionMode):
         self._shapes, self._static = shapes, static or StaticSizes()
         self._state = state
         self._trace_shape = trace_shape
+        self._traced: dict[int, TracedShape] = {}
         self._dynamic = dynamic
         self._on_call = on_call
         self._aliases = Aliases(self._emit)
@@ -123,6 +125,10 @@ class Tracer(TorchFunctionMode):
             if not _is_known(op) and not written and (body := compose.decomposition_of(func)) is not None:
                 return self._inside(op, body, args, kwargs)
             return self._announced(op, op, args, kwargs, written)
+
+    def unrecorded(self) -> AbstractContextManager[None]:
+        """What runs inside is no call of the program's."""
+        return _Set(self, "_muted", True)
 
     def is_listening(self) -> bool:
         return not self._busy and not self._muted
@@ -348,12 +354,22 @@ class Tracer(TorchFunctionMode):
         dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
         if all(static if dim is None else (static[dim],)):
             return plain if dim is None else plain[dim]
-        with self, _Set(self, "_busy", False):
-            traced = shape(x)
+        traced = self._sizes_of(x)
         sizes = tuple(
             size if known else tensor for size, known, tensor in zip(plain, static, traced, strict=True)
         )
         return sizes if dim is None else sizes[dim]
+
+    def _sizes_of(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The same tensors each time, unless the program has written into one of them: what Python finds to be one object
+        it takes for equal, and need not read."""
+        known = self._traced.get(id(x))
+        if known is not None and known.holds(x, self._stack):
+            return known.sizes
+        with self, _Set(self, "_busy", False):
+            traced = tuple(shape(x))
+        self._traced[id(x)] = TracedShape(x, tuple(x.shape), traced, self._stack[-1])
+        return traced
 
     # -- modules
 
@@ -429,7 +445,7 @@ def _is_converted(call: Call) -> bool:
     return _has_converter(call.op) or (bool(call.children) and all(map(_is_converted, call.children)))
 
 
-class _Set:
+class _Set(AbstractContextManager[None]):
     """Sets one of the tracer's flags for a while. Muted: what runs inside is one node, and neither functions nor modules
     are recorded."""
 

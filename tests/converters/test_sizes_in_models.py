@@ -18,6 +18,7 @@ import nobuco
 from nobuco import ChannelOrder
 from nobuco.contract.registry import _converters
 from nobuco.tflite import export_tflite
+from nobuco.validate.report import BakedDiscrepancyWarning
 
 Shape = tuple[int | None, ...]
 
@@ -200,6 +201,48 @@ def test_recurrent(kind: Any, both_ways: bool, shape: Shape, tmp_path: Path) -> 
     sizes = [(1, 5, 4), (7, 5, 4)] + [(3, 9, 4)] * (shape[1] is None)
     converted = _check_in_keras(model, torch.randn(2, 5, 4), shape, sizes)
     _check_in_tflite(converted, model, sizes, tmp_path)
+
+
+class _Padded(nn.Module):
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor, padding: Tensor) -> Tensor:
+        if isinstance(self.layer, nn.MultiheadAttention):
+            return self.layer(x, x, x, key_padding_mask=padding, need_weights=False)[0]
+        return self.layer(x, src_key_padding_mask=padding)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.MultiheadAttention(8, 2, batch_first=True), nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_padded_sequences(layer: nn.Module) -> None:
+    x, padding = torch.randn(2, 6, 8), torch.arange(6) > torch.tensor([[5], [3]])
+    model = nobuco.pytorch_to_keras(
+        _Padded(layer).eval(),
+        [x, padding],
+        input_shapes={x: (2, None, 8), padding: (2, None)},
+        trace_shape=True,
+        strict=True,
+        verbose=False,
+    )
+    assert model.report.ok, str(model.report)
+
+
+def test_a_failure_at_other_sizes_is_one_sentence() -> None:
+    x = torch.randn(2, 6, 8)
+    with pytest.warns(BakedDiscrepancyWarning) as told:
+        nobuco.pytorch_to_keras(
+            lambda x: x.reshape(2 * x.shape[1], 8), [x], input_shapes={x: (2, None, 8)}, verbose=False
+        )
+    line = str(told[0].message).splitlines()[-1]
+    assert line.startswith(
+        "the finished model on other sizes: the Keras model raised InvalidArgumentError: Input to"
+    )
+    assert len(line) < 200
 
 
 @pytest.mark.parametrize("make", [
