@@ -203,8 +203,7 @@ def computed_matrix(size: Any, target: Any, mode: str, align_corners: bool, scal
     if mode == "bicubic":
         low = tf.floor(source)
         t = source - low
-        taps = [_far(t + 1), _near(t), _near(1 - t), _far(2 - t)]
-        return sum(at(low + i - 1, weight) for i, weight in enumerate(taps))
+        return sum(at(low + i - 1, weight) for i, weight in enumerate(cubic_weights(t)))
     if mode.startswith("nearest"):
         return at(tf.floor(source))
     source = tf.maximum(source, 0.0)
@@ -214,6 +213,12 @@ def computed_matrix(size: Any, target: Any, mode: str, align_corners: bool, scal
 
 
 _A = -0.75  # PyTorch's cubic
+
+
+def cubic_weights(t: Any) -> list[Any]:
+    """Of the two samples before a place and the two after it, by Keys' cubic convolution; `t` is how far the place is beyond
+    the second."""
+    return [_far(t + 1), _near(t), _near(1 - t), _far(2 - t)]
 
 
 def _near(t: Any) -> Any:

@@ -14,14 +14,10 @@ from torch import Tensor
 from nobuco.contract.channel_order import ChannelOrderingStrategy, channel_last, inverse
 from nobuco.contract.registry import builtin
 from nobuco.node_converters._sizes import shape_of
+from nobuco.node_converters.resampling import cubic_weights
 
 
-def _not_bicubic(call: Any) -> str | None:
-    mode = getattr(call, "mode", None) or _MODES[call.interpolation_mode]
-    return "grid_sample with mode='bicubic' is not converted" if mode == "bicubic" else None
-
-
-@builtin(F.grid_sample, strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER, accepts=_not_bicubic)
+@builtin(F.grid_sample, strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER)
 def grid_sample(
     input: Tensor,
     grid: Tensor,
@@ -31,7 +27,8 @@ def grid_sample(
 ):
     """``(N, C, *in), (N, *out, dims) -> (N, C, *out)``; the grid holds x first, -1 and 1 are the image's borders.
 
-    Bilinear: a gather for each corner of the cell that a place lies in, weighted by how near it is."""
+    A gather for each pixel that takes part, weighted by how near it is: the corners of the cell that a place lies in, or for
+    bicubic the four rows and four columns around it."""
     return _sampler(input.dim() - 2, mode, padding_mode, bool(align_corners))
 
 
@@ -43,29 +40,55 @@ def _sampler(dims, mode, padding_mode, align_corners):
         )  # its last dim holds coordinates, and is no space
         batch, *sizes, channels = shape_of(input)
         flat = tf.reshape(input, [batch, -1, channels])
-        places = [
-            _place(grid[..., dims - 1 - i], size, padding_mode, align_corners) for i, size in enumerate(sizes)
-        ]
+        places = [_in_pixels(grid[..., dims - 1 - i], size, align_corners) for i, size in enumerate(sizes)]
+
+        def brought_back(places: Sequence[Any]) -> list[Any]:
+            return [
+                _brought_back(place, size, padding_mode, align_corners)
+                for place, size in zip(places, sizes, strict=True)
+            ]
+
         if mode == "nearest":
-            out = _read(flat, [tf.round(place) for place in places], sizes, padding_mode)
-        else:
-            floors = [tf.floor(place) for place in places]
-            out = tf.zeros([], input.dtype)
-            for corner in itertools.product((0, 1), repeat=dims):
-                weight = tf.ones([], input.dtype)
-                for place, low, side in zip(places, floors, corner, strict=True):
-                    weight = weight * (place - low if side else 1 - (place - low))
-                at = [low + side for low, side in zip(floors, corner, strict=True)]
-                out = out + tf.expand_dims(weight, -1) * _read(flat, at, sizes, padding_mode)
+            return _read(flat, [tf.round(place) for place in brought_back(places)], sizes, padding_mode)
+        cubic = mode == "bicubic"  # its pixels are brought back into the image one by one
+        places = places if cubic else brought_back(places)
+        floors = [tf.floor(place) for place in places]
+        weights = [
+            (_cubic_weights if cubic else _linear_weights)(place - low)
+            for place, low in zip(places, floors, strict=True)
+        ]
+        out = tf.zeros([], input.dtype)
+        for pixel in itertools.product(*weights):
+            weight = tf.ones([], input.dtype)
+            for along, step in zip(weights, pixel, strict=True):
+                weight = weight * along[step]
+            at = [low + step for low, step in zip(floors, pixel, strict=True)]
+            at = brought_back(at) if cubic else at
+            out = out + tf.expand_dims(weight, -1) * _read(flat, at, sizes, padding_mode)
         return out
 
     return func
 
 
-def _place(x: Any, size: Any, padding_mode: str, align_corners: bool) -> Any:
-    """From -1..1 to pixels, brought back into the image where the padding asks for it."""
+def _linear_weights(beyond: Any) -> dict[int, Any]:
+    """Of the pixel before a place and the one after it, for how far the place is `beyond` the first."""
+    return {0: 1 - beyond, 1: beyond}
+
+
+def _cubic_weights(beyond: Any) -> dict[int, Any]:
+    """Of the two pixels before a place and the two after it."""
+    return dict(zip(range(-1, 3), cubic_weights(beyond), strict=True))
+
+
+def _in_pixels(x: Any, size: Any, align_corners: bool) -> Any:
+    """From -1..1."""
     size = tf.cast(size, x.dtype) if tf.is_tensor(size) else size
-    place = (x + 1) * ((size - 1) / 2) if align_corners else ((x + 1) * size - 1) / 2
+    return (x + 1) * ((size - 1) / 2) if align_corners else ((x + 1) * size - 1) / 2
+
+
+def _brought_back(place: Any, size: Any, padding_mode: str, align_corners: bool) -> Any:
+    """Into the image, where the padding asks for it."""
+    size = tf.cast(size, place.dtype) if tf.is_tensor(size) else size
     if padding_mode == "reflection":
         low, high = (0.0, size - 1.0) if align_corners else (-0.5, size - 0.5)
         span = high - low
@@ -103,7 +126,7 @@ _PADDINGS = ("zeros", "border", "reflection")
 
 @builtin(
     torch.grid_sampler, torch.grid_sampler_2d, torch.grid_sampler_3d,
-    strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER, accepts=_not_bicubic,
+    strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER,
 )  # fmt: skip
 def grid_sampler(
     input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool

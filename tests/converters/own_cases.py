@@ -262,7 +262,7 @@ CASES: list[Case] = [
     *(
         _of(f"grid_sample {mode} {padding} {corners}", F.grid_sample, (2, 3, 5, 6), (2, 4, 7, 2), mode=mode, padding_mode=padding,
             align_corners=corners)
-        for mode in ("bilinear", "nearest") for padding in ("zeros", "border", "reflection") for corners in (False, True)
+        for mode in ("bilinear", "nearest", "bicubic") for padding in ("zeros", "border", "reflection") for corners in (False, True)
     ),
     _of("grid_sample in space", F.grid_sample, (1, 2, 3, 4, 5), (1, 2, 3, 4, 3), align_corners=False),
     _of("channel shuffle", lambda x: F.channel_shuffle(x, 3), _IMAGE),

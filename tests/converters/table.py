@@ -74,7 +74,7 @@ _PLAIN = {
         igammac nn.functional.softshrink nn.functional.hardshrink nn.functional.hardtanh nn.functional.gelu dist
         round.decimals_0 round.decimals_3 round.decimals_neg_3 __rpow__ lerp polar hypot renorm logcumsumexp digamma
         nn.functional.smooth_l1_loss nn.functional.l1_loss logdet log_softmax norm norm.fro norm.inf
-         nn.functional.softplus nn.functional.mse_loss grid_sampler_3d
+         nn.functional.softplus nn.functional.mse_loss nn.functional.grid_sample grid_sampler_2d grid_sampler_3d
         mean nanmean std std.unbiased var var.unbiased nn.functional.nll_loss nn.functional.gaussian_nll_loss
         nn.functional.huber_loss nn.functional.pdist nn.functional.poisson_nll_loss nn.functional.pairwise_distance
         nn.functional.kl_div linalg.det linalg.cholesky linalg.vecdot linalg.matrix_power linalg.matrix_norm
@@ -106,7 +106,6 @@ _PARTLY: dict[str, tuple[str, Filter, str]] = {
     "nn.functional.dropout2d": ("float", lambda a, k: not k.get("training", True) or k.get("p") == 0.0, "training mode"),
     "nn.functional.dropout3d": ("float", lambda a, k: not k.get("training", True) or k.get("p") == 0.0, "training mode"),
     "nn.functional.embedding": ("float", _says("max_norm", None), "max_norm changes the table at every call"),
-    "nn.functional.grid_sample": ("float", lambda a, k: k.get("mode") != "bicubic", "bicubic is not converted"),
     "nn.functional.instance_norm": (
         "float", lambda a, k: not k.get("use_input_stats", True) or k.get("running_mean") is None,
         "training mode: running statistics would be changed",
