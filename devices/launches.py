@@ -18,9 +18,11 @@ from devices.protocol import Device
 if TYPE_CHECKING:
     import numpy
 
-DELEGATES = ("xnnpack", "xnnpack-fp16", "cpu", "cpu-reference", "gpu-webgpu", "gpu-opencl", "gpu-opencl-fp16")
 EMBEDDED_DELEGATES = ("xnnpack", "xnnpack-fp16", "cpu", "cpu-reference")
 """Those of the embedded runner wherever it runs; on this host it has ``gpu-webgpu``, too."""
+OFFICIAL_DELEGATES = ("xnnpack", "xnnpack-fp16", "cpu", "gpu-opencl", "gpu-opencl-fp16")
+"""Those of the official ``benchmark_model``."""
+DELEGATES = tuple(dict.fromkeys((*EMBEDDED_DELEGATES, "gpu-webgpu", *OFFICIAL_DELEGATES)))
 Unit = Literal["us", "kinstr"]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from devices import DeviceInfo
-from devices.launches import DELEGATES
+from devices.launches import DELEGATES, OFFICIAL_DELEGATES
 
 _SOFTWARE_ADAPTER = "adapterType=CPU"
 _HOMES = {"gpu-opencl": "Android devices", "gpu-webgpu": "this host"}
@@ -41,12 +41,10 @@ def check_delegates(device: DeviceInfo, delegates: Sequence[str], benchmark_bina
             hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(DELEGATES)}"
             raise BenchError(f"there is no delegate {delegate!r}; {hint}")
     if benchmark_binary is not None:
-        from devices.runners.official.run import DELEGATES as OFFICIAL
-
         for delegate in delegates:
-            if delegate not in OFFICIAL:
+            if delegate not in OFFICIAL_DELEGATES:
                 raise BenchError(
-                    f"benchmark_model has no delegate {delegate}; it has {', '.join(OFFICIAL)}. "
+                    f"benchmark_model has no delegate {delegate}; it has {', '.join(OFFICIAL_DELEGATES)}. "
                     "Leave --benchmark-binary out"
                 )
         return

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from devices.errors import DeviceError
+from devices.launches import OFFICIAL_DELEGATES
 from devices.protocol import NOMINAL_THERMAL_STATUS, DeviceState, RunResult
 
 # PowerManager.THERMAL_STATUS_*
@@ -21,7 +22,6 @@ THERMAL_STATUSES = (
     "emergency",
     "shutdown",
 )
-_DELEGATES = ("xnnpack", "xnnpack-fp16", "cpu", "gpu-opencl", "gpu-opencl-fp16")
 
 Ask = Callable[[Sequence[str]], str]
 """Runs a command on the device and returns what it prints."""
@@ -42,7 +42,7 @@ def identity(found: Mapping[str, str]) -> dict[str, Any]:
         "model": f"{found.get('ro.product.manufacturer', '')} {found.get('ro.product.model', '')}".strip(),
         "os": f"Android {found.get('ro.build.version.release', '?')} (API {found['ro.build.version.sdk']})",
         "gpu": found.get("ro.hardware.egl") or found.get("ro.hardware.vulkan") or None,
-        "delegates": _DELEGATES,
+        "delegates": OFFICIAL_DELEGATES,
         "android": True,
     }
     if chip := f"{maker} {chip}".strip() or found.get("ro.board.platform", ""):

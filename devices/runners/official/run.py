@@ -25,7 +25,6 @@ from devices.runners.outputs import outputs_file, read_outputs
 from devices.runners.repeating import run_launch
 from devices.runners.tflite_io import TensorInfo, model_tensors, nodes_by_op
 
-DELEGATES = ("xnnpack", "xnnpack-fp16", "cpu", "gpu-opencl", "gpu-opencl-fp16")
 _HELP_SECONDS = 60.0
 _PROFILE_HEADING = "\n===== profiled in a launch of its own =====\n"
 
