@@ -13,6 +13,7 @@ from torch import nn
 
 from nobuco.contract.channel_order import ChannelOrder, Layout
 from nobuco.inputs import InputSpec, input_specs, own_arguments
+from nobuco.lift.tracing import lifted
 from nobuco.trace.calls import Trace
 from nobuco.trace.run import run_untraced, trace, with_tensors
 from nobuco.trace.state import random_state_kept
@@ -64,12 +65,16 @@ class Program:
         return [spec.layout for spec in self.inputs]
 
     def trace(self, trace_shape: bool = False, on_call: Callable[[], None] | None = None) -> Trace:
-        """Runs the model once on the example arguments and records it."""
+        """Runs the model on the example arguments and records it: once, and again where its control flow is lifted."""
         names = [spec.name for spec in self.inputs]
         static = StaticSizes(self._shapes_elsewhere()) if trace_shape else None
-        return trace(
-            self.model, self.args, self.kwargs, names, trace_shape, self.dynamic, on_call, static=static
-        )
+
+        def run(**hooks: Any) -> Trace:
+            return trace(
+                self.model, self.args, self.kwargs, names, trace_shape, self.dynamic, on_call, static=static, **hooks
+            )
+
+        return lifted(run)
 
     def _shapes_elsewhere(self) -> list[ShapesSeen]:
         """What the program asks of shapes on two sets of other inputs, or as many as it takes."""

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+from nobuco.contract.channel_order import ChannelOrderingStrategy
 from nobuco.contract.context import converting
+from nobuco.contract.control_flow import CONTROL_FLOW
+from nobuco.contract.converter import Converter, location_of
 from nobuco.contract.registry import Match, match
 from nobuco.graph.graph import Graph, Node, context_of, output_varies
 from nobuco.trace.calls import Call, Kind, Trace, Value, map_values
@@ -21,6 +27,8 @@ def choose(trace: Trace, dynamic: bool = False) -> Graph:
     for call, found in chosen.picked.items():
         if call not in needed:
             graph.unused.append(call)
+        elif call.blocks:
+            graph.nodes.append(Node(call, _CONTROL_FLOW, tuple(_inside(call, graph, chosen.dynamic))))
         elif found.converter is not None:
             graph.nodes.append(Node(call, found.converter))
         elif found.refusals:
@@ -31,9 +39,34 @@ def choose(trace: Trace, dynamic: bool = False) -> Graph:
     return graph
 
 
+def _inside(call: Call, graph: Graph, dynamic: bool) -> Iterator[Graph]:
+    """The graphs of the blocks of a branch or loop; what is to be told of them is told of `graph`."""
+    for block in call.blocks:
+        inner = choose(block, dynamic)
+        graph.unused += inner.unused
+        graph.missing += inner.missing
+        graph.refused |= inner.refused
+        graph.reads += inner.reads
+        yield inner
+
+
+def _control_flow(*args: Any) -> Any:
+    """Stands for what makes branches and loops of the blocks inside them (`keras_model/control_flow.py`)."""
+
+
+_CONTROL_FLOW = Converter(
+    _control_flow,
+    ChannelOrderingStrategy.MINIMUM_TRANSPOSITIONS,
+    CONTROL_FLOW,
+    reusable=False,
+    builtin=True,
+    location=location_of(_control_flow),
+)
+
+
 class _Chooser:
     def __init__(self, dynamic: bool) -> None:
-        self._dynamic = dynamic
+        self.dynamic = dynamic
         self.picked: dict[Call, Match] = {}
         self.reads: list[Call] = []
 
@@ -44,7 +77,10 @@ class _Chooser:
         if call.folded:
             self.reads.extend(each for each in call.walk() if each.kind is Kind.READ)
             return
-        found = match_of(call, self._dynamic)
+        if call.blocks:
+            self.picked[call] = Match(_CONTROL_FLOW)
+            return
+        found = match_of(call, self.dynamic)
         if found.converter is not None or found.impossible:
             self.picked[call] = found
         elif call.children:

@@ -20,10 +20,11 @@ from nobuco.trace.state import StateChange
 
 @dataclass(eq=False, frozen=True)
 class Node:
-    """A call and the converter that takes it."""
+    """A call and the converter that takes it; for a branch or a loop, `blocks` are the graphs inside it."""
 
     call: Call
     converter: Converter
+    blocks: tuple[Graph, ...] = ()
 
     @property
     def inputs(self) -> list[Value]:
@@ -60,6 +61,13 @@ class Graph:
     comparisons: Sequence[Comparison] = ()
     dynamic: bool = False  # some size differs from call to call, so that traced sizes are examples only
 
+    def all_nodes(self) -> Iterator[Node]:
+        """The nodes, and those inside them, in the order of execution."""
+        for node in self.nodes:
+            for block in node.blocks:
+                yield from block.all_nodes()
+            yield node
+
     def values(self) -> Iterator[Value]:
         """Every value that is an input, an output, or goes in or out of a node, each once."""
         through = (value for node in self.nodes for value in (*node.inputs, *node.outputs))
@@ -73,8 +81,11 @@ class Graph:
 
     def release_unused(self) -> None:
         """Lets go of the data of all values that neither go in or out of a node nor are outputs."""
-        kept = {value for node in self.nodes for value in (*node.inputs, *node.outputs)}
+        kept = {value for node in self.all_nodes() for value in (*node.inputs, *node.outputs)}
         kept.update(self.outputs)
+        for node in self.all_nodes():
+            for block in node.blocks:
+                kept.update((*block.inputs, *block.outputs))
         release(self.root, kept)
 
 

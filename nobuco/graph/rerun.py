@@ -46,6 +46,10 @@ def differences(first: Graph, second: Graph) -> list[Difference]:
         one, other = node.call, again.call
         if one.op is not other.op and one.op != other.op:
             return [*found, _parting(one, other)]
+        for block, block_again in zip(node.blocks, again.blocks, strict=True):
+            inside = differences(block, block_again)
+            if inside:
+                return [*found, *inside]
         a, b = tree_leaves((one.args, one.kwargs)), tree_leaves((other.args, other.kwargs))
         if len(a) != len(b):
             found.append(Difference(one.user_line, f"{one.name} gets {len(a)} arguments, but {len(b)}"))

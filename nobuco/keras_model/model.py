@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import keras
 
-from nobuco.contract.channel_order import Layout, moves_data, set_layout, transposition
+from nobuco.contract.channel_order import ChannelOrder, Layout, moves_data, set_layout, transposition
 from nobuco.contract.dtypes import tf_dtype, to_numpy
 from nobuco.errors import NobucoError
 from nobuco.graph.graph import Graph, Node
 from nobuco.inputs import InputSpec
+from nobuco.keras_model.control_flow import convert_control_flow
 from nobuco.keras_model.messages import said_by
 from nobuco.keras_model.nodes import ConvertedNode, NodeFactory
 from nobuco.keras_model.op_layer import ChannelTranspose
 from nobuco.keras_model.outputs import model_with_structure
 from nobuco.layers.weight import WeightLayer
-from nobuco.layout.planning import Plan
+from nobuco.layout.planning import Plan, plan_layouts
 from nobuco.trace.calls import Value
 
 
@@ -60,42 +62,86 @@ def build_model(
     reads is let go.
 
     Raises ConversionError, with the call's line, where a converter or what it returned fails."""
-    tensors = KerasTensors()
-    static_shape = tensors.static_shape if graph.dynamic else None
-    factory = NodeFactory(graph.dynamic, constants_to_variables, static_shape)
-    given = [
-        tensors.add_input(value, spec.layout, spec.shape, spec.name)
-        for value, spec in zip(graph.inputs, inputs, strict=True)
-    ]
     graph.release_unused()
-    readers = graph.reader_counts()
-    for node in graph.nodes:
-        on_node()
-        before = len(tensors.transpositions)
-        try:
-            converted = factory.convert(node, plan.modes[node])
-            observer.converted(converted)
-            tensors.add(converted)
-        except NobucoError as error:
-            observer.failed(node, error)
-            raise
-        observer.placed(converted, tensors.transpositions[before:])
-        readers.subtract(node.distinct_inputs)
-        for value in (*node.inputs, *node.outputs):
-            if readers[value] <= 0 and not value.constant:
-                value.release()
-    outputs = [
-        tensors.get(value, layout) for value, layout in zip(graph.outputs, plan.output_layouts, strict=True)
-    ]
+    build = _Build(graph.dynamic, constants_to_variables, observer, on_node)
+    given, outputs = build.model_of(graph, plan, inputs)
     model = model_with_structure(given, outputs, graph.root.output, output_names, graph.root.name)
-    return model, tensors.transpositions
+    return model, build.transpositions
+
+
+class _Build:
+    """One conversion: the nodes of the graph, and of the blocks inside them, share their layers."""
+
+    def __init__(
+        self, dynamic: bool, constants_to_variables: bool, observer: Observer, on_node: Callable[[], None]
+    ) -> None:
+        self._factory = NodeFactory(dynamic, constants_to_variables)
+        self._dynamic, self._observer, self._on_node = dynamic, observer, on_node
+        self.transpositions: list[Transposition] = []
+        self._held: set[Value] = set()  # the inputs of a block, which belong to the graph around it
+
+    @contextmanager
+    def _holding(self, values: Sequence[Value]) -> Iterator[None]:
+        before, self._held = self._held, self._held | set(values)
+        yield
+        self._held = before
+
+    def model_of(self, graph: Graph, plan: Plan, inputs: Sequence[InputSpec]) -> tuple[list[Any], list[Any]]:
+        """The Keras tensors of the inputs and outputs."""
+        tensors = KerasTensors(self.transpositions)
+        self._factory.static_shape = tensors.static_shape if self._dynamic else None
+        given = [
+            tensors.add_input(value, spec.layout, spec.shape, spec.name)
+            for value, spec in zip(graph.inputs, inputs, strict=True)
+        ]
+        readers = graph.reader_counts()
+        for node in graph.nodes:
+            self._on_node()
+            before = len(self.transpositions)
+            try:
+                converted = self._converted(node, plan, tensors)
+                self._observer.converted(converted)
+                before = before if not node.blocks else len(self.transpositions)
+                tensors.add(converted)
+            except NobucoError as error:
+                self._observer.failed(node, error)
+                raise
+            self._observer.placed(converted, self.transpositions[before:])
+            readers.subtract(node.distinct_inputs)
+            for value in (*node.inputs, *node.outputs):
+                if readers[value] <= 0 and not value.constant and value not in self._held:
+                    value.release()
+        return given, [
+            tensors.get(value, layout) for value, layout in zip(graph.outputs, plan.output_layouts, strict=True)
+        ]
+
+    def _converted(self, node: Node, plan: Plan, tensors: KerasTensors) -> ConvertedNode:
+        mode = plan.modes[node]
+        if not node.blocks:
+            return self._factory.convert(node, mode)
+        static_shape = tensors.static_shape if self._dynamic else _traced_shape
+        converted = convert_control_flow(
+            node, mode, self._factory.name_of(node.call), static_shape, self._block_model
+        )
+        self._factory.static_shape = tensors.static_shape if self._dynamic else None
+        return converted
+
+    def _block_model(self, block: Graph, inputs: Sequence[InputSpec], order: ChannelOrder) -> keras.Model:
+        plan = plan_layouts(block, [spec.layout for spec in inputs], order)
+        with self._holding(block.inputs):
+            given, outputs = self.model_of(block, plan, inputs)
+        return keras.Model(given, outputs, name=self._factory.name_of(block.root))
+
+
+def _traced_shape(value: Value) -> tuple[int | None, ...]:
+    return value.shape
 
 
 class KerasTensors:
     """The Keras tensor of each value, in every layout in which it has been wanted so far."""
 
-    def __init__(self) -> None:
-        self.transpositions: list[Transposition] = []
+    def __init__(self, transpositions: list[Transposition]) -> None:
+        self.transpositions = transpositions  # new ones are added
         self._made: dict[Value, tuple[Any, Layout]] = {}
         self._relaid: dict[tuple[Value, Layout], Any] = {}
         self._anchor: Any = None

@@ -79,7 +79,7 @@ class NodeFactory:
     ) -> None:
         self._dynamic = dynamic
         self._constants_to_variables = constants_to_variables
-        self._static_shape = static_shape or (lambda value: value.shape)
+        self.static_shape = static_shape
         self._reusable: dict[Any, ConvertedNode] = {}
         self._built: dict[Any, keras.layers.Layer] = {}  # Keras layers by what makes them the same
         self._names: dict[str, int] = {}
@@ -113,7 +113,7 @@ class NodeFactory:
                     f"the converter of {call} ({converter.location}) raised {type(error).__name__}: {error}"
                 ) from error
         if isinstance(result, LayerChain):
-            result.build(lambda suffix: self._name(call, suffix), self._built if converter.reusable else {})
+            result.build(lambda suffix: self.name_of(call, suffix), self._built if converter.reusable else {})
             return ConvertedNode(node, mode, lambda tensors: _flat(result(tensors)), list(result.layers))
         if isinstance(result, keras.layers.Layer):
             return ConvertedNode(node, mode, _like_pytorch(node, mode, result), [result])
@@ -137,7 +137,7 @@ class NodeFactory:
         return ExampleTensor.of(value.tensor, static) if None in static else value.tensor
 
     def _shape_of(self, value: Value) -> tuple[int | None, ...]:
-        return value.shape if value.constant else self._static_shape(value)
+        return value.shape if value.constant or self.static_shape is None else self.static_shape(value)
 
     def _function_layer(self, node: Node, mode: Mode, function: Any) -> TensorFlowOp:
         call = node.call
@@ -184,9 +184,9 @@ class NodeFactory:
             align_rank=align,
             dynamic=self._dynamic,
         )
-        return TensorFlowOp(function, spec, weights, name=self._name(call))
+        return TensorFlowOp(function, spec, weights, name=self.name_of(call))
 
-    def _name(self, call: Call, suffix: str = "") -> str:
+    def name_of(self, call: Call, suffix: str = "") -> str:
         """The path of the PyTorch module, then the op; unique in the model."""
         op = "" if call.kind is Kind.MODULE else call.name.rsplit(".", 1)[-1].strip("_")
         path = call.module_path.replace("/", ".")

@@ -106,7 +106,7 @@ def rows_of(report: Report) -> Row:
         found = report.of(call) or CallReport(call, Status.CONTAINER)
         status = Status.CONTAINER if covered else found.status
         made = Row(call, found, status, _marks(found, covered), covered=covered, defined=defined(call.op))
-        inside = covered or status is not Status.CONTAINER
+        inside = covered or (status is not Status.CONTAINER and not call.blocks)
         made.children = [row(child, inside) for child in call.children]
         if not inside and made.children and all(child.status is Status.UNUSED for child in made.children):
             made.status = Status.UNUSED  # a module of which nothing is used

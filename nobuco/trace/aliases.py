@@ -13,8 +13,12 @@ from typing import Any
 
 import torch
 
+from nobuco.contract.sites import Site
 from nobuco.trace.calls import Call, Value, map_values
-from nobuco.trace.errors import TraceError
+from nobuco.trace.errors import TraceError, Unliftable
+
+
+SAME_MEMORY = "what it returns may be a tensor from outside it, and is then changed in place"
 
 
 @dataclass(eq=False)
@@ -23,6 +27,9 @@ class Memory:
 
     version: int = 0
     values: list[Value] = field(default_factory=list)  # those whose data lies in this memory, not in a copy
+    # what a branch returned has memory of its own here; in PyTorch it may be one of these, which `site` told apart
+    twins: list[tuple[Memory, Site | None]] = field(default_factory=list)
+    stale: tuple[Site | None] | None = None  # a twin has been changed in place
 
 
 @dataclass(eq=False)
@@ -39,6 +46,17 @@ class Known:
     place: int = 0  # which of the outputs of `taken`
 
 
+@dataclass
+class Checkpoint:
+    """All that was known at some moment, to go back to; `saved`: what has been changed in place since, as it was."""
+
+    known: dict[int, Known]
+    memories: dict[int, Memory]
+    values: list[tuple[Known, Value, int]]
+    data: dict[int, tuple[Memory, int, tuple[Site | None] | None, list[tuple[Value, torch.Tensor]]]]
+    saved: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
+
+
 # Records a call that the program does not contain: (op, args, kwargs, the tensors it yields)
 Emit = Callable[[Any, tuple[Any, ...], dict[str, Any], Any], Call]
 
@@ -48,6 +66,7 @@ class Aliases:
         self._emit = emit
         self._known: dict[int, Known] = {}  # by id of the tensor, which is kept alive here
         self._memories: dict[int, Memory] = {}
+        self._checkpoints: list[Checkpoint] = []
 
     def find(self, tensor: torch.Tensor) -> Known | None:
         return self._known.get(id(tensor))
@@ -74,14 +93,63 @@ class Aliases:
     def keep_data(self, tensor: torch.Tensor) -> None:
         """To be called before `tensor` is changed in place: the values in its memory keep the data of today."""
         memory = self._memories.setdefault(_storage(tensor), Memory())
-        copies: dict[int, torch.Tensor] = {}
-        for value in memory.values:
-            original = value.tensor
-            value.tensor = copies.setdefault(id(original), original.detach().clone())
+        for twin, site in memory.twins:
+            twin.stale = (site,)
+            if any(value.constant for value in twin.values):
+                raise Unliftable(site, SAME_MEMORY)
+        for checkpoint in self._checkpoints:
+            checkpoint.saved.append((tensor, tensor.detach().clone()))
+        _copy_data(memory.values)
         memory.values.clear()
+
+    def memory_of(self, tensor: torch.Tensor) -> Memory | None:
+        return self._memories.get(_storage(tensor))
+
+    def checkpoint(self) -> Checkpoint:
+        known, memories = self._known.values(), self._memories.values()
+        made = Checkpoint(
+            dict(self._known),
+            dict(self._memories),
+            [(each, each.value, each.version) for each in known],
+            {
+                id(each): (each, each.version, each.stale, [(value, value.tensor) for value in each.values])
+                for each in memories
+            },
+        )
+        self._checkpoints.append(made)
+        return made
+
+    def go_back(self, to: Checkpoint) -> None:
+        """Forgets what has been met since, and puts back what has been changed in place."""
+        assert self._checkpoints.pop() is to
+        for memory, version, _, _ in to.data.values():
+            if memory.version != version:  # what has been made since keeps the data that it was given
+                _copy_data(memory.values)
+        for tensor, original in reversed(to.saved):
+            with torch.inference_mode(tensor.is_inference()):
+                tensor.copy_(original)
+        self._known, self._memories = to.known, to.memories
+        for known, value, version in to.values:
+            known.value, known.version = value, version
+        for memory, version, stale, values in to.data.values():
+            memory.version, memory.stale = version, stale
+            memory.values = [value for value, _ in values]
+            for value, tensor in values:
+                value.tensor = tensor
+
+    def written_since(self, checkpoint: Checkpoint) -> list[tuple[Known, Value]]:
+        """The tensors that own memory which has been changed in place since, each with the value it has now."""
+        return [
+            (known, known.value)
+            for known, value, _ in checkpoint.values
+            if known.base is None and known.memory.version != checkpoint.data[id(known.memory)][1]
+            if known.value is not value
+        ]
 
     def current(self, known: Known) -> Value:
         """The value that the tensor has now; taken again from its base when the memory has changed since."""
+        if known.memory.stale is not None:
+            raise Unliftable(*known.memory.stale, SAME_MEMORY)
         if known.version != known.memory.version:
             if known.base is None or known.taken is None:
                 raise TraceError(
@@ -115,6 +183,13 @@ class Aliases:
             self.rename(base, write_back(self._emit, base, link))
             base.version = base.memory.version
             link = base
+
+
+def _copy_data(values: list[Value]) -> None:
+    copies: dict[int, torch.Tensor] = {}
+    for value in values:
+        original = value.tensor
+        value.tensor = copies.setdefault(id(original), original.detach().clone())
 
 
 def _view_again(op: Any, args: Any, kwargs: Any) -> Any:

@@ -74,6 +74,8 @@ class Call:
     folded: bool = False  # depends on no input: its outputs are constants
     native: bool = False  # written in C++: its children are what it asked of the dispatcher
     read: Any = None  # the Python value that a READ took
+    why: str = ""  # why a branch on what a READ took could not be lifted
+    blocks: list[Trace] = field(default_factory=list)  # of a branch or a loop; their roots are among the children
 
     @property
     def name(self) -> str:

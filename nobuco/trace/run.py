@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import torch
@@ -31,6 +31,8 @@ def trace(
     on_call: Callable[[], None] | None = None,
     shapes: ShapesSeen | None = None,
     static: StaticSizes | None = None,
+    on_read: Callable[[Call], None] | None = None,
+    around: Callable[[Tracer], AbstractContextManager[Any]] | None = None,
 ) -> Trace:
     """Runs `function(*args, **kwargs)` once and records it.
 
@@ -44,6 +46,8 @@ def trace(
         on_call: called for every function that is met.
         shapes: notes what the program asks of shapes.
         static: which sizes stay plain numbers under `trace_shape`; None: none of them.
+        on_read: called where Python takes a value that depends on an input, but for the inside of what a converter takes.
+        around: given the tracer, makes what the program is run in.
 
     The model's parameters, buffers and attributes, the arguments and the random state are afterwards as they were."""
     root = Call(function, Kind.MODULE if isinstance(function, nn.Module) else Kind.FUNCTION, (), {}, None, "")
@@ -51,7 +55,9 @@ def trace(
         args, kwargs = _copies((args, kwargs))
         comparisons: Log = []
         sizes = comparisons if dynamic else None
-        tracer = Tracer(root, state, trace_shape, dynamic, on_call, sizes, shapes, static)
+        tracer = Tracer(root, state, trace_shape, dynamic, on_call, sizes, shapes, static, on_read)
+        if around is not None:
+            hooks.enter_context(around(tracer))
         listener = Listener(tracer.unannounced, tracer.is_listening)
         hooks.enter_context(scripts_heard(tracer.is_listening))
         hooks.enter_context(compiled_as_written())

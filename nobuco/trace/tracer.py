@@ -6,8 +6,8 @@ the program runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -17,13 +17,14 @@ from torch.overrides import TorchFunctionMode
 from nobuco.contract.composition import composition_of
 from nobuco.contract.context import ConversionContext, converting
 from nobuco.contract.registry import find_converter, match
-from nobuco.contract.sites import invocation_site
+from nobuco.contract.sites import Site, invocation_site
 from nobuco.contract.traceable import BODY, shape
 from nobuco.contract.tree import tree_leaves, tree_map
 from nobuco.trace import compose
 from nobuco.trace.aliases import Aliases, Known, assigns_to_itself, shares_memory
+from nobuco.trace.blocks import Block
 from nobuco.trace.calls import Call, Kind, Value, values_in
-from nobuco.trace.errors import TraceError
+from nobuco.trace.errors import TraceError, Unliftable
 from nobuco.trace.ops import (
     READS,
     canonical,
@@ -56,8 +57,11 @@ class Tracer(TorchFunctionMode):
         sizes: Log | None = None,
         shapes: ShapesSeen | None = None,
         static: StaticSizes | None = None,
+        on_read: Callable[[Call], None] | None = None,
     ) -> None:
         super().__init__()
+        self._on_read = on_read
+        self.numbers: dict[Value, Site | None] = {}  # tensors that are Python numbers in PyTorch, set by a branch
         self._sizes = sizes
         self._shapes, self._static = shapes, static or StaticSizes()
         self._state = state
@@ -194,6 +198,9 @@ class Tracer(TorchFunctionMode):
             self._record(Kind.FUNCTION, op, *recorded).output = recorded[0][0]
             return None
         for tensor in written:
+            known = self._aliases.find(tensor)
+            if known is not None and known.value in self.numbers:
+                raise Unliftable(self.numbers[known.value], "a number that it sets is changed in place elsewhere")
             self._state.keep(tensor, made_here=self._made_here(tensor))
             self._aliases.keep_data(tensor)
         versions = [version_of(tensor) for tensor in tensors]
@@ -308,8 +315,7 @@ class Tracer(TorchFunctionMode):
             or written_arguments(op, args, kwargs)
         ):
             return False
-        around = (find_converter(frame.op) for frame in self._stack)
-        return not any(entry is not None and entry.accepts is None for entry in around)
+        return not self._is_inside_converted()
 
     def _below(self, op: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A function without a converter, written in C++: record what it asks of the dispatcher. Where that does not help,
@@ -342,7 +348,75 @@ class Tracer(TorchFunctionMode):
             return result
         call = self._record(Kind.READ, op, *values)
         call.read = result
+        if self._on_read is not None and not self._is_inside_converted():
+            self._on_read(call)
         return result
+
+    def _is_inside_converted(self) -> bool:
+        """Whether a converter takes something that the program is in now, as a whole."""
+        around = (find_converter(frame.op) for frame in self._stack)
+        return any(entry is not None and entry.accepts is None for entry in around)
+
+    # -- branches and loops
+
+    def aside(self) -> _Set:
+        """What is done meanwhile is not recorded."""
+        return _Set(self, "_muted", True)
+
+    def is_traced(self, item: Any) -> bool:
+        """Whether an item is a tensor that depends on the inputs."""
+        known = self._aliases.find(item) if isinstance(item, torch.Tensor) else None
+        return known is not None and not known.value.constant
+
+    def site_of(self, tensor: torch.Tensor) -> Site | None:
+        """The line of the program that made a tensor."""
+        known = self._aliases.find(tensor)
+        maker = known.value.producer if known is not None else None
+        return maker.user_line if maker is not None else None
+
+    def open(self, op: Any) -> Call:
+        """A branch or a loop, whose blocks are to follow."""
+        return self._record(Kind.FUNCTION, op, (), {})
+
+    @contextmanager
+    def block(self, call: Call, op: Any) -> Iterator[Block]:
+        """Records what is done meanwhile as a block of `call`; all tensors are afterwards as they were."""
+        frame = Call(op, Kind.FUNCTION, (), {}, call.invoked, call.module_path, call)
+        call.children.append(frame)
+        stack, self._stack = self._stack, [*self._stack, call, frame]
+        block = Block(frame, self._aliases, self._aliases.checkpoint())
+        yield block
+        self._stack = stack
+        with self.aside():
+            block.end()
+
+    def add(self, tensor: torch.Tensor, call: Call | None) -> Value:
+        """A tensor that owns its memory, made by `call` or else by the turn of the loop before."""
+        value = Value(tensor, call)
+        self._aliases.add(tensor, value)
+        return value
+
+    def may_share(self, tensor: torch.Tensor, other: torch.Tensor, site: Site | None) -> None:
+        """Says that in PyTorch the two may be one memory, by what is decided at `site`."""
+        one, two = self._aliases.memory_of(tensor), self._aliases.memory_of(other)
+        if one is not None and two is not None and one is not two:
+            one.twins.append((two, site))
+            two.twins.append((one, site))
+
+    def is_changed(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor that was added has been changed in place since."""
+        known = self._aliases.find(tensor)
+        return known is not None and known.memory.version > 0
+
+    def will_write(self, owner: Known) -> None:
+        self._state.keep(owner.tensor, made_here=self._made_here(owner.tensor))
+        self._aliases.keep_data(owner.tensor)
+
+    def written(self, owner: Known, call: Call | None) -> Value:
+        """The new value of what `call`, or the turn of the loop before, has changed in place."""
+        value = Value(owner.tensor, call)
+        self._aliases.changed(owner, value)
+        return value
 
     # -- sizes as tensors
 

@@ -73,7 +73,7 @@ def report_calls(graph: Graph, tolerance: float) -> Report:
     """Every recorded call and what is known of it before any is converted."""
     report = Report(graph.root, tolerance)
     known = {
-        node.call: CallReport(node.call, Status.UNCHECKED, converter=node.converter) for node in graph.nodes
+        node.call: CallReport(node.call, Status.UNCHECKED, converter=node.converter) for node in graph.all_nodes()
     }
     known |= {
         call: CallReport(call, Status.UNUSED, converter=find_converter(call.op)) for call in graph.unused
@@ -138,9 +138,10 @@ def _baked(call: Call) -> str:
             "model. Stay with tensors: h // 2 or math.floor(h / 2) for int(h / 2), torch.maximum(h, w) for max(h, w), "
             "h ** 0.5 for math.sqrt(h), torch.arange(h) for range(h), x.shape[0] for len(x)"
         )
+    why = f"; as part of the graph it cannot be taken, since {call.why}" if call.why else ""
     return (
         f"{call.user_line}: Python reads a value that depends on the model's inputs ({gave}); "
-        "the converted model always does what the traced run did. Give a converter to the module around it."
+        f"the converted model always does what the traced run did{why}. Give a converter to the module around it."
     )
 
 

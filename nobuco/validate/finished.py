@@ -137,7 +137,7 @@ class FinishedModel:
 
     def _has_strays(self) -> bool:
         """Whether a constant has been used that neither the model nor a recorded call has made."""
-        used = [value for node in self.graph.nodes for value in node.inputs]
+        used = [value for node in self.graph.all_nodes() for value in node.inputs]
         return any(is_stray(value) for value in (*used, *self.graph.outputs))
 
 

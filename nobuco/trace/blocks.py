@@ -1,0 +1,36 @@
+"""One way through a branch, or one turn of a loop: recorded for itself, and taken back."""
+
+from __future__ import annotations
+
+from nobuco.trace.aliases import Aliases, Checkpoint, Known
+from nobuco.trace.calls import Call, Trace, Value
+
+
+class Block:
+    """`frame` holds its calls. What it reads from outside is found when it has ended (`captured`), and so is what it has
+    changed in place there (`written`: the tensors that own the memory, with the value they were given)."""
+
+    def __init__(self, frame: Call, aliases: Aliases, checkpoint: Checkpoint) -> None:
+        self.frame = frame
+        self.written: dict[Known, Value] = {}
+        self.outputs: list[Value] = []
+        self._aliases, self._checkpoint = aliases, checkpoint
+
+    def end(self) -> None:
+        """What the block has done is known; tensors are put back."""
+        self.written = dict(self._aliases.written_since(self._checkpoint))
+        self._aliases.go_back(self._checkpoint)
+
+    def captured(self, own: list[Value]) -> list[Value]:
+        """What it reads that is neither constant, nor made by its calls, nor among its `own` inputs."""
+        calls = set(self.frame.walk())
+        read = [value for call in self.frame.walk() for value in call.inputs] + self.outputs
+        return [
+            value
+            for value in dict.fromkeys(read)
+            if not value.constant and value.producer not in calls and value not in own
+        ]
+
+    def as_trace(self, inputs: list[Value]) -> Trace:
+        self.frame.args, self.frame.output = tuple(inputs), list(self.outputs)
+        return Trace(self.frame, inputs)
