@@ -143,4 +143,7 @@ def _listed(inputs: Any) -> list[Any]:
 
 
 def _flat(result: Any) -> list[Any]:
-    return list(result) if isinstance(result, list | tuple) else [result]
+    """The outputs of a block, of which constants are the variables themselves."""
+    return [
+        tf.convert_to_tensor(each.value if isinstance(each, keras.Variable) else each) for each in _listed(result)
+    ]

@@ -9,6 +9,7 @@ import operator
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -33,9 +34,11 @@ __all__ = [
     "for_stmt",
     "if_exp",
     "if_stmt",
+    "int_",
     "ld",
     "not_",
     "or_",
+    "range_",
     "while_stmt",
     "with_function_scope",
 ]
@@ -175,6 +178,9 @@ def for_stmt(
     """What is iterated over has a length that Python knows: each turn stands in the graph by itself. A turn that may be the
     last is a branch."""
     site = _site()
+    if isinstance(iterated, TracedRange):
+        _for_range(iterated, site, extra_test, body, get_state, set_state, names)
+        return
     for item in iterated:
         outcome = True if extra_test is None else extra_test()
         found = _active(outcome, site)
@@ -189,6 +195,76 @@ def for_stmt(
 
         branch = Branch(site, turn, lambda: None, get_state, set_state, names, len(names))
         lift_branch(found.tracer, branch, _truth(outcome), _known_by(found, outcome))
+
+
+@dataclass(frozen=True)
+class TracedRange:
+    """A `range` of which an end depends on the inputs."""
+
+    lifting: Lifting
+    start: Any
+    stop: Any
+    step: int
+
+    def goes_on(self, place: Any) -> Any:
+        return place < self.stop if self.step > 0 else place > self.stop
+
+
+def range_(*ends: Any) -> Any:
+    site = _site()
+    found = next((each for end in ends if (each := _active(end, site)) is not None), None)
+    if found is None or not all(isinstance(each, int) or _is_whole(each) for each in ends):
+        return range(*ends)
+    start, stop, step = (0, *ends, 1) if len(ends) == 1 else (*ends, 1)[:3]
+    if not isinstance(step, int) or step == 0:
+        raise Unliftable(site, "its step depends on the inputs")
+    return TracedRange(found, *(each if isinstance(each, int) else each.reshape(()) for each in (start, stop)), step)
+
+
+def int_(item: Any) -> Any:
+    """`int` around an end of a `range`."""
+    found = _active(item, _site())
+    if found is None:
+        return int(item)
+    return item if _is_whole(item) else torch.trunc(item).to(torch.int64)
+
+
+def _is_whole(item: Any) -> bool:
+    return isinstance(item, torch.Tensor) and not (
+        item.is_floating_point() or item.is_complex() or item.dtype is torch.bool
+    )
+
+
+def _for_range(
+    over: TracedRange,
+    site: Site,
+    extra_test: Callable[[], Any] | None,
+    body: Callable[[Any], Any],
+    get_state: Get,
+    set_state: Set,
+    names: Sequence[str],
+) -> None:
+    place: Any = over.start
+
+    def test() -> torch.Tensor:
+        more = over.goes_on(place)
+        return more if extra_test is None else torch.logical_and(more, _test_of(over.lifting, extra_test))
+
+    def turn() -> None:
+        nonlocal place
+        body(place)
+        place = place + over.step
+
+    def set_all(state: tuple[Any, ...]) -> None:
+        nonlocal place
+        place = state[0]
+        set_state(state[1:])
+
+    def holds() -> bool:
+        return bool(over.goes_on(place)) and (extra_test is None or bool(extra_test()))
+
+    loop = Loop(site, test, holds, turn, lambda: (place, *get_state()), set_all, ("place", *names))
+    lift_loop(over.lifting.tracer, loop)
 
 
 def and_(one: Callable[[], Any], other: Callable[[], Any]) -> Any:

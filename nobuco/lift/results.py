@@ -88,7 +88,7 @@ class Results:
 
     def _real(self, leaf: Any, item: Any, found: dict[int, torch.Tensor]) -> Any:
         if not isinstance(leaf, Output):
-            return item
+            return leaf
         like = self._example(leaf)
         with self._tracer.aside():
             tensor = item.detach().clone() if is_tensor(item) else number_as_tensor(item, like.dtype)

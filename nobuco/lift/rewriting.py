@@ -51,7 +51,7 @@ def rewrite(function: types.FunctionType) -> types.FunctionType:
     try:
         node, context = _Rewriting().transform_function(function, _CONTEXT)
     except Exception as error:  # no source, or what malt does not know: whatever it is, the function stays
-        raise CannotRewrite(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__) from error
+        raise CannotRewrite(f"its function cannot be rewritten: {str(error).strip().split('. ')[0]}") from error
     name = context.info.name
     definition: Any = node
     if isinstance(node, ast.Lambda):
@@ -142,13 +142,28 @@ class _Preparation(ast.NodeTransformer):
             anno.copyanno(node, each, anno.Basic.ORIGIN)
         return made
 
+    def visit_For(self, node: ast.For) -> Any:
+        """A `range` of which an end is read from a tensor."""
+        over = node.iter
+        if isinstance(over, ast.Call) and _is_named(over.func, "range"):
+            over.func = ast.copy_location(_expression(f"{_OPERATORS}.range_"), over.func)
+            for end in over.args:
+                if isinstance(end, ast.Call) and _is_named(end.func, "int") and len(end.args) == 1:
+                    end.func = ast.copy_location(_expression(f"{_OPERATORS}.int_"), end.func)
+        self.generic_visit(node)
+        return node
+
     def visit_Call(self, node: ast.Call) -> Any:
         self.generic_visit(node)
-        if isinstance(node.func, ast.Name) and node.func.id == "bool" and len(node.args) == 1 and not node.keywords:
+        if _is_named(node.func, "bool") and len(node.args) == 1 and not node.keywords:
             node.func = ast.copy_location(_expression(f"{_OPERATORS}.bool_"), node.func)
-        if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args and self._self:
+        if _is_named(node.func, "super") and not node.args and self._self:
             node.args = [ast.copy_location(_expression(each), node) for each in ("__class__", self._self)]
         return node
+
+
+def _is_named(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
 
 
 def _expression(source: str) -> ast.expr:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import linecache
 import logging
 import sys
 import types
@@ -25,6 +26,7 @@ from nobuco.trace.tracer import Tracer
 _log = logging.getLogger("nobuco")
 
 _DECIDES = (torch.Tensor.__bool__, torch.Tensor.is_nonzero, torch.is_nonzero)
+_COUNTS = (torch.Tensor.__int__, torch.Tensor.__index__)
 _MOST = 100  # runs, of which each learns of a function or of a place that cannot be lifted
 
 
@@ -78,7 +80,7 @@ class _Lifted:
 
     def _without_lifting(self, plain: Trace, reason: str) -> Trace:
         for call in plain.root.walk():
-            if call.kind is Kind.READ and call.op in _DECIDES:
+            if call.kind is Kind.READ and _decides(call):
                 call.why = reason
         return plain
 
@@ -97,7 +99,7 @@ class _Lifted:
             lifting.reset(token)
 
     def _noted(self, call: Call) -> None:
-        if call.op not in _DECIDES or call.invoked is None:
+        if not _decides(call) or call.invoked is None:
             return
         frames = _frames_of_the_program()
         code = next((frame.f_code for frame in frames if frame.f_code.co_filename == call.invoked.file), None)
@@ -119,7 +121,7 @@ class _Lifted:
 
     def _reason(self, call: Call) -> str:
         site = call.invoked
-        if site is None or call.op not in _DECIDES:
+        if site is None or not _decides(call):
             return ""
         if (site.file, site.line) in self._kept:
             return self._kept[site.file, site.line]
@@ -136,6 +138,13 @@ class _Lifted:
             if isinstance(leaf, Value) and (number := number_behind(leaf, numbers)) is not None:
                 raise Unliftable(numbers[number], "the model returns a Python number that depends on it")
         return found
+
+
+def _decides(call: Call) -> bool:
+    """Whether what Python reads is for a branch or a loop: a truth value, or how often a `for` goes round."""
+    if call.op in _COUNTS and call.invoked is not None:
+        return "range(" in linecache.getline(call.invoked.file, call.invoked.line)
+    return call.op in _DECIDES
 
 
 def _frames_of_the_program() -> list[types.FrameType]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from nobuco.trace.aliases import Aliases, Checkpoint, Known
 from nobuco.trace.calls import Call, Trace, Value
 
@@ -23,8 +25,8 @@ class Block:
 
     def captured(self, own: list[Value]) -> list[Value]:
         """What it reads that is neither constant, nor made by its calls, nor among its `own` inputs."""
-        calls = set(self.frame.walk())
-        read = [value for call in self.frame.walk() for value in call.inputs] + self.outputs
+        calls = set(_walk(self.frame))
+        read = [value for call in _walk(self.frame) for value in call.inputs] + self.outputs
         return [
             value
             for value in dict.fromkeys(read)
@@ -34,3 +36,10 @@ class Block:
     def as_trace(self, inputs: list[Value]) -> Trace:
         self.frame.args, self.frame.output = tuple(inputs), list(self.outputs)
         return Trace(self.frame, inputs)
+
+
+def _walk(call: Call) -> Iterator[Call]:
+    """The calls of a block, less those inside the blocks of others, whose operands they are given."""
+    yield call
+    for child in () if call.blocks else call.children:
+        yield from _walk(child)
