@@ -84,7 +84,11 @@ def check(module, inputs, expected_op, order=ChannelOrder.PYTORCH):
     """Converts on the first of the inputs; then each of them must come out as in PyTorch."""
 
     def arranged(tensor):
-        return channel_last(tensor) if order is ChannelOrder.TENSORFLOW and tensor.dim() else tensor.detach().numpy()
+        return (
+            channel_last(tensor)
+            if order is ChannelOrder.TENSORFLOW and tensor.dim()
+            else tensor.detach().numpy()
+        )
 
     model = nobuco.pytorch_to_keras(
         module, inputs[0], inputs_channel_order=order, outputs_channel_order=order, strict=True

@@ -71,7 +71,15 @@ class Program:
 
         def run(**hooks: Any) -> Trace:
             return trace(
-                self.model, self.args, self.kwargs, names, trace_shape, self.dynamic, on_call, static=static, **hooks
+                self.model,
+                self.args,
+                self.kwargs,
+                names,
+                trace_shape,
+                self.dynamic,
+                on_call,
+                static=static,
+                **hooks,
             )
 
         return lifted(run)

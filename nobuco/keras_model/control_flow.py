@@ -45,15 +45,24 @@ def convert_control_flow(
     if call.op is cond:
         predicate, captured = call.args
         starts, outer = [place(predicate)], [place(each) for each in captured]
-        specs = [_spec(value, layouts[value], static_shape(value), number) for number, value in enumerate((predicate, *captured))]
+        specs = [
+            _spec(value, layouts[value], static_shape(value), number)
+            for number, value in enumerate((predicate, *captured))
+        ]
         specs_of = [specs, specs]
     else:
         first, captured = call.args
         starts, outer = [place(each) for each in first], [place(each) for each in captured]
         specs_of = [
             [
-                *(_spec(own, layouts[value], _of_start(value, static_shape), number) for number, (own, value) in enumerate(zip(block.inputs, first, strict=False))),
-                *(_spec(value, layouts[value], static_shape(value), number + len(first)) for number, value in enumerate(captured)),
+                *(
+                    _spec(own, layouts[value], _of_start(value, static_shape), number)
+                    for number, (own, value) in enumerate(zip(block.inputs, first, strict=False))
+                ),
+                *(
+                    _spec(value, layouts[value], static_shape(value), number + len(first))
+                    for number, value in enumerate(captured)
+                ),
             ]
             for block in node.blocks
         ]
@@ -66,7 +75,9 @@ def convert_control_flow(
     return ConvertedNode(node, mode, lambda tensors: list(layer(list(tensors))), [layer])
 
 
-def _of_start(value: Value, static_shape: Callable[[Value], tuple[int | None, ...]]) -> tuple[int | None, ...]:
+def _of_start(
+    value: Value, static_shape: Callable[[Value], tuple[int | None, ...]]
+) -> tuple[int | None, ...]:
     return value.shape if value.constant else static_shape(value)
 
 
@@ -78,7 +89,9 @@ class _ControlFlow(keras.layers.Layer):
     """`operands` are a `Slot` for each input of the layer and arrays, for those that are constant; `models` are its blocks,
     which take them all, and of which the first `carried` are what changes from turn to turn."""
 
-    def __init__(self, operands: Sequence[Any], carried: int, models: Sequence[keras.Model], **kwargs: Any) -> None:
+    def __init__(
+        self, operands: Sequence[Any], carried: int, models: Sequence[keras.Model], **kwargs: Any
+    ) -> None:
         super().__init__(autocast=False, **kwargs)
         self._operands, self._carried = list(operands), carried
         self._models = list(models)
@@ -145,5 +158,6 @@ def _listed(inputs: Any) -> list[Any]:
 def _flat(result: Any) -> list[Any]:
     """The outputs of a block, of which constants are the variables themselves."""
     return [
-        tf.convert_to_tensor(each.value if isinstance(each, keras.Variable) else each) for each in _listed(result)
+        tf.convert_to_tensor(each.value if isinstance(each, keras.Variable) else each)
+        for each in _listed(result)
     ]

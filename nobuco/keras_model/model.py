@@ -112,7 +112,8 @@ class _Build:
                 if readers[value] <= 0 and not value.constant and value not in self._held:
                     value.release()
         return given, [
-            tensors.get(value, layout) for value, layout in zip(graph.outputs, plan.output_layouts, strict=True)
+            tensors.get(value, layout)
+            for value, layout in zip(graph.outputs, plan.output_layouts, strict=True)
         ]
 
     def _converted(self, node: Node, plan: Plan, tensors: KerasTensors) -> ConvertedNode:

@@ -71,9 +71,7 @@ def lift_branch(
     for number, block in enumerate(blocks):
         block.outputs = [value_of(tracer, sources[number]) for _, sources in results.sources]
         block.outputs += [block.written.get(owner) or tracer.values(owner.tensor) for owner in owners]
-    captured = list(
-        dict.fromkeys(each for block in blocks for each in block.captured([chosen]))
-    )
+    captured = list(dict.fromkeys(each for block in blocks for each in block.captured([chosen])))
     call.args = (chosen, tuple(captured))
     call.blocks = [block.as_trace([chosen, *captured]) for block in blocks]
     with tracer.aside():
@@ -83,12 +81,10 @@ def lift_branch(
         real = branch.get_state()
     made = results.made(variables, real[: branch.live], call)
     branch.set_state((*made, *start[branch.live :]))
-    call.output = tuple([*results.values, *(tracer.written(owner, call) for owner in owners)])
+    call.output = (*results.values, *(tracer.written(owner, call) for owner in owners))
 
 
-def _merged(
-    results: Results, site: Site | None, name: str, one: Variable, other: Variable
-) -> Merged | None:
+def _merged(results: Results, site: Site | None, name: str, one: Variable, other: Variable) -> Merged | None:
     """None for a variable that is set on neither way."""
     if one.undefined and other.undefined:
         return None
@@ -97,7 +93,9 @@ def _merged(
         zeros = filled(like, lambda tensor: results.zeros(tensor))
         one, other = (zeros, other) if one.undefined else (one, zeros)
     if one.spec != other.spec:
-        raise Unliftable(site, f"{spoken(name)} is {described(one)} on one way and {described(other)} on the other")
+        raise Unliftable(
+            site, f"{spoken(name)} is {described(one)} on one way and {described(other)} on the other"
+        )
     pairs = zip(one.leaves, other.leaves, strict=True)
     return Merged([_leaf(results, site, name, a, b) for a, b in pairs], one.spec)
 

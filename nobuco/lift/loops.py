@@ -52,11 +52,7 @@ def lift_loop(tracer: Tracer, loop: Loop) -> None:
     body.outputs += [body.written.get(owner, carried[owner]) for owner in plan.owners]
     firsts = [value_of(tracer, first) for _, (first, _) in results.sources]
     firsts += [tracer.values(owner.tensor) for owner in plan.owners]
-    captured = list(
-        dict.fromkeys(
-            [*test.captured(plan.turn_inputs[0]), *body.captured(plan.turn_inputs[1])]
-        )
-    )
+    captured = list(dict.fromkeys([*test.captured(plan.turn_inputs[0]), *body.captured(plan.turn_inputs[1])]))
     call.args = (tuple(firsts), tuple(captured))
     call.blocks = [
         block.as_trace([*inputs, *captured])
@@ -69,7 +65,7 @@ def lift_loop(tracer: Tracer, loop: Loop) -> None:
             loop.body()
         real = loop.get_state()
     loop.set_state(tuple(results.made(variables, real, call)))
-    call.output = tuple([*results.values, *(tracer.written(owner, call) for owner in plan.owners)])
+    call.output = (*results.values, *(tracer.written(owner, call) for owner in plan.owners))
 
 
 def _recorded(
@@ -150,9 +146,12 @@ class _Plan:
             self._carried |= {(number, place): False for place in tensors}
             return True
         if start.spec != end.spec:
-            raise Unliftable(self._loop.site, f"{name} is {described(start)} before a turn and {described(end)} after it")
+            raise Unliftable(
+                self._loop.site, f"{name} is {described(start)} before a turn and {described(end)} after it"
+            )
         pairs = enumerate(zip(start.leaves, end.leaves, strict=True))
-        return any([self._learn_leaf(number, place, name, *pair) for place, pair in pairs])
+        learnt = [self._learn_leaf(number, place, name, *pair) for place, pair in pairs]
+        return any(learnt)
 
     def _learn_leaf(self, number: int, place: int, name: str, start: Leaf, end: Leaf) -> bool:
         key = number, place

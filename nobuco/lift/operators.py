@@ -19,6 +19,7 @@ from nobuco.lift.branches import Branch, lift_branch
 from nobuco.lift.loops import Loop, lift_loop
 from nobuco.lift.results import number_behind
 from nobuco.lift.states import Undefined, UndefinedReturnValue
+from nobuco.trace.calls import is_of_sizes
 from nobuco.trace.errors import Unliftable
 from nobuco.trace.tracer import Tracer
 
@@ -52,16 +53,28 @@ class Lifting:
 
     def __init__(self, tracer: Tracer, kept: Mapping[tuple[str, int], str]) -> None:
         self.tracer, self.kept = tracer, kept
-        self.negations: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # by id: a tensor, and what it negates
+        self.negations: dict[
+            int, tuple[torch.Tensor, torch.Tensor]
+        ] = {}  # by id: a tensor, and what it negates
 
     def takes(self, item: Any, site: Site | None) -> bool:
         """Whether Python shall not decide by `item`."""
         return (
             self.tracer.is_listening()
             and self.tracer.is_traced(item)
+            and not is_of_sizes(self.tracer.values(item))  # they are told of in their own words
             and item.numel() == 1  # of others Python knows no truth value, and says so
             and (site is None or (site.file, site.line) not in self.kept)
         )
+
+
+    def is_number(self, item: torch.Tensor) -> bool:
+        """Whether a tensor stands for a Python number, so far as that is known of what has not been recorded."""
+        if item.dim() != 0:
+            return False
+        if not self.tracer.is_known(item):
+            return not self.tracer.is_listening()
+        return number_behind(self.tracer.values(item), self.tracer.numbers) is not None
 
 
 lifting: ContextVar[Lifting | None] = ContextVar("nobuco_lifting", default=None)
@@ -131,7 +144,13 @@ def _chosen(
         (held,) = state
 
     branch = Branch(
-        site, lambda: set_state((body(),)), lambda: set_state((orelse(),)), lambda: (held,), set_state, ("",), 1
+        site,
+        lambda: set_state((body(),)),
+        lambda: set_state((orelse(),)),
+        lambda: (held,),
+        set_state,
+        ("",),
+        1,
     )
     lift_branch(found.tracer, branch, _truth(test), _known_by(found, test))
     return held
@@ -150,12 +169,18 @@ def while_stmt(
         outcome = test()
         found = _active(outcome, site)
         if found is not None:
-            loop = Loop(site, lambda: _test_of(found, test), lambda: bool(test()), body, get_state, set_state, names)
-            lift_loop(found.tracer, loop)
+            _while(found, site, test, body, get_state, set_state, names)
             return
         if not outcome:
             return
         body()
+
+
+def _while(
+    found: Lifting, site: Site, test: Callable[[], Any], body: Any, get: Get, put: Set, names: Any
+) -> None:
+    loop = Loop(site, lambda: _test_of(found, test), lambda: bool(test()), body, get, put, names)
+    lift_loop(found.tracer, loop)
 
 
 def _test_of(found: Lifting, test: Callable[[], Any]) -> torch.Tensor:
@@ -218,7 +243,9 @@ def range_(*ends: Any) -> Any:
     start, stop, step = (0, *ends, 1) if len(ends) == 1 else (*ends, 1)[:3]
     if not isinstance(step, int) or step == 0:
         raise Unliftable(site, "its step depends on the inputs")
-    return TracedRange(found, *(each if isinstance(each, int) else each.reshape(()) for each in (start, stop)), step)
+    return TracedRange(
+        found, *(each if isinstance(each, int) else each.reshape(()) for each in (start, stop)), step
+    )
 
 
 def int_(item: Any) -> Any:
@@ -300,7 +327,9 @@ def not_(item: Any) -> Any:
 def ld(item: Any) -> Any:
     """What a variable holds."""
     if isinstance(item, Undefined):
-        raise UnboundLocalError(f"cannot access local variable {item.name!r} where it is not associated with a value")
+        raise UnboundLocalError(
+            f"cannot access local variable {item.name!r} where it is not associated with a value"
+        )
     return item
 
 
@@ -312,10 +341,8 @@ def bool_(*items: Any) -> Any:
 def augmented(name: str, target: Any, operand: Any) -> Any:
     """`target += operand`, and the like: of a number a new one, also where a tensor stands for it."""
     found = lifting.get()
-    if isinstance(target, torch.Tensor) and found is not None and found.tracer.is_listening():
-        number = number_behind(found.tracer.values(target), found.tracer.numbers)
-        if number is not None:
-            return getattr(operator, name)(target, operand)
+    if isinstance(target, torch.Tensor) and found is not None and found.is_number(target):
+        return getattr(operator, name)(target, operand)
     return getattr(operator, f"i{name.strip('_')}")(target, operand)
 
 
@@ -335,7 +362,9 @@ class FunctionScope:
         """What the function returns. `did_return` is a tensor where some way through it ends without a return."""
         found = lifting.get()
         if isinstance(did_return, torch.Tensor) and found is not None and found.tracer.is_listening():
-            raise Unliftable(found.tracer.site_of(did_return), "the function returns None one way, and a value the other")
+            raise Unliftable(
+                found.tracer.site_of(did_return), "the function returns None one way, and a value the other"
+            )
         return None if isinstance(value, UndefinedReturnValue) else value
 
 

@@ -93,7 +93,9 @@ class Results:
         with self._tracer.aside():
             tensor = item.detach().clone() if is_tensor(item) else number_as_tensor(item, like.dtype)
         if tensor.shape != like.shape or tensor.dtype is not like.dtype:
-            raise Unliftable(self._site, f"it yields a tensor of shape {tuple(tensor.shape)}, and of {tuple(like.shape)}")
+            raise Unliftable(
+                self._site, f"it yields a tensor of shape {tuple(tensor.shape)}, and of {tuple(like.shape)}"
+            )
         found[leaf.place] = tensor
         return tensor
 

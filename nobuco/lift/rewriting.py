@@ -21,7 +21,7 @@ from malt.converters import (
     variables,
 )
 from malt.core import converter, unsupported_features_checker
-from malt.pyct import anno, cfg, qual_names, transformer, transpiler
+from malt.pyct import anno, cfg, qual_names, transpiler
 from malt.pyct.static_analysis import activity, reaching_definitions
 
 from nobuco.lift import operators
@@ -51,7 +51,9 @@ def rewrite(function: types.FunctionType) -> types.FunctionType:
     try:
         node, context = _Rewriting().transform_function(function, _CONTEXT)
     except Exception as error:  # no source, or what malt does not know: whatever it is, the function stays
-        raise CannotRewrite(f"its function cannot be rewritten: {str(error).strip().split('. ')[0]}") from error
+        raise CannotRewrite(
+            f"its function cannot be rewritten: {str(error).strip().split('. ')[0]}"
+        ) from error
     name = context.info.name
     definition: Any = node
     if isinstance(node, ast.Lambda):
@@ -67,7 +69,7 @@ def rewrite(function: types.FunctionType) -> types.FunctionType:
     module = ast.Module(body=factory, type_ignores=[])
     _place(module, code.co_firstlineno)
     made: dict[str, Any] = {}
-    exec(compile(module, code.co_filename, "exec", dont_inherit=True), made)  # noqa: S102 - the program's own code
+    exec(compile(module, code.co_filename, "exec", dont_inherit=True), made)
     inner = made["outer_factory"]()
     cells = dict(zip(free, function.__closure__ or (), strict=True))
     closure = tuple(cells[each] for each in inner.__code__.co_freevars)
@@ -120,8 +122,8 @@ _NAMES = {
 
 
 class _Preparation(ast.NodeTransformer):
-    """What malt does not do: `bool(x)` and `x += y` ask the operators, and `super()` says what it means, since the code around it moves
-    into functions of its own."""
+    """What malt does not do: `bool(x)` and `x += y` ask the operators, and `super()` says what it means, since the code
+    around it moves into functions of its own."""
 
     def __init__(self, function: Any) -> None:
         arguments = function.args.posonlyargs + function.args.args
@@ -193,7 +195,7 @@ def _detour(function: types.FunctionType, to: types.FunctionType) -> types.CodeT
         "    return detour",
     ]
     made: dict[str, Any] = {}
-    exec("\n".join(lines), made)  # noqa: S102
+    exec("\n".join(lines), made)
     code = made["around"]().__code__
     constants = tuple(to if each == "TARGET" else each for each in code.co_consts)
     return code.replace(co_consts=constants, co_name=function.__code__.co_name)

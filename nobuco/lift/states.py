@@ -77,19 +77,27 @@ def same(one: Leaf, other: Leaf) -> bool:
             one.item == other.item or (one.item != one.item and other.item != other.item)
         )
     return one.item is other.item or (
-        type(one.item) is type(other.item) and isinstance(one.item, str | bytes | torch.dtype) and one.item == other.item
+        type(one.item) is type(other.item)
+        and isinstance(one.item, str | bytes | torch.dtype)
+        and one.item == other.item
     )
 
 
 def kind(leaf: Leaf) -> str:
     """What a leaf is, for a message."""
     if leaf.value is not None:
-        return f"a tensor of shape {leaf.value.shape} and {str(leaf.value.tensor.dtype).removeprefix('torch.')}"
+        return (
+            f"a tensor of shape {leaf.value.shape} and {str(leaf.value.tensor.dtype).removeprefix('torch.')}"
+        )
     if isinstance(leaf.item, UndefinedReturnValue) or leaf.item is None:
         return "None"
     if isinstance(leaf.item, Undefined):
         return "not set"
-    return f"the {type(leaf.item).__name__} {leaf.item!r}" if is_number(leaf.item) else f"a {type(leaf.item).__name__}"
+    return (
+        f"the {type(leaf.item).__name__} {leaf.item!r}"
+        if is_number(leaf.item)
+        else f"a {type(leaf.item).__name__}"
+    )
 
 
 def number_as_tensor(item: Any, dtype: torch.dtype | None = None) -> torch.Tensor:
@@ -100,7 +108,10 @@ def number_as_tensor(item: Any, dtype: torch.dtype | None = None) -> torch.Tenso
 def common_dtype(one: Leaf, other: Leaf) -> torch.dtype | None:
     """Of a Python number and another one, or a tensor without dims: the dtype of both as tensors; None where there is none
     that keeps the kind of both."""
-    dtypes = [each.value.tensor.dtype if each.value is not None else number_as_tensor(each.item).dtype for each in (one, other)]
+    dtypes = [
+        each.value.tensor.dtype if each.value is not None else number_as_tensor(each.item).dtype
+        for each in (one, other)
+    ]
     scalars = all(each.value is None or each.value.rank == 0 for each in (one, other))
     if not scalars or (torch.bool in dtypes and dtypes[0] is not dtypes[1]):
         return None
@@ -117,4 +128,6 @@ def rebuilt(spec: Any, leaves: list[Any]) -> Any:
 
 def filled(like: Variable, zeros: Callable[[torch.Tensor], Leaf]) -> Variable:
     """A variable that has not been set, as if it had: whoever reads it without having set it fails in Python, too."""
-    return Variable([leaf if leaf.value is None else zeros(leaf.value.tensor) for leaf in like.leaves], like.spec)
+    return Variable(
+        [leaf if leaf.value is None else zeros(leaf.value.tensor) for leaf in like.leaves], like.spec
+    )

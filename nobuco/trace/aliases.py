@@ -17,7 +17,6 @@ from nobuco.contract.sites import Site
 from nobuco.trace.calls import Call, Value, map_values
 from nobuco.trace.errors import TraceError, Unliftable
 
-
 SAME_MEMORY = "what it returns may be a tensor from outside it, and is then changed in place"
 
 

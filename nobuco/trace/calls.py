@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from nobuco.contract.sites import Site, name_of
+from nobuco.contract.traceable import shape
 from nobuco.contract.tree import tree_leaves, tree_map
 from nobuco.trace.sizes import Comparison
 from nobuco.trace.state import StateChange
@@ -75,7 +76,9 @@ class Call:
     native: bool = False  # written in C++: its children are what it asked of the dispatcher
     read: Any = None  # the Python value that a READ took
     why: str = ""  # why a branch on what a READ took could not be lifted
-    blocks: list[Trace] = field(default_factory=list)  # of a branch or a loop; their roots are among the children
+    blocks: list[Trace] = field(
+        default_factory=list
+    )  # of a branch or a loop; their roots are among the children
 
     @property
     def name(self) -> str:
@@ -133,3 +136,13 @@ def values_in(tree: Any) -> list[Value]:
 def map_values(tree: Any, function: Callable[[Value], Any]) -> Any:
     """A copy of `tree` with each `Value` replaced."""
     return tree_map(lambda leaf: function(leaf) if isinstance(leaf, Value) else leaf, tree)
+
+
+def is_of_sizes(value: Value) -> bool:
+    """Whether a value is a size that is traced as a tensor, or computed from such sizes and constants alone."""
+    if value.constant:
+        return True
+    maker = value.producer
+    return maker is not None and (
+        maker.op is shape or (bool(maker.inputs) and all(map(is_of_sizes, maker.inputs)))
+    )

@@ -61,7 +61,9 @@ class Tracer(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self._on_read = on_read
-        self.numbers: dict[Value, Site | None] = {}  # tensors that are Python numbers in PyTorch, set by a branch
+        self.numbers: dict[
+            Value, Site | None
+        ] = {}  # tensors that are Python numbers in PyTorch, set by a branch
         self._sizes = sizes
         self._shapes, self._static = shapes, static or StaticSizes()
         self._state = state
@@ -200,7 +202,9 @@ class Tracer(TorchFunctionMode):
         for tensor in written:
             known = self._aliases.find(tensor)
             if known is not None and known.value in self.numbers:
-                raise Unliftable(self.numbers[known.value], "a number that it sets is changed in place elsewhere")
+                raise Unliftable(
+                    self.numbers[known.value], "a number that it sets is changed in place elsewhere"
+                )
             self._state.keep(tensor, made_here=self._made_here(tensor))
             self._aliases.keep_data(tensor)
         versions = [version_of(tensor) for tensor in tensors]
@@ -362,6 +366,9 @@ class Tracer(TorchFunctionMode):
     def aside(self) -> _Set:
         """What is done meanwhile is not recorded."""
         return _Set(self, "_muted", True)
+
+    def is_known(self, tensor: torch.Tensor) -> bool:
+        return self._aliases.find(tensor) is not None
 
     def is_traced(self, item: Any) -> bool:
         """Whether an item is a tensor that depends on the inputs."""

@@ -7,10 +7,9 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 from nobuco.contract.registry import find_converter
-from nobuco.contract.traceable import shape
 from nobuco.errors import ConversionError, NobucoError
 from nobuco.graph.graph import Graph
-from nobuco.trace.calls import Call, Kind, Value
+from nobuco.trace.calls import Call, Kind, is_of_sizes
 from nobuco.validate.report import (
     BakedDiscrepancyWarning,
     BakedValueWarning,
@@ -73,7 +72,8 @@ def report_calls(graph: Graph, tolerance: float) -> Report:
     """Every recorded call and what is known of it before any is converted."""
     report = Report(graph.root, tolerance)
     known = {
-        node.call: CallReport(node.call, Status.UNCHECKED, converter=node.converter) for node in graph.all_nodes()
+        node.call: CallReport(node.call, Status.UNCHECKED, converter=node.converter)
+        for node in graph.all_nodes()
     }
     known |= {
         call: CallReport(call, Status.UNUSED, converter=find_converter(call.op)) for call in graph.unused
@@ -142,16 +142,6 @@ def _baked(call: Call) -> str:
     return (
         f"{call.user_line}: Python reads a value that depends on the model's inputs ({gave}); "
         f"the converted model always does what the traced run did{why}. Give a converter to the module around it."
-    )
-
-
-def is_of_sizes(value: Value) -> bool:
-    """Whether a value is a size that is traced as a tensor, or computed from such sizes and constants alone."""
-    if value.constant:
-        return True
-    maker = value.producer
-    return maker is not None and (
-        maker.op is shape or (bool(maker.inputs) and all(map(is_of_sizes, maker.inputs)))
     )
 
 

@@ -20,16 +20,25 @@ class Writer:
         self.lines: list[str] = []
         self.tensors = ["x", "y", "z"]
         self.loops = 0
+        self.returned = ""
 
     def module(self) -> nn.Module:
-        self.lines = ["    def forward(self, x):", "        y = x * 0.5", "        z = torch.relu(x) - 0.25", "        n = 0"]
+        self.lines = [
+            "    def forward(self, x):",
+            "        y = x * 0.5",
+            "        z = torch.relu(x) - 0.25",
+            "        n = 0",
+        ]
+        self.returned = self.random.choice(("x + y + z * n", "x, y, z", "y - z, x * (n + 1)"))
         self.block(2, self.random.randint(2, 4), 0)
-        self.lines.append(f"        return {self.random.choice(('x + y + z * n', 'x, y, z', 'y - z, x * (n + 1)'))}")
+        self.lines.append(
+            f"        return {self.random.choice(('x + y + z * n', 'x, y, z', 'y - z, x * (n + 1)'))}"
+        )
         source = "class Module(Base):\n" + "\n".join(self.lines) + "\n"
         file = f"<program {next(_counter)}>"
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
         names: dict[str, Any] = {"torch": torch, "Base": Base, "__name__": "random_programs"}
-        exec(compile(source, file, "exec"), names)  # noqa: S102
+        exec(compile(source, file, "exec"), names)
         torch.manual_seed(0)
         made = names["Module"]().eval()
         made.source = source
@@ -51,13 +60,9 @@ class Writer:
         if kind == "set":
             self.put(indent, f"{a} = {self.expression()}")
         elif kind == "inplace":
-            self.put(
-                indent,
-                self.random.choice(
-                    (f"{a} = {a} + 0\n{'    ' * indent}{a} += 0.25", f"{a} = {a}.clone()\n{'    ' * indent}{a}[0] = {b}[1] * 0.5",
-                     f"{a} = {a}.clone()\n{'    ' * indent}{a}[:, 1:].mul_(0.5)")
-                ),
-            )  # fmt: skip
+            self.put(indent, f"{a} = {a}.clone()")
+            writes = (f"{a} += 0.25", f"{a}[0] = {b}[1] * 0.5", f"{a}[:, 1:].mul_(0.5)", f"{a}.copy_({b})")
+            self.put(indent, self.random.choice(writes))
         elif kind == "view":
             self.put(indent, f"{a} = {b}")
         elif kind == "number":
@@ -75,7 +80,7 @@ class Writer:
                 self.block(indent + 1, self.random.randint(1, 2), depth + 1)
         elif kind == "return":
             self.put(indent, f"if {self.test()}:")
-            self.put(indent + 1, f"return {self.lines_return()}")
+            self.put(indent + 1, f"return {self.returned}")
         elif kind == "for":
             self.put(indent, f"for layer in self.layers[:{self.random.randint(1, 2)}]:")
             self.put(indent + 1, f"{a} = layer({a})")
@@ -94,9 +99,6 @@ class Writer:
                 self.put(indent + 1, f"if {self.test()}:")
                 self.put(indent + 2, "break")
 
-    def lines_return(self) -> str:
-        return "x, y, z"
-
     def expression(self) -> str:
         a, b = self.random.choice(self.tensors), self.random.choice(self.tensors)
         return self.random.choice(
@@ -109,7 +111,9 @@ class Writer:
         simple = (f"{a}.mean() > 0.1", f"{a}.sum() < {b}.sum()", f"({a} > 1).any()", f"bool(({a} < 2).all())",
                   f"{a}.max() > n", "n > 1", f"-1 < {a}.sum() < 1.5")  # fmt: skip
         first, second = self.random.choice(simple), self.random.choice(simple)
-        return self.random.choice((first, first, f"not {first}", f"{first} and {second}", f"{first} or not {second}"))
+        return self.random.choice(
+            (first, first, f"not {first}", f"{first} and {second}", f"{first} or not {second}")
+        )
 
 
 class Base(nn.Module):
