@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from nobuco.contract.channel_order import ChannelOrder, Layout, identity
+from nobuco.contract.channel_order import ChannelOrder, identity
 from nobuco.contract.control_flow import cond
 from nobuco.contract.dtypes import to_numpy
+from nobuco.errors import NobucoError
 from nobuco.graph.graph import Graph, Node
 from nobuco.inputs import InputSpec
-from nobuco.keras_model.codec import Slot, decode, encode
+from nobuco.keras_model.codec import Slot
 from nobuco.keras_model.nodes import ConvertedNode, graph_inputs
 from nobuco.layout.planner import Mode
 from nobuco.trace.calls import Value
@@ -46,8 +48,8 @@ def convert_control_flow(
         predicate, captured = call.args
         starts, outer = [place(predicate)], [place(each) for each in captured]
         specs = [
-            _spec(value, layouts[value], static_shape(value), number)
-            for number, value in enumerate((predicate, *captured))
+            InputSpec(value.tensor, "", static_shape(value), layouts[value])
+            for value in (predicate, *captured)
         ]
         specs_of = [specs, specs]
     else:
@@ -56,20 +58,19 @@ def convert_control_flow(
         specs_of = [
             [
                 *(
-                    _spec(own, layouts[value], _of_start(value, static_shape), number)
-                    for number, (own, value) in enumerate(zip(block.inputs, first, strict=False))
+                    InputSpec(own.tensor, "", _of_start(value, static_shape), layouts[value])
+                    for own, value in zip(block.inputs, first, strict=False)
                 ),
-                *(
-                    _spec(value, layouts[value], static_shape(value), number + len(first))
-                    for number, value in enumerate(captured)
-                ),
+                *(InputSpec(value.tensor, "", static_shape(value), layouts[value]) for value in captured),
             ]
             for block in node.blocks
         ]
     orders = (order, order) if call.op is cond else (ChannelOrder.PYTORCH, order)
-    models = [
-        build(block, specs, each) for block, specs, each in zip(node.blocks, specs_of, orders, strict=True)
-    ]
+    models = []
+    for which, (block, specs, each) in enumerate(zip(node.blocks, specs_of, orders, strict=True)):
+        # names of their own: where layers are shared, Keras sees several models as one
+        specs = [replace(spec, name=f"{name}_{which}_{number}") for number, spec in enumerate(specs)]
+        models.append(build(block, specs, each))
     kind = Conditional if call.op is cond else Loop
     layer = kind([*starts, *outer], len(starts), models, name=name)
     return ConvertedNode(node, mode, lambda tensors: list(layer(list(tensors))), [layer])
@@ -79,10 +80,6 @@ def _of_start(
     value: Value, static_shape: Callable[[Value], tuple[int | None, ...]]
 ) -> tuple[int | None, ...]:
     return value.shape if value.constant else static_shape(value)
-
-
-def _spec(value: Value, layout: Layout, shape: tuple[int | None, ...], number: int) -> InputSpec:
-    return InputSpec(value.tensor, f"operand_{number}", shape, layout)
 
 
 class _ControlFlow(keras.layers.Layer):
@@ -103,23 +100,13 @@ class _ControlFlow(keras.layers.Layer):
         ]
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "operands": [encode(each) for each in self._operands],
-            "carried": self._carried,
-            "models": [keras.saving.serialize_keras_object(each) for each in self._models],
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> _ControlFlow:
-        config = dict(config)
-        operands = [decode(each) for each in config.pop("operands")]
-        models = [keras.saving.deserialize_keras_object(each) for each in config.pop("models")]
-        config.pop("dtype", None)
-        return cls(operands, config.pop("carried"), models, **config)
+        raise NobucoError(
+            f"layer {self.name!r} cannot be saved: Keras does not keep layers that are shared between the blocks of a branch or "
+            "loop and the model around it. export_tflite and keras_model.export work as it is; to save it as a Keras model, "
+            "give the module around it a converter"
+        )
 
 
-@keras.saving.register_keras_serializable("nobuco")
 class Conditional(_ControlFlow):
     """One of two models, by the first operand."""
 
@@ -132,7 +119,6 @@ class Conditional(_ControlFlow):
         return [keras.KerasTensor(each.shape, dtype=each.dtype) for each in self._models[0].outputs]
 
 
-@keras.saving.register_keras_serializable("nobuco")
 class Loop(_ControlFlow):
     """The second model, as long as the first says so."""
 

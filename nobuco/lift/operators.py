@@ -67,7 +67,6 @@ class Lifting:
             and (site is None or (site.file, site.line) not in self.kept)
         )
 
-
     def is_number(self, item: torch.Tensor) -> bool:
         """Whether a tensor stands for a Python number, so far as that is known of what has not been recorded."""
         if item.dim() != 0:

@@ -53,6 +53,8 @@ def check_model(
         outputs = model(*tensors)
     except Exception as error:  # an unsupported shape or dtype deep in the graph: the check's finding
         return Check(what, None, f"the Keras model raised {said_by(error)}")
+    if len(outputs) != len(expected):
+        return Check(what, None, f"the Keras model returns {len(outputs)} tensors, PyTorch {len(expected)}")
     arrays = [out.numpy() if hasattr(out, "numpy") else np.asarray(out) for out in outputs]
     errors = [
         relative_error(out.transpose(inverse(layout)), to_numpy(want))

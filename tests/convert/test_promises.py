@@ -216,16 +216,16 @@ def test_a_module_called_on_several_sizes_has_its_weights_once():
 # -- what python reads
 
 
-def test_a_branch_on_a_tensor_is_reported_with_its_line():
+def test_a_branch_on_a_number_is_reported_with_its_line():
     def model(x):
-        if x.mean() > 0:  # the branch
+        if x.mean().item() > 0:  # the branch: .item() makes a number
             return x + 1
         return x - 1
 
     x = torch.ones(3)
-    with pytest.warns(nobuco.BakedValueWarning, match=r"test_promises.py\", line \d+.*gave True"):
+    with pytest.warns(nobuco.BakedValueWarning, match=r"test_promises.py\", line \d+.*gave 1"):
         convert(model, x)
-    with pytest.raises(nobuco.BakedValueError, match=r"gave True"):
+    with pytest.raises(nobuco.BakedValueError, match=r"gave 1"):
         convert(model, x, strict=True)
 
 
