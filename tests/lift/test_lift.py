@@ -246,7 +246,7 @@ def test_a_count_of_turns_that_is_an_input():
 def test_it_is_exported_and_not_saved_as_a_keras_model(tmp_path):
     given = inputs(3, 4)
     model = convert(early_returns, given[0])
-    with pytest.raises(nobuco.NobucoError, match="cannot be saved.*keras_model.export work"):
+    with pytest.raises(nobuco.NobucoError, match=r"cannot be saved.*keras_model.export work"):
         model.save(tmp_path / "model.keras")
     model.export(tmp_path / "exported", verbose=False)
     loaded = tf.saved_model.load(str(tmp_path / "exported"))
