@@ -101,9 +101,9 @@ class _ControlFlow(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         raise NobucoError(
-            f"layer {self.name!r} cannot be saved: Keras does not keep layers that are shared between the blocks of a branch "
-            "or loop and the model around it. export_tflite and keras_model.export work as it is; to save it as a Keras model, "
-            "give the module around it a converter"
+            f"layer {self.name!r} cannot be saved: Keras does not keep layers that are shared between the blocks of a "
+            "branch or loop and the model around it. export_tflite and keras_model.export work as it is; to save it as a "
+            "Keras model, give the module around it a converter"
         )
 
 

@@ -206,7 +206,7 @@ def for_stmt(
         _for_range(iterated, site, extra_test, body, get_state, set_state, names)
         return
     for item in iterated:
-        outcome = True if extra_test is None else extra_test()
+        outcome: Any = True if extra_test is None else extra_test()
         found = _active(outcome, site)
         if found is None:
             if not outcome:
@@ -242,9 +242,8 @@ def range_(*ends: Any) -> Any:
     start, stop, step = (0, *ends, 1) if len(ends) == 1 else (*ends, 1)[:3]
     if not isinstance(step, int) or step == 0:
         raise Unliftable(site, "its step depends on the inputs")
-    return TracedRange(
-        found, *(each if isinstance(each, int) else each.reshape(()) for each in (start, stop)), step
-    )
+    first, last = (each if isinstance(each, int) else each.reshape(()) for each in (start, stop))
+    return TracedRange(found, first, last, step)
 
 
 def int_(item: Any) -> Any:

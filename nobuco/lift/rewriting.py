@@ -62,7 +62,7 @@ def rewrite(function: types.FunctionType) -> types.FunctionType:
         node.name = name
     code = function.__code__
     free = code.co_freevars
-    factory = transpiler._wrap_into_factory(
+    factory: Any = transpiler._wrap_into_factory(
         definition, name, "inner_factory", "outer_factory", free, [_OPERATORS], context.info.future_features
     )
     factory = factory if isinstance(factory, list) else [factory]
@@ -174,7 +174,7 @@ def _expression(source: str) -> ast.expr:
 
 def _place(node: ast.AST, line: int) -> None:
     """Gives each node the line of the original that it comes from, or that of what it stands in."""
-    origin = anno.getanno(node, anno.Basic.ORIGIN, None)
+    origin: Any = anno.getanno(node, anno.Basic.ORIGIN, None)
     line = origin.loc.lineno if origin is not None else line
     node.lineno = node.end_lineno = line  # type: ignore[attr-defined]
     node.col_offset = node.end_col_offset = 0  # type: ignore[attr-defined]
