@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from nobuco.keras_model.output_names import named_leaves, named_outputs
 from nobuco.tflite.errors import TFLiteExportError
+from nobuco.tflite.forms import with_forms
 from nobuco.tflite.lowering import lower
 
 
@@ -18,7 +19,7 @@ class TracedModel:
 
     Attributes:
         traced: as Keras computes it.
-        function: the same with ops that TFLite has.
+        function: the same with ops that TFLite has, in the forms that cost it least.
         narrowed: names of the ops of `traced` that compute in float64, and in `function` in float32.
         variables: the weights.
         input_names: of the functions' arguments, in the model's order.
@@ -72,7 +73,7 @@ def trace_model(model: keras.Model) -> TracedModel:
     lowered = lower(traced)
     return TracedModel(
         traced,
-        lowered.function,
+        with_forms(lowered.function),
         tuple(lowered.narrowed),
         tuple(traced.graph.variables),
         names,
