@@ -8,6 +8,8 @@ import keras
 import tensorflow as tf
 
 from nobuco.keras_model.output_names import named_leaves, named_outputs
+from nobuco.layers.recurrent import RecurrentStack
+from nobuco.layers.recurrent_steps import written_out
 from nobuco.tflite.errors import TFLiteExportError
 from nobuco.tflite.forms import with_forms
 from nobuco.tflite.lowering import lower
@@ -69,8 +71,13 @@ def trace_model(model: keras.Model) -> TracedModel:
         result = model(keras.tree.pack_sequence_as(structure, list(tensors)), training=False)
         return [leaf for _, leaf in named_leaves(result)]
 
-    traced = tf.function(flat_call, autograph=False).get_concrete_function(*specs)
-    lowered = lower(traced)
+    def trace() -> Any:
+        return tf.function(flat_call, autograph=False).get_concrete_function(*specs)
+
+    traced = trace()
+    with written_out():
+        stepwise = trace() if _is_recurrent(model) else traced
+    lowered = lower(stepwise)
     return TracedModel(
         traced,
         with_forms(lowered.function),
@@ -81,6 +88,10 @@ def trace_model(model: keras.Model) -> TracedModel:
         specs,
         tuple(outputs),
     )
+
+
+def _is_recurrent(model: keras.Model) -> bool:
+    return any(isinstance(layer, RecurrentStack) for layer in model._flatten_layers())
 
 
 def _unique(names: list[str]) -> tuple[str, ...]:

@@ -1,12 +1,12 @@
 """Joints of more tensors than delegates take at once.
 
     before  CONCATENATION a, b, c, d, e, f, g
-    after   CONCATENATION (CONCATENATION a, b, c, d, e), f, g
+    after   CONCATENATION (CONCATENATION a, b), (CONCATENATION c, d), e, f, g
 
 What begins with a joint made earlier goes on from that, as in a dense block, where each layer reads all before it:
 
     before  CONCATENATION a, b, c, d, e, f;  CONCATENATION a, b, c, d, e, f, g
-    after   p = CONCATENATION (CONCATENATION a, b, c, d, e), f;  CONCATENATION p, g"""
+    after   p = CONCATENATION (CONCATENATION a, b), c, d, e, f;  CONCATENATION p, g"""
 
 from __future__ import annotations
 
@@ -32,13 +32,30 @@ def _fits(op: Any) -> bool:
 def _make(op: Any, now: Now) -> Tensor:
     axis = _axis(op)
     assert axis is not None
-    waiting = [source(now(tensor)) for tensor in op.inputs[:-1]]
-    begun, count = _begun(waiting, axis)
-    if count:
-        waiting = [begun, *waiting[count:]]
-    while len(waiting) > _MOST:
-        waiting = [tf.concat(waiting[:_MOST], axis), *waiting[_MOST:]]
-    return tf.concat(waiting, axis)
+    return joined([now(tensor) for tensor in op.inputs[:-1]], axis)
+
+
+def joined(tensors: list[Tensor], axis: int) -> Tensor:
+    """All of them along an axis, no more at once than delegates take."""
+    tensors = [source(tensor) for tensor in tensors]
+    begun, count = _begun(tensors, axis)
+    if not count:
+        return tf.concat(_grouped(tensors, axis, _MOST), axis)
+    return tf.concat([begun, *_grouped(tensors[count:], axis, _MOST - 1)], axis)
+
+
+def _grouped(tensors: list[Tensor], axis: int, groups: int) -> list[Tensor]:
+    """The tensors, neighbours joined, so many that they are no more than `groups`."""
+    if len(tensors) <= groups:
+        return tensors
+    size, larger = divmod(len(tensors), groups)
+    made, start = [], 0
+    for group in range(groups):
+        end = start + size + (group < larger)
+        part = tensors[start:end]
+        made.append(part[0] if len(part) == 1 else tf.concat(_grouped(part, axis, _MOST), axis))
+        start = end
+    return made
 
 
 def _begun(wanted: list[Tensor], axis: int) -> tuple[Tensor, int]:
@@ -61,7 +78,7 @@ def _joined(tensor: Tensor, axis: int) -> list[Tensor]:
     op = tensor.op
     if op.type != "ConcatV2" or _axis(op) != axis:
         return [tensor]
-    return [*_joined(source(op.inputs[0]), axis), *map(source, op.inputs[1:-1])]
+    return [part for tensor in op.inputs[:-1] for part in _joined(source(tensor), axis)]
 
 
 def _same(some: list[Tensor], wanted: list[Tensor]) -> bool:

@@ -35,7 +35,9 @@ def _is_constant(op: Any) -> bool:
 
 
 def _make(op: Any, now: Now) -> Tensor:
-    session = tf.compat.v1.Session(graph=op.graph)  # not in a `with`, which makes its graph the one that is built
+    session = tf.compat.v1.Session(
+        graph=op.graph
+    )  # not in a `with`, which makes its graph the one that is built
     value = session.run(op.outputs[0])
     session.close()
     return tf.constant(value)

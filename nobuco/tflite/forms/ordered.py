@@ -8,11 +8,14 @@ from typing import Any
 from nobuco.tflite.forms import (
     concatenations,
     constants,
+    depthwise,
     deviations,
     means,
     patches,
     projections,
     slices,
+    stacks,
+    transposed_convolutions,
 )
 from nobuco.tflite.forms.form import Form
 from nobuco.tflite.lowering.copying import copied
@@ -25,8 +28,11 @@ FORMS: tuple[Form, ...] = (
     projections.FORM,
     patches.FORM,
     slices.FORM,
+    *stacks.FORMS,
     concatenations.FORM,
     means.FORM,
+    depthwise.FORM,
+    *transposed_convolutions.FORMS,
     deviations.FORM,
 )
 
