@@ -29,6 +29,12 @@ class Form:
     make: Callable[[Any, Now], Tensor | list[Tensor]]
 
 
+def named_as(op: Any) -> Any:
+    """Within, ops are named as made by `op`, which is how one of the file leads back to a PyTorch call. Without, they are
+    named as made by the op that is put into a form."""
+    return tf.name_scope(f"{op.name}/")
+
+
 def source(tensor: Tensor) -> Tensor:
     """The tensor that this one is another name of."""
     while tensor.op.type == "Identity":

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nobuco.tflite.forms.form import Form, Now, Tensor, readers, source, static
+from nobuco.tflite.forms.form import Form, Now, Tensor, named_as, readers, source, static
 from nobuco.tflite.forms.slices import parts
 
 _CUTS = ("StridedSlice", "Split", "SplitV", "Unpack")
@@ -197,7 +197,8 @@ def _make(op: Any, now: Now) -> Tensor | list[Tensor]:
     assert projection is not None
     made = []
     for columns, output in zip(_parts(projection, op) or [], op.outputs, strict=True):
-        part = _product(projection, columns.reshape(-1), now)
+        with named_as(projection.product):
+            part = _product(projection, columns.reshape(-1), now)
         part = _ordered(part, projection, columns.shape)
         made.append(tf.reshape(part, [-1 if size is None else size for size in output.shape.as_list()]))
     return made if op.type != "StridedSlice" else made[0]

@@ -56,6 +56,8 @@ def _is_by_channel(op: Any) -> bool:
         return _is_tiled(op.inputs[0])
     if op.type == "BiasAdd" and op.get_attr("data_format") != b"NHWC":
         return False
+    if op.outputs[0].shape.rank != 4:
+        return False
     channels = op.outputs[0].shape[-1]
     for tiled, vector in (op.inputs, reversed(op.inputs)):
         shape = sizes(vector)
