@@ -16,6 +16,7 @@ from nobuco import ChannelOrder
 from nobuco.tflite import ExportedTFLite, export_tflite
 from nobuco.tflite.compare import _run
 from nobuco.validate.compare import relative_error
+from tests.effort import slow
 from tests.tflite.delegation import partitions_and_left
 
 _PYTORCH: Any = {"inputs_channel_order": ChannelOrder.PYTORCH, "outputs_channel_order": ChannelOrder.PYTORCH}
@@ -68,7 +69,12 @@ _KINDS: dict[str, tuple[Any, tuple[int, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("kind", _KINDS)
+_QUICK = ("LSTMs both ways", "LSTM with a projection", "GRUs both ways", "RNN with relu")
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind in _QUICK else slow) for kind in _KINDS]
+)
 def test_one_partition_and_no_loop(kind: str, tmp_path: Path) -> None:
     make, shape = _KINDS[kind]
     torch.manual_seed(0)
@@ -95,8 +101,8 @@ def test_a_batch_of_unknown_size(tmp_path: Path) -> None:
         _compare(gru, [torch.randn(size, 5, 6)], result)
 
 
-@pytest.mark.parametrize("count", [129, 600])
-def test_long_ones_stay_loops(count: int, tmp_path: Path) -> None:
+def test_long_ones_stay_loops(tmp_path: Path) -> None:
+    count = 129
     torch.manual_seed(0)
     result = exported(nn.GRU(2, 3, batch_first=True), [torch.randn(1, count, 2)], tmp_path / "m.tflite")
     assert result.info.ops["WHILE"] == 1
