@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from nobuco.layers.recurrent_steps import is_to_write_out, run, steps_of
+
 PACKAGE = "nobuco"
 ops: Any = keras.ops  # whose stubs return the union of every backend's tensors
 
@@ -98,10 +100,8 @@ class RecurrentStack(keras.layers.Layer):
             for number in range(start, start + self.directions):
                 layer = self.stack[number]
                 states = self._initial(layer, initial, number, x)
-                output, *finals = (
-                    _stepped(layer, x, states) if x.shape[0] is None else layer(x, initial_state=states)
-                )
-                outputs.append(ops.flip(output, 1) if layer.go_backwards else output)
+                output, *finals = self._run(layer, x, states)
+                outputs.append(output)
                 for kept, final in zip(last, finals, strict=True):
                     kept.append(final)
             x = outputs[0] if len(outputs) == 1 else ops.concatenate(outputs, -1)
@@ -109,6 +109,14 @@ class RecurrentStack(keras.layers.Layer):
         if not self.batched:
             return [ops.squeeze(x, 0), *(ops.squeeze(final, 1) for final in finals)]
         return [x if self.batch_first else ops.transpose(x, (1, 0, 2)), *finals]
+
+    def _run(self, layer: Any, x: Any, states: Any) -> list[Any]:
+        """The outputs, in the order of the inputs, and the last states."""
+        steps = steps_of(layer, ProjectedLSTMCell)
+        if steps is not None and is_to_write_out(steps, x):
+            return run(steps, x, states, self.states, layer.go_backwards)
+        output, *finals = _stepped(layer, x, states) if x.shape[0] is None else layer(x, initial_state=states)
+        return [ops.flip(output, 1) if layer.go_backwards else output, *finals]
 
     def _initial(self, layer: Any, initial: list[Any], number: int, x: Any) -> Any:
         if all(state is None for state in initial):

@@ -8,7 +8,10 @@ import keras
 import tensorflow as tf
 
 from nobuco.keras_model.output_names import named_leaves, named_outputs
+from nobuco.layers.recurrent import RecurrentStack
+from nobuco.layers.recurrent_steps import written_out
 from nobuco.tflite.errors import TFLiteExportError
+from nobuco.tflite.forms import with_forms
 from nobuco.tflite.lowering import lower
 
 
@@ -18,7 +21,7 @@ class TracedModel:
 
     Attributes:
         traced: as Keras computes it.
-        function: the same with ops that TFLite has.
+        function: the same with ops that TFLite has, in the forms that cost it least.
         narrowed: names of the ops of `traced` that compute in float64, and in `function` in float32.
         variables: the weights.
         input_names: of the functions' arguments, in the model's order.
@@ -68,11 +71,16 @@ def trace_model(model: keras.Model) -> TracedModel:
         result = model(keras.tree.pack_sequence_as(structure, list(tensors)), training=False)
         return [leaf for _, leaf in named_leaves(result)]
 
-    traced = tf.function(flat_call, autograph=False).get_concrete_function(*specs)
-    lowered = lower(traced)
+    def trace() -> Any:
+        return tf.function(flat_call, autograph=False).get_concrete_function(*specs)
+
+    traced = trace()
+    with written_out():
+        stepwise = trace() if _is_recurrent(model) else traced
+    lowered = lower(stepwise)
     return TracedModel(
         traced,
-        lowered.function,
+        with_forms(lowered.function),
         tuple(lowered.narrowed),
         tuple(traced.graph.variables),
         names,
@@ -80,6 +88,10 @@ def trace_model(model: keras.Model) -> TracedModel:
         specs,
         tuple(outputs),
     )
+
+
+def _is_recurrent(model: keras.Model) -> bool:
+    return any(isinstance(layer, RecurrentStack) for layer in model._flatten_layers())
 
 
 def _unique(names: list[str]) -> tuple[str, ...]:

@@ -1,8 +1,10 @@
-"""Walks a TensorFlow function op by op and makes another one of it, with rules for the ops that TFLite lacks."""
+"""Walks a TensorFlow function op by op and makes another one of it, with rules for some of the ops.
+
+`lower` has the rules for what TFLite lacks; `nobuco/tflite/forms` walks with others."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,38 +38,32 @@ class Lowered:
 def lower(function: Any) -> Lowered:
     """`function`, a ConcreteFunction of flat inputs and outputs, without ops that TFLite lacks where there is a rule for
     them; itself where there is nothing to do. Raises Impossible with the op's name."""
-    graph = function.graph
-    if not _needed(graph):
-        return Lowered(function)
     result = Lowered(None)
+    result.function = rewritten(function, lambda known: _Lowering(known, result.narrowed))
+    return result
+
+
+def rewritten(function: Any, walk: Callable[[dict[Any, Value]], Walk]) -> Any:
+    """`function`, a ConcreteFunction, with the ops that a walk has rules for rewritten; itself where there are none.
+    `walk` makes one, of the values known so far, by the `ref()` of the original tensor."""
+    graph = function.graph
+    if not walk({}).needed(graph):
+        return function
     inputs = graph.inputs[: len(graph.inputs) - len(graph.captures)]  # what is captured comes last
 
-    def rewritten(*tensors: Tensor) -> list[Tensor]:
+    def walked(*tensors: Tensor) -> list[Tensor]:
         known: dict[Any, Value] = {
             old.ref(): value for old, value in zip(inputs, map(_parts, tensors), strict=True)
         }
         known.update({inner.ref(): outer for outer, inner in graph.captures})
         for variable in graph.variables:  # else nobody knows that the captured handles are those of variables
             tf.compat.v1.get_default_graph().watch_variable(variable)  # type: ignore[attr-defined]
-        walk = _Walk(known, result.narrowed)
-        walk.run(graph.get_operations())
-        return [_whole(walk.value(tensor), tensor) for tensor in graph.outputs]
+        walking = walk(known)
+        walking.run(graph.get_operations())
+        return [_whole(walking.value(tensor), tensor) for tensor in graph.outputs]
 
     specs = [tf.TensorSpec(tensor.shape, tensor.dtype, name=tensor.op.name) for tensor in inputs]
-    result.function = tf.function(rewritten, autograph=False).get_concrete_function(*specs)
-    return result
-
-
-def _needed(graph: Any) -> bool:
-    return any(_is_to_rewrite(op) for op in graph.get_operations())
-
-
-def _is_to_rewrite(op: Any) -> bool:
-    if REAL.find(op) is not None:
-        return True
-    if any(t.dtype in NARROWER for t in (*op.inputs, *op.outputs)):
-        return op.type not in ("Placeholder", "Identity")
-    return any(map(_needed, _inner_graphs(op).values()))
+    return tf.function(walked, autograph=False).get_concrete_function(*specs)
 
 
 def _inner_graphs(op: Any) -> dict[str, Any]:
@@ -95,10 +91,29 @@ def _whole(value: Value, original: Any) -> Any:
     return value if value.dtype == original.dtype else tf.cast(value, original.dtype)
 
 
-class _Walk:
-    def __init__(self, known: dict[Any, Value], narrowed: list[str]) -> None:
+class Walk:
+    """Makes the ops of a function again, or what the rules of a subclass make of them."""
+
+    def __init__(self, known: dict[Any, Value]) -> None:
         self._known = known
-        self._narrowed = narrowed
+
+    def wants(self, op: Any) -> bool:
+        """Whether an op is a reason to walk through the function."""
+        raise NotImplementedError
+
+    def made(self, op: Any, inputs: Sequence[Value]) -> Value | list[Value]:
+        """What becomes of an op, from its inputs as rewritten."""
+        raise NotImplementedError
+
+    def inside(self, known: dict[Any, Value]) -> Walk:
+        """The walk through a function that is called."""
+        raise NotImplementedError
+
+    def needed(self, graph: Any) -> bool:
+        return any(
+            self.wants(op) or any(map(self.needed, _inner_graphs(op).values()))
+            for op in graph.get_operations()
+        )
 
     def value(self, tensor: Any) -> Value:
         return self._known[tensor.ref()]
@@ -117,27 +132,17 @@ class _Walk:
 
     def _outputs(self, op: Any, inputs: Sequence[Value]) -> Sequence[Value]:
         try:
-            made = self._by_rule(op, inputs)
+            made = self._made(op, inputs)
         except Impossible as error:
             error.op_type, error.op_name = op.type, op.name
             raise
         return made if isinstance(made, list) else [made]
 
-    def _by_rule(self, op: Any, inputs: Sequence[Value]) -> Value | list[Value]:
+    def _made(self, op: Any, inputs: Sequence[Value]) -> Value | list[Value]:
         inner = _inner_graphs(op)
-        if any(map(_needed, inner.values())):
+        if any(map(self.needed, inner.values())):
             return self._inside(op, inner, inputs)
-        if op.type != "Cast" and any(tensor.dtype in (tf.float64, tf.complex128) for tensor in op.inputs):
-            self._narrowed.append(op.name)
-        if any(isinstance(each, Pair) for each in inputs) or any(t.dtype.is_complex for t in op.outputs):
-            rule = COMPLEX.find(op)
-            if rule is None:
-                raise Impossible("it is not converted for complex numbers")
-            return rule(op, *inputs)
-        rule = REAL.find(op)
-        if rule is not None:
-            return rule(op, *inputs)
-        return copied(op, inputs)
+        return self.made(op, inputs)
 
     def _inside(self, op: Any, graphs: dict[str, Any], inputs: Sequence[Value]) -> list[Value]:
         """A loop, a branch or a call whose functions are rewritten as well."""
@@ -164,6 +169,34 @@ class _Walk:
 
     def _run(self, graph: Any, values: Sequence[Value]) -> list[Value]:
         known = {tensor.ref(): value for tensor, value in zip(graph.inputs, values, strict=True)}
-        walk = _Walk(known, self._narrowed)
+        walk = self.inside(known)
         walk.run(graph.get_operations())
         return [walk.value(tensor) for tensor in graph.outputs]
+
+
+class _Lowering(Walk):
+    """Rewrites what TFLite has no ops for; `narrowed` are the names of the ops that computed in float64."""
+
+    def __init__(self, known: dict[Any, Value], narrowed: list[str]) -> None:
+        super().__init__(known)
+        self._narrowed = narrowed
+
+    def inside(self, known: dict[Any, Value]) -> Walk:
+        return _Lowering(known, self._narrowed)
+
+    def wants(self, op: Any) -> bool:
+        if REAL.find(op) is not None:
+            return True
+        wide = any(tensor.dtype in NARROWER for tensor in (*op.inputs, *op.outputs))
+        return wide and op.type not in ("Placeholder", "Identity")
+
+    def made(self, op: Any, inputs: Sequence[Value]) -> Value | list[Value]:
+        if op.type != "Cast" and any(tensor.dtype in (tf.float64, tf.complex128) for tensor in op.inputs):
+            self._narrowed.append(op.name)
+        if any(isinstance(each, Pair) for each in inputs) or any(t.dtype.is_complex for t in op.outputs):
+            rule = COMPLEX.find(op)
+            if rule is None:
+                raise Impossible("it is not converted for complex numbers")
+            return rule(op, *inputs)
+        rule = REAL.find(op)
+        return copied(op, inputs) if rule is None else rule(op, *inputs)
