@@ -203,7 +203,11 @@ FUNCTIONS = [
 ]
 
 
-@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda each: each.__name__)
+def _name(each):
+    return each if isinstance(each, str) else getattr(each, "__name__", type(each).__name__)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=_name)
 def test_functions(function):
     given = inputs(3, 4)
     model = convert(function, given[0])
@@ -213,7 +217,7 @@ def test_functions(function):
         assert_same(run(model, each), function(each.clone()))
 
 
-@pytest.mark.parametrize("model", [operators, in_place, while_with_break, nested_loops, Shared()], ids=str)
+@pytest.mark.parametrize("model", [operators, in_place, while_with_break, nested_loops, Shared()], ids=_name)
 def test_tflite(model, tmp_path):
     given = inputs(3, 4)
     torch.manual_seed(0)
@@ -349,7 +353,7 @@ class WithAttribute(nn.Module):
         (that_returns_nothing, "y is .* on the other"),
         (WithAttribute(), "it changes .*seen"),
     ],
-    ids=str,
+    ids=_name,
 )
 def test_what_cannot_be_lifted_is_told_with_the_reason(model, reason):
     x = torch.full((3, 4), 0.1)
