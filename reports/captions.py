@@ -121,8 +121,12 @@ def _and(names: Sequence[str]) -> str:
 
 
 def _weights(rows: Sequence[Row]) -> str:
-    words = {"random": "random, seed {}", "default": "trained", "own": "the model file's own", "none": "none"}
+    words = {"random": "random, seed {}", "default": "trained", "own": "the model file's own"}
     kinds = dict.fromkeys(
-        words.get(row.provenance.weights, row.provenance.weights).format(row.provenance.seed) for row in rows
+        words.get(row.provenance.weights, row.provenance.weights).format(row.provenance.seed)
+        for row in rows
+        if row.provenance.weights != "none"
     )
-    return f"Weights: {'; '.join(kinds)}."
+    without = dict.fromkeys(row.cell.model for row in rows if row.provenance.weights == "none")
+    have = f"{_and(list(without))} {'has' if len(without) == 1 else 'have'} none" if without else ""
+    return f"Weights: {'; '.join(filter(None, (*kinds, have)))}."
