@@ -63,7 +63,7 @@ def trace(
         hooks.enter_context(compiled_as_written())
         if trace_shape:
             hooks.enter_context(rounded_as_tensors())
-            hooks.enter_context(checked_as_numbers(tracer.unrecorded))
+            hooks.enter_context(checked_as_numbers(tracer.aside))
         tensors = distinct([leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)])
         inputs = [tracer.add_input(tensor, name) for tensor, name in zip(tensors, names, strict=True)]
         root.args, root.kwargs = tracer.values((args, kwargs))

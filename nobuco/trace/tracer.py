@@ -6,8 +6,7 @@ the program runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,12 +16,10 @@ from torch.overrides import TorchFunctionMode
 from nobuco.contract.composition import composition_of
 from nobuco.contract.context import ConversionContext, converting
 from nobuco.contract.registry import find_converter, match
-from nobuco.contract.sites import Site, invocation_site
 from nobuco.contract.traceable import BODY, shape
 from nobuco.contract.tree import tree_leaves, tree_map
 from nobuco.trace import compose
-from nobuco.trace.aliases import Aliases, Known, assigns_to_itself, shares_memory
-from nobuco.trace.blocks import Block
+from nobuco.trace.aliases import assigns_to_itself, shares_memory
 from nobuco.trace.calls import Call, Kind, Value, values_in
 from nobuco.trace.errors import TraceError, Unliftable
 from nobuco.trace.ops import (
@@ -38,13 +35,14 @@ from nobuco.trace.ops import (
     written_arguments,
     yields_tensor,
 )
-from nobuco.trace.sizes import Log, asks_for_sizes, noting, plain
+from nobuco.trace.recording import Recording, Setting
+from nobuco.trace.sizes import Log, asks_for_sizes, noting
 from nobuco.trace.state import ModelState
 from nobuco.trace.static_sizes import ShapesSeen, StaticSizes, TracedShape
 from nobuco.trace.unannounced import in_python, is_operation, written_by
 
 
-class Tracer(TorchFunctionMode):
+class Tracer(TorchFunctionMode, Recording):
     """Looks into every function written in Python, but for those that a converter takes."""
 
     def __init__(
@@ -59,51 +57,13 @@ class Tracer(TorchFunctionMode):
         static: StaticSizes | None = None,
         on_read: Callable[[Call], None] | None = None,
     ) -> None:
-        super().__init__()
-        self._on_read = on_read
-        self.numbers: dict[
-            Value, Site | None
-        ] = {}  # tensors that are Python numbers in PyTorch, set by a branch
-        self._sizes = sizes
+        TorchFunctionMode.__init__(self)
+        Recording.__init__(self, root, state, sizes)
         self._shapes, self._static = shapes, static or StaticSizes()
-        self._state = state
         self._trace_shape = trace_shape
         self._traced: dict[int, TracedShape] = {}
         self._dynamic = dynamic
-        self._on_call = on_call
-        self._aliases = Aliases(self._emit)
-        self._stack: list[Call] = [root]
-        self._muted = False
-        self._busy = (
-            False  # the tracer itself is at work: what reaches the dispatcher is no call of the program's
-        )
-
-    def start_below(self, frame: Call) -> None:
-        """Records what comes as the children of `frame`."""
-        self._stack = [frame]
-
-    # -- values
-
-    def add_input(self, tensor: torch.Tensor, name: str) -> Value:
-        refuse_unfollowable(tensor)
-        value = Value(tensor, path=name)
-        self._aliases.add(tensor, value)
-        return value
-
-    def keep_data(self, tensor: torch.Tensor) -> None:
-        self._aliases.keep_data(tensor)
-
-    def value_of(self, tensor: torch.Tensor) -> Value:
-        known = self._aliases.find(tensor)
-        if known is None:
-            refuse_unfollowable(tensor)
-            value = Value(tensor, constant=True, path=self._state.path_of(tensor))
-            known = self._aliases.add(tensor, value)
-        return self._aliases.current(known)
-
-    def values(self, tree: Any) -> Any:
-        tree = tree_map(lambda leaf: self.value_of(leaf) if isinstance(leaf, torch.Tensor) else leaf, tree)
-        return tree if self._sizes is None else plain(tree)
+        self._on_call, self._on_read = on_call, on_read
 
     # -- functions
 
@@ -111,19 +71,19 @@ class Tracer(TorchFunctionMode):
         kwargs = kwargs or {}
         if self._muted or self._busy:
             return func(*args, **kwargs)
-        with _Set(self, "_busy", True):
+        with Setting(self, "_busy", True):
             return self._announced(canonical(func), func, args, kwargs)
 
     def unannounced(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """An operation that has reached the dispatcher without having been announced."""
-        with _Set(self, "_busy", True):
+        with Setting(self, "_busy", True):
             known = [
                 self._aliases.find(leaf)
                 for leaf in tree_leaves((args, kwargs))
                 if isinstance(leaf, torch.Tensor)
             ]
             if all(each is None or each.value.constant for each in known) and not func._schema.is_mutable:
-                with _Set(self, "_muted", True):
+                with Setting(self, "_muted", True):
                     return func(*args, **kwargs)
             # what counts the changes of a tensor comes after us: only the schema tells
             written = written_by(func, args, kwargs)
@@ -131,13 +91,6 @@ class Tracer(TorchFunctionMode):
             if not _is_known(op) and not written and (body := compose.decomposition_of(func)) is not None:
                 return self._inside(op, body, args, kwargs)
             return self._announced(op, op, args, kwargs, written)
-
-    def unrecorded(self) -> AbstractContextManager[None]:
-        """What runs inside is no call of the program's."""
-        return _Set(self, "_muted", True)
-
-    def is_listening(self) -> bool:
-        return not self._busy and not self._muted
 
     def _announced(
         self,
@@ -176,7 +129,7 @@ class Tracer(TorchFunctionMode):
             return first is not None
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         constants = frozenset(id(tensor) for tensor in tensors if self.value_of(tensor).constant)
-        with _Set(self, "_muted", True), converting(ConversionContext(constants, dynamic=self._dynamic)):
+        with Setting(self, "_muted", True), converting(ConversionContext(constants, dynamic=self._dynamic)):
             found = match(op, args, kwargs)
         return found.converter is not None or found.impossible
 
@@ -209,7 +162,7 @@ class Tracer(TorchFunctionMode):
             self._aliases.keep_data(tensor)
         versions = [version_of(tensor) for tensor in tensors]
         copies = {id(t): t.clone() for t in tensors if own and t.is_inference()}
-        with _Set(self, "_muted", True):
+        with Setting(self, "_muted", True):
             result = self._execute(func, args, kwargs)
         changed = [
             tensor
@@ -236,11 +189,6 @@ class Tracer(TorchFunctionMode):
             self._aliases.changed(known, self._new_value_of(call, target, result))
         return result
 
-    def _made_here(self, tensor: torch.Tensor) -> bool:
-        """Whether the run has made the tensor, or been given it."""
-        known = self._aliases.find(tensor)
-        return known is not None and (known.value.producer is not None or not known.value.constant)
-
     def _output_values(self, call: Call, result: Any, targets: list[torch.Tensor], own: bool) -> Any:
         # __setitem__ returns nothing: its outcome is the changed tensor
         if result is None and len(targets) == 1:
@@ -266,10 +214,6 @@ class Tracer(TorchFunctionMode):
             return value
 
         return tree_map(value_for, result)
-
-    def _source(self, value: Value) -> Known | None:
-        known = self._aliases.find(value.tensor)
-        return known if known is not None and known.value is value else None
 
     def _new_value_of(self, call: Call, target: torch.Tensor, result: Any) -> Value:
         if result is None:
@@ -302,7 +246,7 @@ class Tracer(TorchFunctionMode):
         call = self._record(Kind.FUNCTION, op, *self.values((args, kwargs)))
         self._stack.append(call)
         try:
-            with self, _Set(self, "_busy", False):
+            with self, Setting(self, "_busy", False):
                 result = body(*args, **kwargs)
         finally:
             self._stack.pop()
@@ -328,7 +272,7 @@ class Tracer(TorchFunctionMode):
         call.native = True
         self._stack.append(call)
         try:
-            with _Set(self, "_busy", False):
+            with Setting(self, "_busy", False):
                 result = self._execute(func, args, kwargs)
         except TraceError:
             result = None
@@ -345,7 +289,7 @@ class Tracer(TorchFunctionMode):
         return result if result is not None and not outputs else self._leaf(op, func, args, kwargs)
 
     def _read(self, op: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        with _Set(self, "_muted", True):
+        with Setting(self, "_muted", True):
             result = func(*args, **kwargs)
         values = self.values((args, kwargs))
         if all(value.constant for value in values_in(values)):
@@ -360,70 +304,6 @@ class Tracer(TorchFunctionMode):
         """Whether a converter takes something that the program is in now, as a whole."""
         around = (find_converter(frame.op) for frame in self._stack)
         return any(entry is not None and entry.accepts is None for entry in around)
-
-    # -- branches and loops
-
-    def aside(self) -> _Set:
-        """What is done meanwhile is not recorded."""
-        return _Set(self, "_muted", True)
-
-    def is_known(self, tensor: torch.Tensor) -> bool:
-        return self._aliases.find(tensor) is not None
-
-    def is_traced(self, item: Any) -> bool:
-        """Whether an item is a tensor that depends on the inputs."""
-        known = self._aliases.find(item) if isinstance(item, torch.Tensor) else None
-        return known is not None and not known.value.constant
-
-    def site_of(self, tensor: torch.Tensor) -> Site | None:
-        """The line of the program that made a tensor."""
-        known = self._aliases.find(tensor)
-        maker = known.value.producer if known is not None else None
-        return maker.user_line if maker is not None else None
-
-    def open(self, op: Any) -> Call:
-        """A branch or a loop, whose blocks are to follow."""
-        return self._record(Kind.FUNCTION, op, (), {})
-
-    @contextmanager
-    def block(self, call: Call, op: Any) -> Iterator[Block]:
-        """Records what is done meanwhile as a block of `call`; all tensors are afterwards as they were."""
-        frame = Call(op, Kind.FUNCTION, (), {}, call.invoked, call.module_path, call)
-        call.children.append(frame)
-        stack, self._stack = self._stack, [*self._stack, call, frame]
-        block = Block(frame, self._aliases, self._aliases.checkpoint())
-        yield block
-        self._stack = stack
-        with self.aside():
-            block.end()
-
-    def add(self, tensor: torch.Tensor, call: Call | None) -> Value:
-        """A tensor that owns its memory, made by `call` or else by the turn of the loop before."""
-        value = Value(tensor, call)
-        self._aliases.add(tensor, value)
-        return value
-
-    def may_share(self, tensor: torch.Tensor, other: torch.Tensor, site: Site | None) -> None:
-        """Says that in PyTorch the two may be one memory, by what is decided at `site`."""
-        one, two = self._aliases.memory_of(tensor), self._aliases.memory_of(other)
-        if one is not None and two is not None and one is not two:
-            one.twins.append((two, site))
-            two.twins.append((one, site))
-
-    def is_changed(self, tensor: torch.Tensor) -> bool:
-        """Whether a tensor that was added has been changed in place since."""
-        known = self._aliases.find(tensor)
-        return known is not None and known.memory.version > 0
-
-    def will_write(self, owner: Known) -> None:
-        self._state.keep(owner.tensor, made_here=self._made_here(owner.tensor))
-        self._aliases.keep_data(owner.tensor)
-
-    def written(self, owner: Known, call: Call | None) -> Value:
-        """The new value of what `call`, or the turn of the loop before, has changed in place."""
-        value = Value(owner.tensor, call)
-        self._aliases.changed(owner, value)
-        return value
 
     # -- sizes as tensors
 
@@ -447,7 +327,7 @@ class Tracer(TorchFunctionMode):
         known = self._traced.get(id(x))
         if known is not None and known.holds(x, self._stack):
             return known.sizes
-        with self, _Set(self, "_busy", False):
+        with self, Setting(self, "_busy", False):
             traced = tuple(shape(x))
         self._traced[id(x)] = TracedShape(x, tuple(x.shape), traced, self._stack[-1])
         return traced
@@ -456,7 +336,7 @@ class Tracer(TorchFunctionMode):
 
     def enter_module(self, module: nn.Module, args: Any) -> None:
         if not self._muted:
-            with _Set(self, "_busy", True):
+            with Setting(self, "_busy", True):
                 self._enter(module, args)
 
     def _enter(self, module: nn.Module, args: Any) -> None:
@@ -469,7 +349,7 @@ class Tracer(TorchFunctionMode):
 
     def leave_module(self, module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         if not self._muted:
-            with _Set(self, "_busy", True):
+            with Setting(self, "_busy", True):
                 self._leave(module, args if isinstance(args, tuple) else (args,), kwargs, output)
 
     def _leave(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
@@ -492,24 +372,6 @@ class Tracer(TorchFunctionMode):
             self._aliases.rename(known, value)
         return value
 
-    # -- recording
-
-    def _record(self, kind: Kind, op: Any, args: Any, kwargs: Any, path: str | None = None) -> Call:
-        parent = self._stack[-1]
-        call = Call(
-            op, kind, args, kwargs, invocation_site(op), parent.module_path if path is None else path, parent
-        )
-        parent.children.append(call)
-        return call
-
-    def _emit(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: Any) -> Call:
-        call = self._record(Kind.ALIAS, op, args, kwargs)
-        call.folded = all(value.constant for value in call.inputs)
-        call.output = tree_map(
-            lambda leaf: Value(leaf, call, call.folded) if isinstance(leaf, torch.Tensor) else leaf, tensors
-        )
-        return call
-
 
 def _has_converter(op: Any) -> bool:
     return find_converter(op) is not None
@@ -524,18 +386,3 @@ def _is_converted(call: Call) -> bool:
     if call.kind is Kind.READ:
         return True  # it is told of where it is read
     return _has_converter(call.op) or (bool(call.children) and all(map(_is_converted, call.children)))
-
-
-class _Set(AbstractContextManager[None]):
-    """Sets one of the tracer's flags for a while. Muted: what runs inside is one node, and neither functions nor modules
-    are recorded."""
-
-    def __init__(self, tracer: Tracer, flag: str, value: bool) -> None:
-        self._tracer, self._flag, self._value = tracer, flag, value
-
-    def __enter__(self) -> None:
-        self._before = getattr(self._tracer, self._flag)
-        setattr(self._tracer, self._flag, self._value)
-
-    def __exit__(self, *_: object) -> None:
-        setattr(self._tracer, self._flag, self._before)
