@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -30,6 +30,9 @@ class Program:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     inputs: list[InputSpec]
+    # What it has asked of shapes, here and on other inputs, once that has been needed: which sizes are static is decided
+    # alike wherever it is traced again.
+    _seen: list[ShapesSeen] = field(default_factory=list)
 
     @classmethod
     def of(
@@ -67,9 +70,13 @@ class Program:
     def trace(self, trace_shape: bool = False, on_call: Callable[[], None] | None = None) -> Trace:
         """Runs the model on the example arguments and records it: once, and again where its control flow is lifted."""
         names = [spec.name for spec in self.inputs]
-        static = StaticSizes(self._shapes_elsewhere()) if trace_shape else None
+        known = self._seen
+        others = known or (self._shapes_elsewhere() if trace_shape else [])
+        shapes = ShapesSeen()
 
         def run(**hooks: Any) -> Trace:
+            nonlocal shapes
+            shapes = ShapesSeen()
             return trace(
                 self.model,
                 self.args,
@@ -78,11 +85,15 @@ class Program:
                 trace_shape,
                 self.dynamic,
                 on_call,
-                static=static,
+                shapes=shapes,
+                static=StaticSizes(others) if trace_shape else None,
                 **hooks,
             )
 
-        return lifted(run)
+        found = lifted(run)
+        if trace_shape and not known:
+            self._seen[:] = [*others, shapes]
+        return found
 
     def _shapes_elsewhere(self) -> list[ShapesSeen]:
         """What the program asks of shapes on two sets of other inputs, or as many as it takes."""

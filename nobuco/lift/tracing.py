@@ -107,6 +107,8 @@ class _Lifted:
         function = _function_around(code, frames)
         if function is None:
             self._refused[code] = "the function that decides by it cannot be found"
+        elif (function.__module__ or "").partition(".")[0] == "torch":
+            self._refused[code] = "it is a check of PyTorch's own"
         elif function not in self._instead and function not in self._new:
             self._new.append(function)
 

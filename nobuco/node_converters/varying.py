@@ -19,7 +19,9 @@ _IN_ORDER = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 def nonzero(input: Tensor, *, as_tuple: bool = False):
     def func(input, *, as_tuple=False):
         places = _places(input)
-        return tuple(tf.unstack(places, axis=1)) if as_tuple else places[:, : input.shape.rank]
+        if as_tuple:
+            return tuple(places[:, dim] for dim in range(places.shape[1]))
+        return places[:, : input.shape.rank]
 
     return func
 
