@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import sys
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from written_pages import main
 
 import nobuco
 import nobuco.node_converters
@@ -89,19 +89,5 @@ def _rows(entries: list[Converter]) -> Iterator[str]:
         yield f"| {names} | {'any' if entry.any_layout else _ORDERS[entry.strategy]} |"
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python docs/knowledge.py", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="only say whether the page is up to date")
-    asked = parser.parse_args()
-    fresh = page()
-    if asked.check:
-        same = PAGE.is_file() and PAGE.read_text(encoding="utf-8") == fresh
-        print(f"{PAGE} is {'up to date' if same else 'out of date: python docs/knowledge.py'}")
-        return 0 if same else 1
-    PAGE.write_text(fresh, encoding="utf-8")
-    print(PAGE)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("python docs/knowledge.py", __doc__, PAGE, page))

@@ -3,11 +3,12 @@ it from the record that `python -m tests.op_table --record docs/records/op_table
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections import defaultdict
 from pathlib import Path
+
+from written_pages import main
 
 _ROOT = Path(__file__).parents[1]
 RECORD = _ROOT / "docs" / "records" / "op_table.jsonl"
@@ -66,19 +67,5 @@ def _by_reason(rows: list[dict[str, str]]) -> list[str]:
     ]
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python docs/ops.py", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="only say whether the page is up to date")
-    asked = parser.parse_args()
-    fresh = page()
-    if asked.check:
-        same = PAGE.is_file() and PAGE.read_text(encoding="utf-8") == fresh
-        print(f"{PAGE} is {'up to date' if same else 'out of date: python docs/ops.py'}")
-        return 0 if same else 1
-    PAGE.write_text(fresh, encoding="utf-8")
-    print(PAGE)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("python docs/ops.py", __doc__, PAGE, page))
