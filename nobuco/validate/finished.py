@@ -11,6 +11,7 @@ from dataclasses import replace
 import keras
 import torch
 
+from nobuco.contract.control_flow import CONTROL_FLOW
 from nobuco.contract.dtypes import to_numpy
 from nobuco.errors import NobucoError
 from nobuco.graph.choose import choose
@@ -21,9 +22,9 @@ from nobuco.program import Program
 from nobuco.trace.carried import carried_state
 from nobuco.trace.errors import TraceError
 from nobuco.validate.model import as_graph, check_model, with_rounding
-from nobuco.validate.other_sizes import OtherSizes, tell
+from nobuco.validate.other_sizes import Keep, OtherSizes, Trial, tell
 from nobuco.validate.report import Check, Report
-from nobuco.validate.samples import Sample, fresh_samples
+from nobuco.validate.samples import Sample, fresh_samples, scaled_samples
 
 _MORE_SAMPLES = 8
 
@@ -62,9 +63,21 @@ class FinishedModel:
             report.checks.append(check("fresh inputs", sample.tensors, expected, sample.said))
             if self.graph.dynamic or self._has_strays() or self._counts_elements():
                 self._compare_values(sample, report)
+        if any(node.call.op in CONTROL_FLOW for node in self.graph.nodes):
+            self._check_other_branches(check, keep, report)
         self._tell_state(sample, report)
         if self.program.dynamic:
             OtherSizes(self, check, keep, report).validate()
+
+    def _check_other_branches(self, check: Trial, keep: Keep, report: Report) -> None:
+        checks: list[Check] = []
+        for offered in scaled_samples(self.program.inputs):
+            sample, expected, _ = self.first_that_runs([offered])
+            if sample is not None:
+                keep(sample.tensors)
+                checks.append(check("inputs for other branches", sample.tensors, expected, sample.said))
+        if checks:
+            report.checks.append(report.worst_of(checks, "inputs"))
 
     def _tell_state(self, sample: Sample | None, report: Report) -> None:
         changes = self.graph.changes

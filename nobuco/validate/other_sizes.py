@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +19,10 @@ from nobuco.validate.thresholds import Key, brackets, by_key, crossings, only_gu
 if TYPE_CHECKING:
     from nobuco.validate.finished import FinishedModel
 
+# (what is tried, the inputs, PyTorch's outputs, the inputs in words) -> how the finished model does
+Trial = Callable[[str, list[torch.Tensor], list[torch.Tensor], str], Check]
+Keep = Callable[[list[torch.Tensor]], None]  # so that the exported file is tried on these inputs, too
+
 _FACTORS = (2, 3)  # by which sizes are multiplied, to see how comparisons depend on them
 _GROUPS: dict[str, Callable[[int], bool]] = {"others": lambda dim: dim > 0, "batch": lambda dim: dim == 0}
 _MOST_RUNS = 24  # beyond the sizes well apart
@@ -29,8 +32,8 @@ class OtherSizes:
     def __init__(
         self,
         finished: FinishedModel,
-        check: Callable[[str, list[torch.Tensor], list[torch.Tensor], str], Check],
-        keep: Callable[[list[torch.Tensor]], None],
+        check: Trial,
+        keep: Keep,
         report: Report,
     ) -> None:
         self._finished, self._check, self._keep, self._report = finished, check, keep, report
@@ -64,7 +67,7 @@ class OtherSizes:
             runs_left = self._cross(open_keys[0], runs_left)
             crossed.add(open_keys[0])
         if self._checks:
-            self._report.checks.append(self._worst())
+            self._report.checks.append(self._report.worst_of(self._checks, "sizes"))
         elif self._refusals:
             self._report.checks.append(Check("other sizes", None, skipped=self._refusals[0]))
 
@@ -136,16 +139,6 @@ class OtherSizes:
             for factor in factors:
                 yield _scaled(lambda size, f=factor: math.ceil(size * f - 1e-6) + beyond, of_group)
                 yield _scaled(lambda size, f=factor: math.floor(size * f + 1e-6) - beyond, of_group)
-
-    def _worst(self) -> Check:
-        """The check that stands for all: one that failed, else one that is off, else the one with the largest error."""
-        report = self._report
-        worst = max(
-            self._checks, key=lambda each: (bool(each.message), report.is_off(each), each.error or 0.0)
-        )
-        if worst.message or report.is_off(worst):
-            return worst
-        return replace(worst, drawn=f"{len(self._checks)} sizes, such as {worst.drawn}")
 
 
 def tell(report: Report, found: Sequence[Difference], where: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -161,6 +162,14 @@ class Report:
         return check.error is not None and not check.error <= max(
             self.tolerance, 10 * (check.rounding or 0.0)
         )
+
+    def worst_of(self, checks: Sequence[Check], what: str) -> Check:
+        """The check that stands for all, on several `what`: one that failed, else one that is off, else the one with the
+        largest error."""
+        worst = max(checks, key=lambda each: (bool(each.message), self.is_off(each), each.error or 0.0))
+        if worst.message or self.is_off(worst):
+            return worst
+        return replace(worst, drawn=f"{len(checks)} {what}, such as {worst.drawn}")
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data, ready for `json.dumps`; calls in the order in which they were made."""

@@ -33,6 +33,15 @@ def fresh_samples(specs: Sequence[InputSpec], graph: Graph, seed: int = 1) -> It
     return _samples(specs, uses_of(graph), [tuple(spec.tensor.shape) for spec in specs], seed)
 
 
+def scaled_samples(specs: Sequence[InputSpec]) -> Iterator[Sample]:
+    """The example turned round, shrunk and grown, by which what a branch looks at comes out otherwise."""
+    for factor in (-1.0, 0.1, 5.0):
+        yield Sample(
+            [spec.tensor * factor if spec.tensor.is_floating_point() else spec.tensor for spec in specs],
+            f"the example times {factor:g}",
+        )
+
+
 Change = Callable[[int, int], int]  # (size of an unknown dim, which dim it is) -> another size
 
 # Sizes well apart. Dims of several inputs that must agree still do; once, those of one input are pulled apart, so that

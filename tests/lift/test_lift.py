@@ -363,6 +363,18 @@ def test_what_cannot_be_lifted_is_told_with_the_reason(model, reason):
     assert len(run(converted, x)) >= 1
 
 
+def test_the_finished_model_is_tried_both_ways():
+    """Shuffled inputs have much the same mean; and the exported file is tried on what the model was."""
+
+    def model(x):
+        return x * 2 if x.mean() > 0 else x - 1
+
+    converted = nobuco.pytorch_to_keras(model, [torch.rand(3, 4)], verbose=False)
+    (check,) = [each for each in converted.report.checks if each.inputs == "inputs for other branches"]
+    assert check.error is not None and check.error < 1e-6 and "3 inputs" in check.drawn
+    assert {bool(inputs[0].mean() > 0) for inputs in converted.report.samples} == {True, False}
+
+
 def test_a_branch_on_a_shape_is_untouched(monkeypatch):
     def model(x):
         n = 3
