@@ -21,6 +21,8 @@ from devices.launches import EMBEDDED_DELEGATES
 from devices.locks import device_lock
 from devices.protocol import TIMEOUT_EXIT_CODE, DeviceInfo, DeviceState, RunResult
 
+WAIT_VARIABLE = "NOBUCO_WAIT_FOR_HOST"
+
 _STARTER = (sys.executable, "-I", "-S", str(Path(starter.__file__)))
 
 
@@ -100,8 +102,8 @@ class HostDevice:
         return nullcontext(False)
 
     def lock(self) -> AbstractContextManager[None]:
-        """One user at a time, across processes."""
-        return device_lock(self.name)
+        """One user at a time, across processes; how long to wait for it is said by ``$NOBUCO_WAIT_FOR_HOST``, in seconds."""
+        return device_lock(self.name, wait_seconds=_patience())
 
     def clean(self) -> int:
         """Remove what was pushed; returns the bytes freed."""
@@ -156,3 +158,19 @@ def _read_info() -> DeviceInfo:
         clusters=sysfs.clusters_from(files),
         delegates=(*EMBEDDED_DELEGATES, "gpu-webgpu"),
     )
+
+
+def _patience() -> float:
+    """Seconds to wait for another run on this host to end; none unless asked for.
+
+    Raises:
+        DeviceError: What is asked for is no number of seconds.
+    """
+    said = os.environ.get(WAIT_VARIABLE, "0")
+    try:
+        seconds = float(said)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise DeviceError(f"{WAIT_VARIABLE} is {said!r}: give a number of seconds, such as 600")
+    return seconds

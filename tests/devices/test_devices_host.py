@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 import devices
 from devices.cache import CACHE_VARIABLE, build_once, cache_folder, sha256_of
+from devices.host import WAIT_VARIABLE
 from devices.locks import device_lock
 from tests.devices.processes import wait_for_end
 
@@ -212,3 +214,22 @@ def test_two_processes_cannot_hold_one_device(own_cache: Path) -> None:
         holder.communicate()
     with device_lock("phone", wait_seconds=5):
         pass  # a lock dies with its holder, however it died
+
+
+def test_this_host_is_waited_for_as_long_as_is_said(
+    host: devices.Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(WAIT_VARIABLE, "0")
+    with device_lock("host"), pytest.raises(devices.DeviceError, match="host is in use"), host.lock():
+        pytest.fail("the lock was given twice")
+    held = device_lock("host")
+    held.__enter__()
+    end = threading.Timer(0.3, held.__exit__, (None, None, None))
+    end.start()
+    monkeypatch.setenv(WAIT_VARIABLE, "30")
+    with host.lock():
+        end.join()
+    for wrong in ("soon", "-1", "inf"):
+        monkeypatch.setenv(WAIT_VARIABLE, wrong)
+        with pytest.raises(devices.DeviceError, match=f"{WAIT_VARIABLE} is '{wrong}'"):
+            host.lock()
