@@ -221,6 +221,15 @@ def test_transposed_convolutions(stride: int, padding: str) -> None:
     assert "Conv2DBackpropInput" not in ops and "Relu" in ops
 
 
+def test_what_makes_a_transposed_convolution_wider_stays_behind_it() -> None:
+    kernel, vector = weight(2, 2, 1, 3), weight(4)
+
+    def picture(x: Any) -> Any:
+        return tf.nn.conv2d_transpose(x, kernel, (1, 10, 12, 1), 2, "VALID") * vector
+
+    assert formed(picture, (1, 5, 6, 3)).count("DepthToSpace") == 1
+
+
 def test_transposed_convolutions_that_overlap() -> None:
     kernel = weight(4, 4, 6, 4)
     assert not formed(lambda x: tf.nn.conv2d_transpose(x, kernel, (2, 10, 14, 6), 2, "SAME"), (2, 5, 7, 4))

@@ -61,6 +61,8 @@ def _is_by_channel(op: Any) -> bool:
     channels = op.outputs[0].shape[-1]
     for tiled, vector in (op.inputs, reversed(op.inputs)):
         shape = sizes(vector)
+        if tiled.shape.rank != 4 or tiled.shape[-1] != channels:  # or what is added to it makes more channels
+            continue
         if shape is not None and (shape == [] or (len(shape) < 5 and prod(shape) == shape[-1] == channels)):
             return _is_tiled(tiled)
     return False
