@@ -32,7 +32,7 @@ from reports.store import RecordStore
 RECORDS = "conversions.jsonl"
 _DELEGATE = "xnnpack"
 _BASE_BYTES = 1.2e9
-_BYTES_PER_WEIGHT_BYTE = 40
+_BYTES_PER_WEIGHT_BYTE = 12
 """What nobuco's conversions were measured to take: the frameworks, and the weights as TensorFlow's converter copies them."""
 _LOOK_SECONDS = 0.2
 
