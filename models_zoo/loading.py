@@ -14,6 +14,8 @@ from models_zoo.readme_models import MODULES
 from models_zoo.spec import ModelSpec, Weights
 from models_zoo.user_file import default_shape, load_user_model, run_once
 
+_FURTHER = 1000  # seeds of a model's further inputs begin so far above its own: batch norms are measured on the next one
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -34,6 +36,12 @@ class LoadedModel:
     args: tuple[Tensor, ...]
     weights: str
     seed: int
+
+    def further_args(self, number: int) -> tuple[Tensor, ...] | None:
+        """Other inputs of the kind that `args` are, the same for the same number; None where only a user knows the kind."""
+        if self.weights == "own":
+            return None
+        return seeded_inputs([tuple(arg.shape) for arg in self.args], self.seed + _FURTHER + number)
 
 
 def load(spec: ModelSpec, weights: Weights = "random", seed: int = 0) -> LoadedModel:

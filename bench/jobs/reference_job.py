@@ -1,7 +1,8 @@
 """Job: a model's inputs, PyTorch's outputs for them, and its weights: for all converters, and to compare with.
 
-Leaves `input_<i>.npy`, `output_<i>.npy` and `state.pt`; and the same arrays of further inputs, `sample_<k>_...npy`,
-which are made from the model's own by shuffling their elements: the values are then of the kind that the model takes.
+Leaves `input_<i>.npy`, `output_<i>.npy` and `state.pt`; and the same arrays of further inputs, `sample_<k>_...npy`: other
+images for a model of the zoo. Those of a user's own model are made from its inputs by shuffling their elements: the values
+are then of the kind that the model takes.
 """
 
 import traceback
@@ -45,7 +46,7 @@ def _samples(loaded: LoadedModel, outputs: list[dict[str, Any]], out: Path) -> l
         return []
     samples = []
     for k in range(1, FURTHER_SAMPLES + 1):
-        args = tuple(_shuffled(arg, loaded.seed + k) for arg in loaded.args)
+        args = loaded.further_args(k) or tuple(_shuffled(arg, loaded.seed + k) for arg in loaded.args)
         try:
             with torch.no_grad():
                 results = flatten(loaded.module(*(arg.clone() for arg in args)))

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -130,3 +131,24 @@ def test_torchvision_runs_detection_too() -> None:
     with torch.no_grad():
         (found,) = detector([torch.rand(3, 320, 320)])
     assert set(found) == {"boxes", "scores", "labels"}
+
+
+def test_further_inputs_are_images_too() -> None:
+    loaded = load(resolve(["squeezenet1_1"])[0])
+    (image,) = loaded.args
+    others = [loaded.further_args(number) for number in (1, 2, 1)]
+    assert all(other is not None and other[0].shape == image.shape for other in others)
+    first, second, again = (other[0] for other in others if other)
+    assert torch.equal(first, again)
+    for one, two in ((image, first), (image, second), (first, second)):
+        assert not torch.allclose(one, two, atol=0.1)
+    # Neighbours are alike, as in no shuffled image: a network with random weights has no steady answer to white noise.
+    for each in (image, first):
+        assert torch.corrcoef(torch.stack([each[..., 1:].flatten(), each[..., :-1].flatten()]))[0, 1] > 0.8
+
+
+def test_of_a_model_from_a_file_no_further_inputs_are_known(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("from torch import nn\ndef make():\n    return nn.Flatten()\n")
+    loaded = load(resolve([f"{file}:make"])[0])
+    assert loaded.further_args(1) is None
