@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from nobuco.tflite.forms.form import Form, Now, Tensor, named_as, readers, source, static
-from nobuco.tflite.forms.slices import parts
+from nobuco.tflite.forms.slices import selections
 
 _CUTS = ("StridedSlice", "Split", "SplitV", "Unpack")
 _RELABELS = ("Reshape", "ExpandDims", "Squeeze")
@@ -110,42 +110,6 @@ def _split(shape: list[int | None], width: int) -> int | None:
     return None
 
 
-def _selections(op: Any) -> list[list[np.ndarray | None]] | None:
-    """For each output of an op that cuts, the places that it takes of each axis; None for all of them."""
-    shape = op.inputs[1 if op.type == "Split" else 0].shape
-    if shape.rank is None:
-        return None
-    if op.type == "StridedSlice":
-        found = parts(op)
-        if found is None or op.get_attr("new_axis_mask"):
-            return None
-        places = [
-            None if part.whole else part.begin + part.stride * np.arange(part.count or 0) for part in found
-        ]
-        return [places]
-    if op.type == "Unpack":
-        axis, lengths = op.get_attr("axis"), [1] * op.get_attr("num")
-    elif op.type == "Split":
-        axis, count = static(op.inputs[0]), op.get_attr("num_split")
-        size = None if axis is None else shape[int(axis)]
-        lengths = None if size is None else [size // count] * count
-    else:
-        axis, lengths = (
-            static(op.inputs[2]),
-            [output.shape[int(static(op.inputs[2]) or 0)] for output in op.outputs],
-        )
-    if axis is None or lengths is None or any(length is None for length in lengths):
-        return None
-    ends = np.cumsum(lengths)
-    return [
-        [
-            np.arange(end - length, end) if place == int(axis) % shape.rank else None
-            for place in range(shape.rank)
-        ]
-        for end, length in zip(ends, lengths, strict=True)
-    ]
-
-
 def _columns(projection: _Projection, places: list[np.ndarray | None]) -> np.ndarray | None:
     """The columns that are taken, in an array of as many axes as they have become; None where more than columns are cut."""
     if projection.order is not None:
@@ -169,10 +133,10 @@ def _parts(projection: _Projection, op: Any) -> list[np.ndarray] | None:
     """The columns of each output of an op that cuts; None where the form is not for it."""
     if op is None or op.type not in _CUTS:
         return None
-    selections = _selections(op)
-    if selections is None or any(output.shape.as_list().count(None) > 1 for output in op.outputs):
+    cuts = selections(op)
+    if cuts is None or any(output.shape.as_list().count(None) > 1 for output in op.outputs):
         return None
-    found = [_columns(projection, places) for places in selections]
+    found = [_columns(projection, places) for places in cuts]
     if any(columns is None or columns.size < _FEWEST for columns in found):
         return None
     return [columns for columns in found if columns is not None]

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from nobuco.tflite.forms.form import Form, Now, Tensor, static
@@ -78,6 +79,42 @@ def parts(op: Any) -> list[Part] | None:
             taken = range(size)[slice(first, last, step)]
             found.append(Part(size, taken.start, step if len(taken) > 1 else 1, len(taken)))
     return found + [Part(size, 0, 1, size) for size in waiting]
+
+
+def selections(op: Any) -> list[list[np.ndarray | None]] | None:
+    """For each output of an op that cuts, the places that it takes of each axis; None for all of them."""
+    shape = op.inputs[1 if op.type == "Split" else 0].shape
+    if shape.rank is None:
+        return None
+    if op.type == "StridedSlice":
+        found = parts(op)
+        if found is None or op.get_attr("new_axis_mask"):
+            return None
+        places = [
+            None if part.whole else part.begin + part.stride * np.arange(part.count or 0) for part in found
+        ]
+        return [places]
+    if op.type == "Unpack":
+        axis, lengths = op.get_attr("axis"), [1] * op.get_attr("num")
+    elif op.type == "Split":
+        axis, count = static(op.inputs[0]), op.get_attr("num_split")
+        size = None if axis is None else shape[int(axis)]
+        lengths = None if size is None else [size // count] * count
+    else:
+        axis, lengths = (
+            static(op.inputs[2]),
+            [output.shape[int(static(op.inputs[2]) or 0)] for output in op.outputs],
+        )
+    if axis is None or lengths is None or any(length is None for length in lengths):
+        return None
+    ends = np.cumsum(lengths)
+    return [
+        [
+            np.arange(end - length, end) if place == int(axis) % shape.rank else None
+            for place in range(shape.rank)
+        ]
+        for end, length in zip(ends, lengths, strict=True)
+    ]
 
 
 def _fits(op: Any) -> bool:
