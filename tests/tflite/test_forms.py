@@ -27,8 +27,8 @@ def weight(*shape: int) -> tf.Variable:
 
 
 def formed(function: Callable[..., Any], *shapes: Any, at: Any = None) -> list[str]:
-    """The types of the ops that count in the form of a function of float32 tensors, whose results are compared. `at`: the sizes to
-    compare at, where some of `shapes` are unknown."""
+    """The types of the ops in the form of a function of float32 tensors that its results come from; these are compared.
+    `at`: the sizes to compare at, where some of `shapes` are unknown."""
     original = tf.function(function, autograph=False).get_concrete_function(
         *(tf.TensorSpec(shape, tf.float32) for shape in shapes)
     )

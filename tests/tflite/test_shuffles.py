@@ -37,8 +37,10 @@ _BEFORE = {
     "relu": tf.nn.relu,
     "scale": lambda x: weight(x.shape[-1]) * x + weight(1, 1, 1, x.shape[-1]),
     "number": lambda x: x * 0.5 - 1.0,
-    "depthwise": lambda x: tf.nn.depthwise_conv2d(x, weight(3, 3, x.shape[-1], 1), [1, 2, 2, 1], "SAME") + weight(x.shape[-1]),
-}  # fmt: skip
+    "depthwise": lambda x: (
+        tf.nn.depthwise_conv2d(x, weight(3, 3, x.shape[-1], 1), [1, 2, 2, 1], "SAME") + weight(x.shape[-1])
+    ),
+}
 
 
 @pytest.mark.parametrize("before", _BEFORE)
