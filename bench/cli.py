@@ -18,6 +18,10 @@ COMMANDS = {
     "compare": ("bench.commands.compare", "Compare two runs, converters or commits, cell by cell."),
     "convert": ("bench.commands.convert", "Make the files of many models ahead, and check them."),
     "readme": ("bench.commands.readme", "Measure what the original README published, beside its figures."),
+    "lint": (
+        "bench.commands.lint",
+        "Say what GPU delegates take of a .tflite file, op by op, without a GPU.",
+    ),
     "report": ("bench.commands.report", "Make tables and charts again from records."),
     "models": ("bench.commands.models", "List the models and groups of models."),
     "devices": ("bench.commands.devices", "List devices; build, start and stop emulated machines."),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nobuco.contract.registry import converter, converters, locate_converter
     from nobuco.contract.traceable import force_pytorch_order, force_tensorflow_order, shape, traceable
     from nobuco.convert import pytorch_to_keras
+    from nobuco.delegates import DelegateCheck, check_delegates
     from nobuco.tflite import (
         ExportedTFLite,
         TFLiteError,
@@ -60,6 +61,7 @@ _HOMES = {
     "nobuco.contract.registry": ("converter", "converters", "locate_converter"),
     "nobuco.contract.traceable": ("force_pytorch_order", "force_tensorflow_order", "shape", "traceable"),
     "nobuco.convert": ("pytorch_to_keras",),
+    "nobuco.delegates": ("DelegateCheck", "check_delegates"),
     "nobuco.tflite": (
         "ExportedTFLite",
         "TFLiteError",
@@ -82,6 +84,7 @@ __all__ = [
     "ChannelOrder",
     "ChannelOrderingStrategy",
     "ConversionError",
+    "DelegateCheck",
     "DiscrepancyError",
     "DiscrepancyWarning",
     "ExportedTFLite",
@@ -96,6 +99,7 @@ __all__ = [
     "TFLiteInfo",
     "TFLiteMismatchError",
     "TraceError",
+    "check_delegates",
     "composition",
     "converter",
     "converters",
@@ -123,7 +127,7 @@ def __getattr__(name: str) -> Any:
     # TensorFlow's start-up lines are held back where it is loaded now, unless the user has asked for its log.
     quiet = "tensorflow" not in sys.modules and "TF_CPP_MIN_LOG_LEVEL" not in os.environ
     with without_native_noise() if quiet else nullcontext():
-        if home != "nobuco.tflite":
+        if home not in ("nobuco.tflite", "nobuco.delegates"):
             importlib.import_module("nobuco.node_converters")  # registers our own converters
         globals()[name] = value = getattr(importlib.import_module(home), name)
         if quiet and "tensorflow" in sys.modules:

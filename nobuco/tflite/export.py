@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -49,6 +49,7 @@ def export_tflite(
     sample_inputs: Sequence[np.ndarray] | None = None,
     tolerance: float = 1e-3,
     allow_flex: bool = False,
+    target: Literal["cpu", "gpu"] | None = None,
 ) -> ExportedTFLite:
     """Write a Keras model as a `.tflite` file, in float32 and with TFLite's own ops.
 
@@ -63,17 +64,21 @@ def export_tflite(
     tolerance: largest relative error accepted, see `ExportedTFLite`; ten times PyTorch's rounding where that is more.
     allow_flex: let ops that TFLite lacks stay TensorFlow ops, which only runtimes with the Flex delegate
     can run.
+    target: "gpu" for a file that GPU delegates take as far as can be, also where that costs the CPU a little: the same
+    values, from ops of at most four dims. What they take of a file, `check_delegates` says. "cpu", and None, for the CPU.
 
     Raises TFLiteExportError when the model cannot be converted or run, in one sentence that names the PyTorch call (what
     TensorFlow itself said is logged under the name "nobuco", at the level DEBUG), TFLiteMismatchError when the file computes
     something else, TFLiteFileError when it cannot be written. An existing file is replaced only by a
     complete, valid one.
     """
+    if target not in (None, "cpu", "gpu"):
+        raise ValueError(f"there is no target {target!r}: choose 'cpu', 'gpu' or None")
     path = Path(path)
     with _file_to_become(path) as temporary:
         layers = _layers(keras_model)
         with without_native_noise():
-            model = _traced(keras_model, layers)
+            model = _traced(keras_model, layers, target)
         if model.narrowed:
             warnings.warn(narrowed(model, layers), stacklevel=2)
         data = bytearray(_convert(model, layers, allow_flex))
@@ -90,9 +95,9 @@ def export_tflite(
     return ExportedTFLite(path, replace(info, path=path), error)
 
 
-def _traced(keras_model: keras.Model, layers: Layers) -> TracedModel:
+def _traced(keras_model: keras.Model, layers: Layers, target: str | None) -> TracedModel:
     try:
-        return trace_model(keras_model)
+        return trace_model(keras_model, target)
     except TFLiteExportError:
         raise
     except Impossible as error:

@@ -70,8 +70,7 @@ def type_name(tensor: Any) -> str:
 
 def activation(operator: Any) -> str | None:
     """Name of the activation fused into an op (`relu6`), None when there is none."""
-    options = _options(operator)
-    fused = getattr(options, "FusedActivationFunction", None)
+    fused = getattr(options(operator), "FusedActivationFunction", None)
     return None if fused is None else _ACTIVATIONS.get(fused())
 
 
@@ -85,21 +84,21 @@ _BRANCHES = {
 
 def branches(operator: Any) -> tuple[int, ...]:
     """The graphs that a loop, a branch or an initialisation runs."""
-    options = _options(operator)
-    if options is None:
+    found = options(operator)
+    if found is None:
         return ()
-    return tuple(getattr(options, name)() for name in _BRANCHES.get(type(options).__name__, ()))
+    return tuple(getattr(found, name)() for name in _BRANCHES.get(type(found).__name__, ()))
 
 
-def _options(operator: Any) -> Any:
+def options(operator: Any) -> Any:
     """The op's own parameters, None where it has none."""
     table = operator.BuiltinOptions()
     if table is None:
         return None
     kind = next(n for n, code in vars(schema.BuiltinOptions).items() if code == operator.BuiltinOptionsType())
-    options = getattr(schema, kind)()
-    options.Init(table.Bytes, table.Pos)
-    return options
+    found = getattr(schema, kind)()
+    found.Init(table.Bytes, table.Pos)
+    return found
 
 
 def shape(tensor: Any) -> tuple[int, ...]:
@@ -118,6 +117,27 @@ def constant_bytes(model: Any, tensor: Any) -> int:
     buffer = model.Buffers(tensor.Buffer())
     # A model above 2 GB keeps its weights behind the flatbuffer, addressed by offset and size.
     return buffer.Size() or buffer.DataLength()
+
+
+_ARRAYS = {
+    "float32": "<f4",
+    "float16": "<f2",
+    "int32": "<i4",
+    "int64": "<i8",
+    "int8": "i1",
+    "uint8": "u1",
+    "bool": "?",
+}
+
+
+def values(model: Any, tensor: Any) -> Any:
+    """The constant that a tensor holds, as an array: a view of the file. None for a tensor that is computed, and for types
+    that are packed."""
+    buffer = model.Buffers(tensor.Buffer())
+    kind = _ARRAYS.get(type_name(tensor))
+    if kind is None or not buffer.DataLength():
+        return None
+    return buffer.DataAsNumpy().view(kind).reshape(shape(tensor))
 
 
 def check_bounds(model: Any, data: bytes | bytearray) -> None:

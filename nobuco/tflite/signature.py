@@ -11,7 +11,7 @@ from nobuco.keras_model.output_names import named_leaves, named_outputs
 from nobuco.layers.recurrent import RecurrentStack
 from nobuco.layers.recurrent_steps import written_out
 from nobuco.tflite.errors import TFLiteExportError
-from nobuco.tflite.forms import with_forms
+from nobuco.tflite.forms import with_forms_for
 from nobuco.tflite.lowering import lower
 
 
@@ -50,8 +50,9 @@ class TracedModel:
         return tf.function(call, autograph=False).get_concrete_function(**specs)
 
 
-def trace_model(model: keras.Model) -> TracedModel:
-    """Trace the model in inference mode. Raises TFLiteExportError, or `lowering.Impossible`."""
+def trace_model(model: keras.Model, target: str | None = None) -> TracedModel:
+    """Trace the model in inference mode, for the target "gpu" or the CPU. Raises TFLiteExportError, or
+    `lowering.Impossible`."""
     if not isinstance(model, keras.Model):
         raise TFLiteExportError(f"export_tflite takes a keras.Model, not {type(model).__name__}")
     if not getattr(model, "inputs", None):
@@ -80,7 +81,7 @@ def trace_model(model: keras.Model) -> TracedModel:
     lowered = lower(stepwise)
     return TracedModel(
         traced,
-        with_forms(lowered.function),
+        with_forms_for(lowered.function, target),
         tuple(lowered.narrowed),
         tuple(traced.graph.variables),
         names,

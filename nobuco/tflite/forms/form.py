@@ -61,3 +61,18 @@ def static(tensor: Tensor) -> Any:
 def sizes(tensor: Tensor) -> list[int] | None:
     """The shape, where all of it is known."""
     return tensor.shape.as_list() if tensor.shape.is_fully_defined() else None
+
+
+def is_constant(tensor: Tensor) -> bool:
+    """Whether a tensor is made of weights and constants alone: TFLite's converter computes it."""
+    seen, waiting = set(), [tensor.op]
+    while waiting:
+        op = waiting.pop()
+        if op in seen:
+            continue
+        seen.add(op)
+        if op.type not in ("Const", "ReadVariableOp"):
+            if not op.inputs:
+                return False
+            waiting += [each.op for each in op.inputs]
+    return True

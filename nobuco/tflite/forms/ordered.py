@@ -11,8 +11,12 @@ from nobuco.tflite.forms import (
     depthwise,
     deviations,
     means,
+    moves,
     patches,
+    products,
     projections,
+    ranks,
+    shapes,
     shuffles,
     slices,
     stacks,
@@ -37,6 +41,23 @@ FORMS: tuple[Form, ...] = (
     *transposed_convolutions.FORMS,
     deviations.FORM,
 )
+
+# Tried on what the forms above have made: those see dims as the model has them, and leave some of their own.
+LATER: tuple[Form, ...] = (*products.FORMS, *shapes.FORMS, *ranks.FORMS, *moves.FORMS)
+
+# The same for a GPU, where they may cost the CPU a little, and what only GPU delegates ask for.
+LATER_FOR_GPU: tuple[Form, ...] = (
+    *products.FORMS,
+    *shapes.FORMS,
+    *shapes.GPU_FORMS,
+    *ranks.GPU_FORMS,
+    *moves.GPU_FORMS,
+)
+
+
+def with_forms_for(function: Any, target: str | None) -> Any:
+    """`function`, a ConcreteFunction, with each op in the form that costs the target least: "gpu", or the CPU."""
+    return with_forms(with_forms(function), LATER_FOR_GPU if target == "gpu" else LATER)
 
 
 def with_forms(function: Any, forms: Sequence[Form] = FORMS) -> Any:

@@ -1,0 +1,123 @@
+"""`bench lint`: what GPU delegates take of a file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.commands.options import json_option, print_json
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from nobuco.delegates import DelegateCheck
+
+NOT_WHOLE = 5
+"""Exit code where a delegate does not take the file whole, or is known to compute it wrongly."""
+
+
+@click.command("lint")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--delegate",
+    "names",
+    multiple=True,
+    type=click.Choice(["gpu-opencl", "gpu-webgpu"]),
+    help="Only this one: the classic delegate (OpenCL), or ML Drift of LiteRT 2.x (WebGPU and others). [default: both]",
+)
+@click.option(
+    "--partitions",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many parts of the graph a delegate may run.",
+)
+@click.option(
+    "--node-data",
+    type=click.Path(path_type=Path),
+    help="Write the verdicts for Model Explorer to lay over the graph; of the first delegate asked for.",
+)
+@json_option
+def command(
+    file: Path, names: tuple[str, ...], partitions: int, node_data: Path | None, as_json: bool
+) -> None:
+    """Say what GPU delegates take of FILE, a .tflite file, op by op: no GPU is needed.
+
+    The verdicts come from tables of the delegates' own rules. Exit code 0: all that was asked take it whole; 5: not all.
+    """
+    from nobuco.delegates import check_delegates
+    from nobuco.tflite import TFLiteFileError
+
+    asked: dict[str, Any] = {"delegates": names} if names else {}
+    try:
+        checks = check_delegates(file, max_partitions=partitions, **asked)
+    except TFLiteFileError as error:
+        raise BenchError(str(error)) from error
+    if node_data is not None:
+        _write_node_data(checks[0], node_data)
+    if as_json:
+        print_json([_as_dict(check) for check in checks])
+    else:
+        _print_page(checks)
+    if not all(check.whole and check.right for check in checks):
+        sys.exit(NOT_WHOLE)
+
+
+def _print_page(checks: tuple[DelegateCheck, ...]) -> None:
+    from rich.console import Console
+
+    from nobuco.delegates import page
+
+    Console().print(page(checks))
+
+
+def _write_node_data(check: DelegateCheck, path: Path) -> None:
+    from nobuco.delegates import node_data
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(node_data(check), encoding="utf-8")
+    except OSError as error:
+        raise BenchError(f"{path}: cannot be written: {error.strerror}") from error
+    click.echo(f"{path}: in Model Explorer, open the model, then add this as custom node data", err=True)
+
+
+def _as_dict(check: DelegateCheck) -> dict[str, Any]:
+    return {
+        "delegate": check.delegate.name,
+        "runtime": check.delegate.runtime,
+        "nodes": len(check.verdicts),
+        "on_gpu": check.on_gpu,
+        "whole": check.whole,
+        "partitions": check.partitions,
+        "inner_ops": check.inner_ops,
+        "counts": {state.value: count for state, count in check.counts.items()},
+        "verdicts": [
+            {
+                "node": verdict.node,
+                "op": verdict.op.op,
+                "name": verdict.op.name,
+                "state": verdict.state.value,
+                "on_gpu": verdict.on_gpu,
+                "rule": verdict.rule,
+                "reason": verdict.reason,
+                "mend": verdict.mend,
+                "source": verdict.source,
+            }
+            for verdict in check.verdicts
+        ],
+        "dangers": [
+            {
+                "node": danger.node,
+                "op": danger.op.op,
+                "name": danger.name,
+                "reason": danger.reason,
+                "mend": danger.mend,
+                "source": danger.source,
+                "wrong": danger.wrong,
+            }
+            for danger in check.dangers
+        ],
+    }

@@ -1,0 +1,165 @@
+"""ML Drift, the GPU delegate of LiteRT 2.x: OpenCL, Metal, Vulkan and WebGPU."""
+
+from __future__ import annotations
+
+from nobuco.delegates import numerics
+from nobuco.delegates.graph import Node
+from nobuco.delegates.rule import Breach, Delegate, Rule, at_most
+from nobuco.delegates.shared import COMPARISONS, RULES, TENSORS
+
+_BUILDER = "LiteRT sources of August 2026, ml_drift_delegate/tflite/model_builder.cc"
+_LOGICAL = ("BITWISE_XOR", "LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR")
+_INTEGERS = ("int8", "int16", "int32")
+_UNSIGNED = ("uint8", "uint16", "uint32")
+_WITH_INTEGERS = (
+    "ABS", "ADD", "ATAN2", "COS", "DIV", "FLOOR_DIV", "FLOOR_MOD", "MAXIMUM", "MINIMUM", "MUL", "NEG", "REDUCE_MAX",
+    "REDUCE_MIN", "REDUCE_PROD", "RIGHT_SHIFT", "SIGN", "SIN", "STABLEHLO_CLAMP", "STABLEHLO_REMAINDER", "SUB", "SUM",
+    "TILE",
+)  # fmt: skip
+_WITH_ALL = (
+    "BITCAST", "CAST", "CONCATENATION", "DYNAMIC_UPDATE_SLICE", "GATHER", "PACK", "PAD", "PADV2", "RESHAPE", "REVERSE_V2",
+    "SELECT", "SELECT_V2", "SLICE", "STABLEHLO_BROADCAST_IN_DIM", "STRIDED_SLICE", "TRANSPOSE",
+)  # fmt: skip
+_UNTRIED = (
+    "BITCAST", "DENSIFY", "LSTM", "STABLEHLO_BROADCAST_IN_DIM", "STABLEHLO_CBRT", "STABLEHLO_CLAMP",
+    "STABLEHLO_COMPOSITE", "STABLEHLO_REMAINDER", "STABLEHLO_SHIFT_LEFT", "DYNAMIC_UPDATE_SLICE", "EMBEDDING_LOOKUP",
+    "Convolution2DTransposeBias", "MaxPoolingWithArgmax2D", "MaxUnpooling2D", "Resampler",
+)  # fmt: skip
+
+VERSIONS: dict[str, int | None] = {
+    **at_most(
+        None, "ARG_MAX", "BATCH_MATMUL", "CAST", "DEPTH_TO_SPACE", "GATHER", "HARD_SWISH", "MEAN", "PACK", "REDUCE_ALL",
+        "REDUCE_ANY", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "REVERSE_V2", "SPLIT", "SPLIT_V", "SUM", "TILE", "UNPACK",
+        *_UNTRIED,
+    ),
+    **at_most(1, "CUMSUM", "ONE_HOT", "PRELU", "RESHAPE", "SELECT", "SELECT_V2", "TOPK_V2"),
+    **at_most(
+        2, "ADD_N", "ATAN2", "AVERAGE_POOL_2D", "BITWISE_XOR", "CEIL", "COS", "DIV", "ELU", "EXP", "FLOOR", "FLOOR_MOD",
+        "LEAKY_RELU", "LOG", "LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR", "LOGISTIC", "MAX_POOL_2D", "NEG", "POW",
+        "QUANTIZE", "RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1", "RIGHT_SHIFT", "ROUND", "RSQRT", "SIGN", "SIN",
+        "SPACE_TO_DEPTH", "SQRT", "SQUARE", "SQUARED_DIFFERENCE", "STRIDED_SLICE", "SUB", "TANH", *COMPARISONS,
+    ),
+    **at_most(3, "DEQUANTIZE", "FLOOR_DIV", "GELU", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "TRANSPOSE_CONV"),
+    **at_most(4, "MAXIMUM", "MINIMUM", "SOFTMAX"),
+    **at_most(5, "ABS", "MIRROR_PAD", "PAD", "PADV2"),
+    **at_most(6, "ADD", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D"),
+    **at_most(8, "MUL", "SLICE"),
+    **at_most(9, "TRANSPOSE"),
+    **at_most(14, "FULLY_CONNECTED"),
+}  # fmt: skip
+
+
+def _types(node: Node) -> str | None:
+    read = ["float32", "float16", "bool", "int2", "int4", "int8", "uint8"]
+    written = ["float32", "float16", "int8", "uint8"]
+    if node.op == "ARG_MAX":
+        written = ["int32"]
+    elif node.op in ("REDUCE_ALL", "REDUCE_ANY"):
+        read, written = ["bool"], ["bool"]
+    elif node.op in _LOGICAL:
+        read = written = ["bool", *_INTEGERS]
+    elif node.op in COMPARISONS:
+        read += [*_INTEGERS, *_UNSIGNED]
+        written.append("bool")
+    elif node.op in _WITH_INTEGERS:
+        read += _INTEGERS
+        written += _INTEGERS
+    elif node.op in _WITH_ALL:
+        read += [*_INTEGERS, *_UNSIGNED, "bfloat16"]
+        written += [*_INTEGERS, *_UNSIGNED, "bool", "bfloat16"]
+    if node.op in ("ONE_HOT", "EMBEDDING_LOOKUP", "DYNAMIC_UPDATE_SLICE"):
+        read.append("int32")
+    if node.op == "TOPK_V2":
+        written.append("int32")
+    wrong = [tensor.dtype for tensor in node.runtime if tensor.dtype not in read]
+    wrong += [tensor.dtype for tensor in node.outputs if tensor.dtype not in written]
+    return f"{wrong[0]} numbers" if wrong else None
+
+
+def _broadcast(node: Node) -> str | None:
+    if len(node.given) != 2:
+        return None
+    a, b = (tuple(reversed(tensor.shape)) for tensor in node.given)
+    fits = all(1 in (x, y) or x == y for x, y in zip(a, b, strict=False))
+    return None if fits else f"{node.given[0]} and {node.given[1]} do not fit"
+
+
+def _product(node: Node) -> str | None:
+    if len(node.given) != 2:
+        return f"{len(node.given)} inputs"
+    a, b = node.given
+    if a.constant:
+        return "its left side is a constant"
+    return f"a constant right side of rank {b.rank}" if b.constant and not 2 <= b.rank <= 4 else None
+
+
+def _sliced(node: Node) -> str | None:
+    if node.given[0].constant:
+        return "a constant is sliced"
+    return None if node.given[1].constant and node.given[2].constant else "where it slices is computed"
+
+
+def _strided(node: Node) -> str | None:
+    if len(node.runtime) != 1:
+        return "where it slices is computed"
+    picture, begin, _, strides = node.given
+    if picture.rank not in (3, 4):
+        return f"a slice of rank {picture.rank}"
+    if begin.count not in (picture.rank, picture.rank - 1):
+        return f"{begin.count} places for {picture.rank} dims"
+    steps = strides.value
+    return "a step backwards" if steps is not None and (steps < 0).any() else None
+
+
+def _ordered(node: Node) -> str | None:
+    count = node.given[1].count
+    return None if 2 <= count <= 4 else f"an order of {count} dims"
+
+
+def _cut(node: Node) -> str | None:
+    count = len(node.runtime)
+    return None if count == 1 else f"{count} of its inputs are computed"
+
+
+def _largest(node: Node) -> str | None:
+    return None if len(node.runtime) == 1 and node.given[1].constant else "its axis or number is computed"
+
+
+def _quantized_weights(node: Node) -> str | None:
+    weights = node.given[1]
+    return "quantized weights" if weights.scales and weights.constant else None
+
+
+def _dequantized(node: Node) -> str | None:
+    if node.unpacks_weights:
+        return None
+    return "quantized numbers"
+
+
+def _untried(node: Node) -> str | None:
+    return "its many conditions are not in this table"
+
+
+ML_DRIFT = Delegate(
+    "gpu-webgpu",
+    "ML Drift (LiteRT 2.x)",
+    "LiteRT sources of August 2026, tried with ai-edge-litert 2.3.0 on WebGPU",
+    VERSIONS,
+    (
+        *TENSORS,
+        Rule("type of numbers", (), _types, "compute it in float32, or in int32 where the op takes that", _BUILDER),
+        *RULES,
+        Rule("broadcast", ("ADD", "MUL"), _broadcast, "give both operands the same rank", _BUILDER),
+        Rule("product", ("BATCH_MATMUL",), _product, "a computed left side", _BUILDER),
+        Rule("slice", ("SLICE",), _sliced, "slice at fixed places", _BUILDER),
+        Rule("slice by ranges", ("STRIDED_SLICE",), _strided, "export the file with target='gpu', or slice three or four dims", _BUILDER),
+        Rule("order of dims", ("TRANSPOSE",), _ordered, "transpose two to four dims", _BUILDER),
+        Rule("parts", ("SPLIT", "SPLIT_V"), _cut, "cut at fixed places", _BUILDER),
+        Rule("the largest", ("ARG_MAX", "TOPK_V2"), _largest, "fix the axis and the number", _BUILDER),
+        Rule("quantized weights", ("CONV_2D", "FULLY_CONNECTED", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"), _quantized_weights, "not known", "not tried", Breach.UNKNOWN),
+        Rule("quantized numbers", ("DEQUANTIZE", "QUANTIZE"), _dequantized, "not known", "not tried", Breach.UNKNOWN),
+        Rule("many conditions", _UNTRIED, _untried, "not known", "not tried", Breach.UNKNOWN),
+    ),
+    (*numerics.ML_DRIFT, *numerics.HALF),
+    whole=True,
+)  # fmt: skip

@@ -1,0 +1,120 @@
+"""Products in the forms that GPU delegates compute rightly.
+
+    before  BATCH_MATMUL (1, 4, 17, 16), (1, 4, 17, 16), the second transposed by `adj_y`
+    after   TRANSPOSE (1, 4, 17, 16) -> (1, 4, 16, 17), BATCH_MATMUL
+
+    before  RESHAPE (17, 64), FULLY_CONNECTED (17, 64), RESHAPE (1, 17, 64)
+    after   RESHAPE (1, 17, 64), FULLY_CONNECTED (1, 17, 64)
+
+The classic GPU delegate ignores `adj_x` and `adj_y`, and fails on the second. A transpose that stands before the product
+already turns its tensor the other way, at no cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from nobuco.tflite.forms.form import Form, Now, Tensor, is_constant, readers, sizes, source, static
+
+_RELABELS = ("Reshape", "ExpandDims", "Squeeze")
+
+
+def _is_turned(op: Any) -> bool:
+    turned = zip(op.inputs, (op.get_attr("adj_x"), op.get_attr("adj_y")), strict=True)
+    return any(
+        adjoint and tensor.shape.rank is not None and not is_constant(tensor) for tensor, adjoint in turned
+    )
+
+
+def _turned_product(op: Any, now: Now) -> Tensor:
+    a, b = (
+        _turned(tensor, now) if adjoint and not is_constant(tensor) else now(tensor)
+        for tensor, adjoint in zip(op.inputs, (op.get_attr("adj_x"), op.get_attr("adj_y")), strict=True)
+    )
+    left = [
+        op.get_attr(name) and is_constant(x) for name, x in zip(("adj_x", "adj_y"), op.inputs, strict=True)
+    ]
+    return tf.matmul(a, b, adjoint_a=left[0], adjoint_b=left[1])
+
+
+def _turned(tensor: Tensor, now: Now) -> Tensor:
+    """With its last two dims in the other order."""
+    rank = tensor.shape.rank
+    swapped = [*range(rank - 2), rank - 1, rank - 2]
+    found = _transposed_before(tensor)
+    if found is None:
+        return tf.transpose(now(tensor), swapped)
+    x, axes = found
+    shape = tensor.shape.as_list()
+    order = [axes[axis] for axis in swapped if shape[axis] != 1]
+    kept = sorted(order)
+    before = tf.reshape(now(x), [x.shape[axis] for axis in kept])
+    after = before if order == kept else tf.transpose(before, [kept.index(axis) for axis in order])
+    return tf.reshape(after, [shape[axis] for axis in swapped])
+
+
+def _transposed_before(tensor: Tensor) -> tuple[Tensor, dict[int, int]] | None:
+    """What a transpose makes a tensor of that nothing else reads, and for each dim of the tensor that is not 1 which it is
+    there."""
+    shape, found = sizes(tensor), source(tensor)
+    if shape is None or sum(1 for _ in readers(found)) != 1:
+        return None
+    while found.op.type in _RELABELS:
+        before = source(found.op.inputs[0])
+        if sizes(before) is None or _without_ones(before) != _without_ones(found):
+            return None
+        if sum(1 for _ in readers(before)) != 1:
+            return None
+        found = before
+    if found.op.type != "Transpose":
+        return None
+    order, x = static(found.op.inputs[1]), found.op.inputs[0]
+    if order is None or sizes(x) is None:
+        return None
+    origins = [int(axis) for axis, size in zip(order, found.shape.as_list(), strict=True) if size != 1]
+    dims = [axis for axis, size in enumerate(shape) if size != 1]
+    return x, dict(zip(dims, origins, strict=True))
+
+
+def _without_ones(tensor: Tensor) -> list[int]:
+    return [size for size in tensor.shape.as_list() if size != 1]
+
+
+def _rows(op: Any) -> tuple[Any, list[Tensor]] | None:
+    """The product of rows that a reshape undoes the rows of, and the vectors added to it on the way."""
+    tensor, added = source(op.inputs[0]), []
+    while tensor.op.type == "BiasAdd" and sum(1 for _ in readers(tensor)) == 1:
+        added.append(tensor.op.inputs[1])
+        tensor = source(tensor.op.inputs[0])
+    product = tensor.op
+    if product.type != "MatMul" or sum(1 for _ in readers(tensor)) != 1 or product.get_attr("transpose_a"):
+        return None
+    rows = product.inputs[0]
+    if rows.shape[0] == 1 or source(rows).op.type != "Reshape" or not is_constant(product.inputs[1]):
+        return None
+    if rows.shape.as_list().count(None) > 1 or op.outputs[0].shape.as_list().count(None) > 1:
+        return None
+    return product, added[::-1]
+
+
+def _fits_rows(op: Any) -> bool:
+    return op.outputs[0].shape.rank is not None and op.inputs[0].shape.rank == 2 and _rows(op) is not None
+
+
+def _product_of_rows(op: Any, now: Now) -> Tensor:
+    found = _rows(op)
+    assert found is not None
+    product, added = found
+    count, width = product.inputs[0].shape.as_list()
+    x = tf.reshape(now(product.inputs[0]), [1, -1 if count is None else count, width])
+    y = tf.matmul(x, now(product.inputs[1]), transpose_b=product.get_attr("transpose_b"))
+    for bias in added:
+        y = tf.nn.bias_add(y, now(bias))
+    return tf.reshape(y, [-1 if size is None else size for size in op.outputs[0].shape.as_list()])
+
+
+FORMS = (
+    Form(("BatchMatMulV2",), _is_turned, _turned_product),
+    Form(("Reshape",), _fits_rows, _product_of_rows),
+)
