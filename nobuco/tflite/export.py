@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,6 +18,7 @@ from nobuco.tflite.compare import largest_error
 from nobuco.tflite.conversion import converted
 from nobuco.tflite.errors import TFLiteExportError, TFLiteFileError, TFLiteMismatchError
 from nobuco.tflite.failures import Layers, narrowed, not_expressed, not_traced, refused
+from nobuco.tflite.forms import Aim, Optimize, Target
 from nobuco.tflite.inspection import TFLiteInfo, inspect_tflite
 from nobuco.tflite.lowering import Impossible
 from nobuco.tflite.names import rename
@@ -49,7 +50,8 @@ def export_tflite(
     sample_inputs: Sequence[np.ndarray] | None = None,
     tolerance: float = 1e-3,
     allow_flex: bool = False,
-    target: Literal["cpu", "gpu"] | None = None,
+    target: Target | None = None,
+    optimize: Optimize = "balanced",
 ) -> ExportedTFLite:
     """Write a Keras model as a `.tflite` file, in float32 and with TFLite's own ops.
 
@@ -64,21 +66,24 @@ def export_tflite(
     tolerance: largest relative error accepted, see `ExportedTFLite`; ten times PyTorch's rounding where that is more.
     allow_flex: let ops that TFLite lacks stay TensorFlow ops, which only runtimes with the Flex delegate
     can run.
-    target: "gpu" for a file that GPU delegates take as far as can be, also where that costs the CPU a little: the same
-    values, from ops of at most four dims. What they take of a file, `check_delegates` says. "cpu", and None, for the CPU.
+    target: where the file is to run. "arm" or "x86" for forms that are cheaper on such processors and dearer on the
+    other; "gpu" for a file that GPU delegates take as far as can be, also where that costs the CPU a little: the same
+    values, from ops of at most four dims. What they take of a file, `check_delegates` says. "cpu", and None, for forms that
+    are cheaper on all processors.
+    optimize: "speed" takes forms that are faster and larger: 3x3 convolutions of many channels grow by seven ninths (not for
+    GPUs). "size" leaves recurrent layers loops.
 
     Raises TFLiteExportError when the model cannot be converted or run, in one sentence that names the PyTorch call (what
     TensorFlow itself said is logged under the name "nobuco", at the level DEBUG), TFLiteMismatchError when the file computes
     something else, TFLiteFileError when it cannot be written. An existing file is replaced only by a
     complete, valid one.
     """
-    if target not in (None, "cpu", "gpu"):
-        raise ValueError(f"there is no target {target!r}: choose 'cpu', 'gpu' or None")
+    aim = Aim(target, optimize)
     path = Path(path)
     with _file_to_become(path) as temporary:
         layers = _layers(keras_model)
         with without_native_noise():
-            model = _traced(keras_model, layers, target)
+            model = _traced(keras_model, layers, aim)
         if model.narrowed:
             warnings.warn(narrowed(model, layers), stacklevel=2)
         data = bytearray(_convert(model, layers, allow_flex))
@@ -95,9 +100,9 @@ def export_tflite(
     return ExportedTFLite(path, replace(info, path=path), error)
 
 
-def _traced(keras_model: keras.Model, layers: Layers, target: str | None) -> TracedModel:
+def _traced(keras_model: keras.Model, layers: Layers, aim: Aim) -> TracedModel:
     try:
-        return trace_model(keras_model, target)
+        return trace_model(keras_model, aim)
     except TFLiteExportError:
         raise
     except Impossible as error:

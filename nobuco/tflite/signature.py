@@ -11,7 +11,7 @@ from nobuco.keras_model.output_names import named_leaves, named_outputs
 from nobuco.layers.recurrent import RecurrentStack
 from nobuco.layers.recurrent_steps import written_out
 from nobuco.tflite.errors import TFLiteExportError
-from nobuco.tflite.forms import with_forms_for
+from nobuco.tflite.forms import Aim, with_forms_for
 from nobuco.tflite.lowering import lower
 
 
@@ -50,8 +50,8 @@ class TracedModel:
         return tf.function(call, autograph=False).get_concrete_function(**specs)
 
 
-def trace_model(model: keras.Model, target: str | None = None) -> TracedModel:
-    """Trace the model in inference mode, for the target "gpu" or the CPU. Raises TFLiteExportError, or
+def trace_model(model: keras.Model, aim: Aim = Aim()) -> TracedModel:  # noqa: B008 - it is frozen
+    """Trace the model in inference mode, in the forms for where it is to run. Raises TFLiteExportError, or
     `lowering.Impossible`."""
     if not isinstance(model, keras.Model):
         raise TFLiteExportError(f"export_tflite takes a keras.Model, not {type(model).__name__}")
@@ -77,11 +77,11 @@ def trace_model(model: keras.Model, target: str | None = None) -> TracedModel:
 
     traced = trace()
     with written_out():
-        stepwise = trace() if _is_recurrent(model) else traced
+        stepwise = trace() if _is_recurrent(model) and aim.optimize != "size" else traced
     lowered = lower(stepwise)
     return TracedModel(
         traced,
-        with_forms_for(lowered.function, target),
+        with_forms_for(lowered.function, aim),
         tuple(lowered.narrowed),
         tuple(traced.graph.variables),
         names,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nobuco.tflite import export_tflite
-from nobuco.tflite.forms import with_forms
+from nobuco.tflite.forms import Aim, gates, winograd, with_forms
+from nobuco.tflite.forms.form import Form
+from nobuco.tflite.forms.ordered import FORMS, later_forms
 from nobuco.validate.compare import relative_error
 from tests.effort import examples
 from tests.tflite.delegation import partitions_and_left
@@ -26,13 +28,15 @@ def weight(*shape: int) -> tf.Variable:
     return tf.Variable(_RANDOM.standard_normal(shape).astype(np.float32))
 
 
-def formed(function: Callable[..., Any], *shapes: Any, at: Any = None) -> list[str]:
+def formed(
+    function: Callable[..., Any], *shapes: Any, at: Any = None, forms: Sequence[Form] = FORMS
+) -> list[str]:
     """The types of the ops in the form of a function of float32 tensors that its results come from; these are compared.
     `at`: the sizes to compare at, where some of `shapes` are unknown."""
     original = tf.function(function, autograph=False).get_concrete_function(
         *(tf.TensorSpec(shape, tf.float32) for shape in shapes)
     )
-    made = with_forms(original)
+    made = with_forms(original, forms)
     inputs = [tf.constant(_RANDOM.standard_normal(shape), tf.float32) for shape in at or shapes]
     expected, got = (tf.nest.flatten(each(*inputs)) for each in (original, made))
     for a, b in zip(expected, got, strict=True):
@@ -277,3 +281,69 @@ def test_the_delegate_takes_the_form(name: str, tmp_path: Path) -> None:
     result = export_tflite(keras.Model(x, keras.layers.Lambda(function)(x)), tmp_path / "m.tflite")
     assert result.max_relative_error is not None and result.max_relative_error < 1e-5
     assert partitions_and_left(result) == (1, [])
+
+
+@settings(max_examples=examples(200), deadline=None, derandomize=True)
+@given(
+    st.integers(1, 2), st.integers(1, 13), st.integers(1, 13), st.sampled_from([7, 8, 9]), st.sampled_from([7, 8, 11]),
+    st.sampled_from(["SAME", "VALID"]), st.sampled_from([1, 2]), st.sampled_from([1, 2]),
+)  # fmt: skip
+def test_convolutions_of_fewer_multiplications(
+    batch: int, height: int, width: int, taken: int, made: int, padding: str, stride: int, dilation: int
+) -> None:
+    if padding == "VALID" and min(height, width) <= 2 * dilation:
+        return
+    if stride > 1 and dilation > 1:
+        return
+    kernel = _RANDOM.standard_normal((3, 3, taken, made)).astype(np.float32)
+    ops = formed(
+        lambda x: tf.nn.conv2d(x, kernel, stride, padding, dilations=dilation), (batch, height, width, taken),
+        forms=[winograd.form(8)],
+    )  # fmt: skip
+    lost = 2 if padding == "VALID" else 0
+    few = taken < 8 or made < 8 or min(height, width) - lost < 4
+    assert ops.count("Conv2D") == (0 if few or stride > 1 or dilation > 1 else 16)
+
+
+def test_convolutions_of_groups_keep_their_multiplications() -> None:
+    kernel = _RANDOM.standard_normal((3, 3, 8, 16)).astype(np.float32)
+    assert not formed(lambda x: tf.nn.conv2d(x, kernel, 1, "SAME"), (1, 6, 6, 16), forms=[winograd.form(8)])
+
+
+@pytest.mark.parametrize(
+    ("gate", "form"),
+    [
+        (lambda x: x * tf.sigmoid(x), True),
+        (tf.nn.silu, True),
+        (lambda x: tf.sigmoid(x) * tf.identity(x), True),
+        (lambda x: x[..., :3] * tf.sigmoid(x[..., 3:]), True),
+        (lambda x: x * tf.sigmoid(tf.reduce_mean(x, axis=(1, 2), keepdims=True)), False),  # a number for each channel
+        (lambda x: (x * tf.sigmoid(x), tf.sigmoid(x)), True),
+        (lambda x: [(s := tf.sigmoid(x)), x * s], False),
+        (lambda x: [(s := tf.sigmoid(x)) * x, tf.math.log(s)], False),
+        (tf.sigmoid, False),
+    ],
+)  # fmt: skip
+def test_gates_by_tangents(gate: Any, form: bool) -> None:
+    ops = formed(gate, (2, 4, 4, 6), forms=[gates.FORM])
+    assert ("Tanh" in ops) == form
+
+
+def test_gates_are_for_arm() -> None:
+    for target in (None, "cpu", "x86", "gpu"):
+        assert gates.FORM not in later_forms(Aim(target))
+    assert gates.FORM in later_forms(Aim("arm"))
+
+
+def test_what_is_not_to_grow_is_not_transformed() -> None:
+    def winograd_in(aim: Aim) -> bool:
+        return any(form.op_types == ("Conv2D",) for form in later_forms(aim))
+
+    assert [winograd_in(Aim("arm", each)) for each in ("size", "balanced", "speed")] == [False, False, True]
+    assert winograd_in(Aim(None, "speed")) and not winograd_in(Aim("gpu", "speed"))
+
+
+@pytest.mark.parametrize(("target", "optimize"), [("phone", "balanced"), (None, "fast"), ("cpu", None)])
+def test_other_aims_are_refused(target: Any, optimize: Any) -> None:
+    with pytest.raises(ValueError, match=r"there is no (target|optimize) .*: choose '"):
+        Aim(target, optimize)

@@ -10,6 +10,7 @@ from nobuco.tflite.forms import (
     constants,
     depthwise,
     deviations,
+    gates,
     means,
     moves,
     patches,
@@ -21,7 +22,9 @@ from nobuco.tflite.forms import (
     slices,
     stacks,
     transposed_convolutions,
+    winograd,
 )
+from nobuco.tflite.forms.aim import Aim
 from nobuco.tflite.forms.form import Form
 from nobuco.tflite.lowering.copying import copied
 from nobuco.tflite.lowering.rewrite import Walk, rewritten
@@ -55,9 +58,25 @@ LATER_FOR_GPU: tuple[Form, ...] = (
 )
 
 
-def with_forms_for(function: Any, target: str | None) -> Any:
-    """`function`, a ConcreteFunction, with each op in the form that costs the target least: "gpu", or the CPU."""
-    return with_forms(with_forms(function), LATER_FOR_GPU if target == "gpu" else LATER)
+# Channels from which on Winograd's convolutions are cheaper; wherever a file may run, those that are cheaper everywhere.
+_WINOGRAD = {"arm": winograd.form(64), "x86": winograd.form(128), "cpu": winograd.form(128)}
+
+
+def later_forms(aim: Aim) -> tuple[Form, ...]:
+    """Those that are tried on what `FORMS` have made, for what the file is made for."""
+    if aim.target == "gpu":
+        return LATER_FOR_GPU
+    forms = LATER
+    if aim.target == "arm":
+        forms = (gates.FORM, *forms)
+    if aim.optimize == "speed":
+        forms = (_WINOGRAD[aim.target or "cpu"], *forms)
+    return forms
+
+
+def with_forms_for(function: Any, aim: Aim) -> Any:
+    """`function`, a ConcreteFunction, with each op in the form that costs least where the file is to run."""
+    return with_forms(with_forms(function), later_forms(aim))
 
 
 def with_forms(function: Any, forms: Sequence[Form] = FORMS) -> Any:
