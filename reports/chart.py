@@ -29,6 +29,7 @@ COLOURS = {
     "litert-torch": "#CC79A7",
 }
 _OTHER = "#999999"
+_VARIANT = "#56B4E9"
 _PALE = 0.35
 _INK = "#222222"
 _FAINT = "#777777"
@@ -127,8 +128,8 @@ def _caption(group: Group) -> list[str]:
 
 
 def colour_of(converter: str) -> str:
-    """The converter's colour; grey for one that has none of its own."""
-    return COLOURS.get(converter, _OTHER)
+    """The converter's colour; a paler one for its variants (`nobuco:arm`), grey for one that has none of its own."""
+    return COLOURS.get(converter) or (_VARIANT if ":" in converter else _OTHER)
 
 
 def _latency_panel(axes: Axes, model: str, rows: Sequence[Row]) -> None:

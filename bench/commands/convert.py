@@ -7,7 +7,7 @@ import click
 
 from bench.commands.options import CommaList, json_option, out_option, print_json
 from bench.commands.zoo import CELLS_FAILED, NOTHING_MEASURED
-from bench.converters.registry import NAMES
+from bench.converters.registry import KNOWN
 from bench.progress import Reporter
 from bench.run.convert import Prepared, convert
 from bench.run.options import ZooOptions
@@ -35,7 +35,7 @@ _WIDTHS = (38, 14, 16, 10, 6, 6, 7, 6, 8)
     default="nobuco",
     show_default=True,
     envvar="BENCH_CONVERTER",
-    help=f"Converters: {', '.join(NAMES)}.",
+    help=f"Converters: {KNOWN}.",
 )
 @click.option(
     "--jobs",

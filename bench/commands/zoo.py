@@ -18,7 +18,7 @@ from bench.commands.options import (
     print_table,
 )
 from bench.commands.plan_text import described
-from bench.converters.registry import NAMES
+from bench.converters.registry import KNOWN
 from bench.measure.targets import EMULATED_ARM
 from bench.measure.workload import TOLERANCES
 from bench.progress import Reporter
@@ -57,7 +57,7 @@ def _option(flag: str, field: str, type: Any, help: str, show_default: bool = Tr
     CommaList(),
     "Models, groups of models, or path/to/file.py:factory. `bench models` lists them.",
 )
-@_option("--converter", "converters", CommaList(), f"Converters to compare: {', '.join(NAMES)}.")
+@_option("--converter", "converters", CommaList(), f"Converters to compare: {KNOWN}.")
 @_option(
     "--device",
     "devices",

@@ -9,13 +9,37 @@ from bench.jobs.mapping import Layout
 from bench.jobs.process import JobOutcome, job_digest, our_python, run_job
 from bench.progress import Reporter
 
+TARGETS = ("arm", "x86", "gpu")
+OPTIMIZE = ("size", "speed")
+
 
 class Nobuco:
-    """The converter of this repository."""
+    """The converter of this repository.
 
-    name = "nobuco"
+    Attributes:
+        name: "nobuco", or "nobuco:" and what its files are made for: "nobuco:arm", "nobuco:speed", "nobuco:arm-speed".
+        aim: The same as `nobuco.export_tflite` takes it; what is not said there is left to its defaults.
+    """
+
     layout: Layout = "channels last"
     environment = None
+
+    def __init__(self, target: str | None = None, optimize: str | None = None) -> None:
+        words = [word for word in (target, optimize) if word]
+        self.name = f"nobuco:{'-'.join(words)}" if words else "nobuco"
+        self.aim = {
+            key: word for key, word in (("target", target), ("optimize", optimize)) if word is not None
+        }
+
+    @classmethod
+    def named(cls, name: str) -> "Nobuco | None":
+        """The converter of a name such as "nobuco:arm-speed"; None where it is no such name."""
+        for target in (None, *TARGETS):
+            for optimize in (None, *OPTIMIZE):
+                made = cls(target, optimize)
+                if made.name == name:
+                    return made
+        return None
 
     def version(self) -> str:
         """nobuco's release, with a digest of its source, of the frameworks and of the job."""
@@ -29,4 +53,5 @@ class Nobuco:
 
     def convert(self, reference: Reference, folder: Path, timeout: float, say: Reporter) -> JobOutcome:
         """See `Converter.convert`."""
-        return run_job(our_python("bench.jobs.nobuco_job"), reference.job(), folder, timeout)
+        job = {**reference.job(), "aim": self.aim}
+        return run_job(our_python("bench.jobs.nobuco_job"), job, folder, timeout)

@@ -32,7 +32,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
             missing = {call.name: call.user_line for call in reversed(error.calls)}
             named = ", ".join(f"{name} ({line})" for name, line in reversed(missing.items()))
             raise entry.JobFailed(f"nobuco has no converter for {named}") from error
-        exported = export_tflite(keras_model, Path(job["out"]) / "model.tflite")
+        exported = export_tflite(keras_model, Path(job["out"]) / "model.tflite", **job["aim"])
     write_origins(exported.info, flat, Path(job["out"]))
     return {"file": "model.tflite", **watch.figures()}
 
