@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -58,23 +58,23 @@ def names() -> list[str]:
 
 def tried(name: str) -> Outcome:
     try:
-        chosen = _chosen(name)
+        taken = chosen(name)
     except Exception as error:  # of PyTorch's own, for what needs a GPU or a compiler
         return Outcome(name, "nothing to convert", f"PyTorch makes no samples here: {type(error).__name__}")
-    if not chosen:
+    if not taken:
         return Outcome(
             name, "nothing to convert", "PyTorch's samples take no tensor, or return none with elements"
         )
     worst = 0.0
-    for args, kwargs in chosen:
+    for args, kwargs in taken:
         verdict, reason, error = _sample(name, args, kwargs)
         worst = max(worst, error)
         if verdict != "right":
-            return Outcome(name, verdict, reason, worst, len(chosen))
-    return Outcome(name, "right", "", worst, len(chosen))
+            return Outcome(name, verdict, reason, worst, len(taken))
+    return Outcome(name, "right", "", worst, len(taken))
 
 
-def _chosen(name: str) -> list[Sample]:
+def chosen(name: str) -> list[Sample]:
     """Up to three samples that take and return tensors with elements, spread over all that PyTorch has."""
     found = [each for each in samples(name, torch.float32, 100) if _has_elements(op_infos()[name].op, *each)]
     step = max(len(found) / _SAMPLES, 1.0)
@@ -91,25 +91,13 @@ def _has_elements(op: Any, args: Any, kwargs: Any) -> bool:
 
 
 def _sample(name: str, args: Any, kwargs: Any) -> tuple[str, str, float]:
-    op = op_infos()[name].op
-    leaves, structure = pytree.tree_flatten((args, kwargs))
-    places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)]
-
-    def program(*tensors: torch.Tensor) -> Any:
-        filled = list(leaves)
-        for place, tensor in zip(places, tensors, strict=True):
-            filled[place] = tensor
-        args, kwargs = pytree.tree_unflatten(filled, structure)
-        # no model can return complex numbers in a file, so by their parts
-        return pytree.tree_map(_by_parts, op(*args, **kwargs))
-
-    inputs = [leaves[place] for place in places]
+    asked, inputs = program(op_infos()[name].op, args, kwargs)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         file = Path(folder) / "op.tflite"
         try:
             model = nobuco.pytorch_to_keras(
-                program,
+                asked,
                 _copied(inputs),
                 inputs_channel_order=nobuco.ChannelOrder.PYTORCH,
                 outputs_channel_order=nobuco.ChannelOrder.PYTORCH,
@@ -128,7 +116,7 @@ def _sample(name: str, args: Any, kwargs: Any) -> tuple[str, str, float]:
             made = _run(file, [_array(each) for each in inputs])
         except (RuntimeError, ValueError) as error:
             return "wrong", f"the file does not run: {_first_line(error)}", 0.0
-    expected = [_array(each) for each in _tensors(program(*_copied(inputs)))]
+    expected = [_array(each) for each in _tensors(asked(*_copied(inputs)))]
     if [each.shape for each in made] != [each.shape for each in expected]:
         return (
             "wrong",
@@ -142,6 +130,22 @@ def _sample(name: str, args: Any, kwargs: Any) -> tuple[str, str, float]:
         told = not model.report.ok
         return "told" if told else "wrong", f"relative error {error:.1e}", error
     return "right", "", error
+
+
+def program(op: Any, args: Any, kwargs: Any) -> tuple[Callable[..., Any], list[torch.Tensor]]:
+    """The op as a function of the tensors among its arguments, and those."""
+    leaves, structure = pytree.tree_flatten((args, kwargs))
+    places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)]
+
+    def called(*tensors: torch.Tensor) -> Any:
+        filled = list(leaves)
+        for place, tensor in zip(places, tensors, strict=True):
+            filled[place] = tensor
+        args, kwargs = pytree.tree_unflatten(filled, structure)
+        # no model can return complex numbers in a file, so by their parts
+        return pytree.tree_map(_by_parts, op(*args, **kwargs))
+
+    return called, [leaves[place] for place in places]
 
 
 def _by_parts(leaf: Any) -> Any:

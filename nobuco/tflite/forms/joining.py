@@ -91,12 +91,30 @@ def canonical(shape: Sizes, order: Sequence[int]) -> tuple[Sizes, list[int]]:
 
 
 def is_between_reshapes(op: Any) -> bool:
-    """Whether reshapes on all its sides cost nothing: they become one with those that are there."""
-    given = (source(tensor).op.type for tensor in op.inputs if tensor.shape.rank and not is_constant(tensor))
-    read = (reader for output in op.outputs for reader in readers(output))
-    return all(kind == "Reshape" for kind in given) and all(
-        reader is not None and reader.type == "Reshape" for reader in read
-    )
+    """Whether reshapes on all its sides cost nothing: they become one with those that are there.
+
+    Those around a product do not count: TFLite's converter takes them away, and computes the product in more dims."""
+    given = [source(tensor).op for tensor in op.inputs if tensor.shape.rank and not is_constant(tensor)]
+    read = [reader for output in op.outputs for reader in readers(output)]
+    if any(each is None or each.type != "Reshape" for each in (*given, *read)):
+        return False
+    if any(sum(1 for _ in readers(each.outputs[0])) > 1 for each in given):
+        return False
+    return not any(_makes_a_product(each) for each in given) and not any(_feeds_a_product(each) for each in read)
+
+
+_RELABELS = ("Reshape", "ExpandDims", "Squeeze")
+
+
+def _makes_a_product(op: Any) -> bool:
+    while op.type in (*_RELABELS, "BiasAdd"):
+        op = source(op.inputs[0]).op
+    return op.type == "MatMul"
+
+
+def _feeds_a_product(op: Any) -> bool:
+    after = [reader for reader in readers(op.outputs[0]) if reader is not None]
+    return any(each.type == "MatMul" or (each.type in _RELABELS and _feeds_a_product(each)) for each in after)
 
 
 def reshaping(

@@ -91,8 +91,11 @@ def _rows(op: Any) -> tuple[Any, list[Tensor]] | None:
     if product.type != "MatMul" or sum(1 for _ in readers(tensor)) != 1 or product.get_attr("transpose_a"):
         return None
     rows = product.inputs[0]
-    if rows.shape[0] == 1 or source(rows).op.type != "Reshape" or not is_constant(product.inputs[1]):
+    flattened = source(rows).op
+    if rows.shape[0] == 1 or flattened.type != "Reshape" or not is_constant(product.inputs[1]):
         return None
+    if flattened.inputs[0].shape.rank is None or flattened.inputs[0].shape[-1] == rows.shape[-1]:
+        return None  # where rows stay rows, TFLite's converter takes the reshapes away
     if rows.shape.as_list().count(None) > 1 or op.outputs[0].shape.as_list().count(None) > 1:
         return None
     return product, added[::-1]
