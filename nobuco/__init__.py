@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     from nobuco.contract.traceable import force_pytorch_order, force_tensorflow_order, shape, traceable
     from nobuco.convert import pytorch_to_keras
     from nobuco.tflite import (
+        CalibrationError,
+        CalibrationWarning,
         ExportedTFLite,
+        PrecisionWarning,
+        Recipe,
         TFLiteError,
         TFLiteExportError,
         TFLiteFileError,
@@ -61,7 +65,11 @@ _HOMES = {
     "nobuco.contract.traceable": ("force_pytorch_order", "force_tensorflow_order", "shape", "traceable"),
     "nobuco.convert": ("pytorch_to_keras",),
     "nobuco.tflite": (
+        "CalibrationError",
+        "CalibrationWarning",
         "ExportedTFLite",
+        "PrecisionWarning",
+        "Recipe",
         "TFLiteError",
         "TFLiteExportError",
         "TFLiteFileError",
@@ -79,6 +87,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "BakedValueError",
     "BakedValueWarning",
+    "CalibrationError",
+    "CalibrationWarning",
     "ChannelOrder",
     "ChannelOrderingStrategy",
     "ConversionError",
@@ -88,6 +98,8 @@ __all__ = [
     "Impossible",
     "MissingConverterError",
     "NobucoError",
+    "PrecisionWarning",
+    "Recipe",
     "Report",
     "Status",
     "TFLiteError",
