@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nobuco.contract.registry import converter, converters, locate_converter
     from nobuco.contract.traceable import force_pytorch_order, force_tensorflow_order, shape, traceable
     from nobuco.convert import pytorch_to_keras
+    from nobuco.per_layer.accuracy import Accuracy, accuracy
     from nobuco.tflite import (
         CalibrationError,
         CalibrationWarning,
@@ -64,6 +65,7 @@ _HOMES = {
     "nobuco.contract.registry": ("converter", "converters", "locate_converter"),
     "nobuco.contract.traceable": ("force_pytorch_order", "force_tensorflow_order", "shape", "traceable"),
     "nobuco.convert": ("pytorch_to_keras",),
+    "nobuco.per_layer.accuracy": ("Accuracy", "accuracy"),
     "nobuco.tflite": (
         "CalibrationError",
         "CalibrationWarning",
@@ -85,6 +87,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Accuracy",
     "BakedValueError",
     "BakedValueWarning",
     "CalibrationError",
@@ -108,6 +111,7 @@ __all__ = [
     "TFLiteInfo",
     "TFLiteMismatchError",
     "TraceError",
+    "accuracy",
     "composition",
     "converter",
     "converters",

@@ -33,8 +33,7 @@ def alone(
 ) -> list[tuple[TFLiteOp, float]]:
     """Of each op that the recipe quantises, the SNR (dB) of the model's worst output when it alone is quantised.
 
-    The worst first. What two neighbours lose in the tensor between them counts against both; then the one that makes the
-    tensor comes first."""
+    The worst first. What is lost in the tensor between two counts against both; then the one that makes it comes first."""
     samples, wanted = samples[:_ENOUGH], wanted[:_ENOUGH]
     names = [tensor.name for tensor in info.outputs]
     found = []
@@ -45,12 +44,14 @@ def alone(
 
 
 def _worst_first(found: Sequence[tuple[TFLiteOp, float]]) -> list[tuple[TFLiteOp, float]]:
-    ranks = {}
-    for row, snr in found:
-        readers = [s for other, s in found if set(other.inputs) & set(row.outputs) and abs(s - snr) < _NEAR]
-        ranks[row.name] = min([snr, *readers])
-    order = sorted(enumerate(found), key=lambda each: (ranks[each[1][0].name], each[0]))
-    return [each for _, each in order]
+    """By SNR; of those that lie within 3 dB of the worst left, the one that runs first comes first."""
+    left, ordered = list(found), []
+    while left:
+        worst = min(snr for _, snr in left)
+        near = [each for each in left if each[1] <= worst + _NEAR]
+        ordered += near
+        left = [each for each in left if each not in near]
+    return ordered
 
 
 def fewest_kept(

@@ -11,6 +11,7 @@ from typing import Any
 
 from nobuco.tflite.errors import (
     CalibrationError,
+    CalibrationWarning,
     PrecisionWarning,
     TFLiteExportError,
     TFLiteMismatchError,
@@ -23,7 +24,7 @@ from nobuco.tflite.precision.ranges import check_ranges, ranges_on
 from nobuco.tflite.precision.recipe import EXPECTED_SNR, LEAST_SNR, TENSORFLOW, Recipe
 from nobuco.tflite.precision.result import Precision, stayed_float, worst_rows
 from nobuco.tflite.precision.running import Sample, outputs_on
-from nobuco.tflite.precision.samples import checked, samples_of
+from nobuco.tflite.precision.samples import doubts, samples_of
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def quantised(
             f"the {recipe.name} file is far from the float one: an SNR of {found.snr:.1f} dB, where {expected:.0f} is "
             f"little, and {found.agreement:.1%} of {found.samples} samples come out alike{harm()}",
             PrecisionWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
     return made, found
 
@@ -124,7 +125,8 @@ def _samples(request: Request, info: TFLiteInfo) -> list[list[Any]]:
     samples = samples_of(request.calibration, info.inputs, request.layouts)
     if not samples:
         raise CalibrationError("calibration holds no sample: give some 100")
-    checked(samples, info.inputs, request.examples[0] if request.traced else None)
+    for doubt in doubts(samples, info.inputs, request.examples[0] if request.traced else None):
+        warnings.warn(doubt, CalibrationWarning, stacklevel=4)
     return samples
 
 

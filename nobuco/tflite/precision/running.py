@@ -10,6 +10,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from nobuco.native_log import without_native_noise
+from nobuco.tflite import flatbuffer as fb
 
 Sample = Sequence[np.ndarray]  # one array an input, in the file's order
 
@@ -82,3 +83,20 @@ def _float(interpreter: Any, detail: Any) -> np.ndarray:
     if scale and np.issubdtype(array.dtype, np.integer):
         return ((array.astype(np.float64) - zero) * scale).astype(np.float32)
     return array
+
+
+def tensor_names(data: bytes) -> dict[str, int]:
+    """Of the main graph, the index of each tensor."""
+    graph = fb.subgraphs(fb.root(data))[0]
+    return {graph.Tensors(index).Name().decode(): index for index in range(graph.TensorsLength())}
+
+
+def activation_scales(data: bytes) -> dict[int, tuple[float, int, np.dtype[Any]]]:
+    """The `parameters` of what a file computes, and takes; not of its weights."""
+    model = fb.root(data)
+    graph = fb.subgraphs(model)[0]
+    return {
+        index: each
+        for index, each in parameters(data).items()
+        if index < graph.TensorsLength() and not fb.constant_bytes(model, graph.Tensors(index))
+    }

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from nobuco.tflite.errors import CalibrationError, CalibrationWarning
+from nobuco.tflite.errors import CalibrationError
 from nobuco.tflite.inspection import TFLiteTensor
 from nobuco.tflite.precision.images import image_folder
 from nobuco.tflite.precision.running import Sample
@@ -53,8 +52,10 @@ def samples_of(
     return found
 
 
-def checked(samples: Sequence[Sample], inputs: Sequence[TFLiteTensor], example: Sample | None) -> None:
-    """Raises CalibrationError for samples that no scale can be found from, warns of those that make doubtful ones."""
+def doubts(samples: Sequence[Sample], inputs: Sequence[TFLiteTensor], example: Sample | None) -> list[str]:
+    """What makes scales doubtful that are found from these samples. Raises CalibrationError where none can be found.
+
+    `example`: inputs that the model is known to take, None where nothing is known of their range."""
     for number, sample in enumerate(samples):
         for array, spec in zip(sample, inputs, strict=True):
             if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
@@ -67,29 +68,28 @@ def checked(samples: Sequence[Sample], inputs: Sequence[TFLiteTensor], example: 
             if len(samples) == 1
             else f"all {len(samples)} calibration samples are the same: give some 100 that differ"
         )
+    found = []
     if different < FEW:
-        _warn(
+        found.append(
             f"calibration has {different} different samples: scales found from fewer than {FEW} depend on which ones they "
             "are; give some 100"
         )
     for place, spec in enumerate(inputs if example is not None else ()):
-        _warn_of_range(spec.name, [sample[place] for sample in samples], example[place])  # type: ignore[index]
+        found += _range_doubts(spec.name, [sample[place] for sample in samples], example[place])  # type: ignore[index]
+    return found
 
 
-def _warn_of_range(name: str, arrays: Sequence[np.ndarray], example: np.ndarray) -> None:
+def _range_doubts(name: str, arrays: Sequence[np.ndarray], example: np.ndarray) -> list[str]:
     if not np.issubdtype(example.dtype, np.floating) or not example.size or example.min() == example.max():
-        return  # nothing is known of the range
+        return []  # nothing is known of the range
     low, high = min(float(a.min()) for a in arrays), max(float(a.max()) for a in arrays)
     there, wanted = max(abs(low), abs(high)), float(np.abs(example).max())
-    if there > _WIDER * wanted or there * _WIDER < wanted:
-        _warn(
-            f"calibration goes from {low:.3g} to {high:.3g} in input {name!r}, the example that the model was converted "
-            f"with from {example.min():.3g} to {example.max():.3g}: give it as the model takes it, after all preprocessing"
-        )
-
-
-def _warn(text: str) -> None:
-    warnings.warn(text, CalibrationWarning, stacklevel=5)
+    if wanted / _WIDER <= there <= wanted * _WIDER:
+        return []
+    return [
+        f"calibration goes from {low:.3g} to {high:.3g} in input {name!r}, the example that the model was converted "
+        f"with from {example.min():.3g} to {example.max():.3g}: give it as the model takes it, after all preprocessing"
+    ]
 
 
 def _arrays(item: Any, inputs: Sequence[TFLiteTensor], number: int) -> Sequence[Any]:
