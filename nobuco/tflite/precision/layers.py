@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from nobuco.tflite.errors import TFLiteMismatchError
 from nobuco.tflite.inspection import TFLiteInfo, TFLiteOp
 from nobuco.tflite.precision.engine import Engine, is_kept
 from nobuco.tflite.precision.judge import agreement, output_errors
@@ -38,8 +40,12 @@ def alone(
     names = [tensor.name for tensor in info.outputs]
     found = []
     for row in quantised_rows(engine, recipe, info):
-        got = outputs_on(engine.quantised(recipe, only=[row]), samples)
-        found.append((row, min(each.snr for each in output_errors(names, got, wanted))))
+        try:
+            got = outputs_on(engine.quantised(recipe, only=[row]), samples)
+        except TFLiteMismatchError:  # a scale that the runtime cannot compute with
+            found.append((row, -math.inf))
+        else:
+            found.append((row, min(each.snr for each in output_errors(names, got, wanted))))
     return _worst_first(found)
 
 
@@ -73,9 +79,13 @@ def fewest_kept(
         keep = tuple(row.name for row in kept)
         if keep not in steps:
             data = engine.quantised(replace(recipe, keep=recipe.keep + keep))
-            got = outputs_on(data, samples)
-            snr = min(each.snr for each in output_errors(names, got, wanted))
-            steps[keep] = Step(len(keep), agreement(got, wanted), snr, len(data))
+            try:
+                got = outputs_on(data, samples)
+            except TFLiteMismatchError:
+                steps[keep] = Step(len(keep), 0.0, -math.inf, len(data))
+            else:
+                snr = min(each.snr for each in output_errors(names, got, wanted))
+                steps[keep] = Step(len(keep), agreement(got, wanted), snr, len(data))
         return steps[keep].agreement >= min_agreement
 
     kept: list[TFLiteOp] = []

@@ -79,14 +79,18 @@ def quantised(
             steps = tuple(tried)
         made = engine.quantised(recipe)
     names = [tensor.name for tensor in info.outputs]
-    got = outputs_on(made, compared)
 
     def harm() -> str:
         if engine is None:
             return ""
         return f"; most is lost in {worst_rows(alone(engine, recipe, info, compared, wanted))}"
 
-    if fault := broken(names, got, wanted):
+    try:
+        got = outputs_on(made, compared)
+        fault = broken(names, got, wanted)
+    except TFLiteMismatchError as error:
+        got, fault = [], str(error)
+    if fault:
         raise TFLiteMismatchError(f"{fault}; no file was written{harm()}")
     found = Precision(
         recipe,

@@ -61,7 +61,8 @@ def check_ranges(ranges: Mapping[int, Range], info: TFLiteInfo, quantised: Seque
             if each is not None and (fault := _fault(each)):
                 raise CalibrationError(
                     f"{_said(index, each, makers, info)} {fault} on the calibration samples, so that no scale can stand for "
-                    "it: give samples like those the model will see, or keep that layer in float (keep of nobuco.Recipe)"
+                    "it: give samples like those the model will see, or keep that "
+                    "layer, and what reads it, in float (keep of nobuco.Recipe)"
                 )
 
 

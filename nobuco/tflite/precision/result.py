@@ -112,7 +112,7 @@ _WORTHWHILE = 1024  # bytes of weights: smaller ones are shapes, biases and numb
 
 def _why(row: TFLiteOp, recipe: Recipe, engine: Engine | None) -> str:
     if is_kept(row, recipe):
-        return "kept on request"
+        return "kept in float"
     if row.subgraph != 0:
         return "stands in a branch or loop, which calibration does not see into"
     if engine is not None and not engine.takes(recipe, row):

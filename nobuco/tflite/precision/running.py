@@ -11,17 +11,23 @@ from ai_edge_litert.interpreter import Interpreter
 
 from nobuco.native_log import without_native_noise
 from nobuco.tflite import flatbuffer as fb
+from nobuco.tflite.errors import TFLiteMismatchError
 
 Sample = Sequence[np.ndarray]  # one array an input, in the file's order
 
 
 def outputs_on(data: bytes, samples: Sequence[Sample]) -> list[list[np.ndarray]]:
-    """Of each sample, each output as float (or as the file has it, where it is no quantised number)."""
-    interpreter = _interpreter(data, keep_all=False)
+    """Of each sample, each output as float (or as the file has it, where it is no quantised number).
+
+    Raises TFLiteMismatchError: the file does not run."""
     found = []
-    for sample in samples:
-        _run(interpreter, sample)
-        found.append([_float(interpreter, each) for each in interpreter.get_output_details()])
+    try:
+        interpreter = _interpreter(data, keep_all=False)
+        for sample in samples:
+            _run(interpreter, sample)
+            found.append([_float(interpreter, each) for each in interpreter.get_output_details()])
+    except (RuntimeError, ValueError) as error:
+        raise TFLiteMismatchError(f"the file does not run, its runtime says {str(error)!r}") from error
     return found
 
 
