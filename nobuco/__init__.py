@@ -29,8 +29,13 @@ if TYPE_CHECKING:
     from nobuco.contract.traceable import force_pytorch_order, force_tensorflow_order, shape, traceable
     from nobuco.convert import pytorch_to_keras
     from nobuco.delegates import DelegateCheck, check_delegates
+    from nobuco.per_layer.accuracy import Accuracy, accuracy
     from nobuco.tflite import (
+        CalibrationError,
+        CalibrationWarning,
         ExportedTFLite,
+        PrecisionWarning,
+        Recipe,
         TFLiteError,
         TFLiteExportError,
         TFLiteFileError,
@@ -62,8 +67,13 @@ _HOMES = {
     "nobuco.contract.traceable": ("force_pytorch_order", "force_tensorflow_order", "shape", "traceable"),
     "nobuco.convert": ("pytorch_to_keras",),
     "nobuco.delegates": ("DelegateCheck", "check_delegates"),
+    "nobuco.per_layer.accuracy": ("Accuracy", "accuracy"),
     "nobuco.tflite": (
+        "CalibrationError",
+        "CalibrationWarning",
         "ExportedTFLite",
+        "PrecisionWarning",
+        "Recipe",
         "TFLiteError",
         "TFLiteExportError",
         "TFLiteFileError",
@@ -79,8 +89,11 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Accuracy",
     "BakedValueError",
     "BakedValueWarning",
+    "CalibrationError",
+    "CalibrationWarning",
     "ChannelOrder",
     "ChannelOrderingStrategy",
     "ConversionError",
@@ -91,6 +104,8 @@ __all__ = [
     "Impossible",
     "MissingConverterError",
     "NobucoError",
+    "PrecisionWarning",
+    "Recipe",
     "Report",
     "Status",
     "TFLiteError",
@@ -99,6 +114,7 @@ __all__ = [
     "TFLiteInfo",
     "TFLiteMismatchError",
     "TraceError",
+    "accuracy",
     "check_delegates",
     "composition",
     "converter",

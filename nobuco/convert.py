@@ -100,6 +100,7 @@ def pytorch_to_keras(
             with _logged("planned"):
                 plan = plan_layouts(graph, program.layouts, outputs_channel_order)
             report.outputs_channel_order = plan.outputs_channel_order
+            report.input_layouts = list(plan.input_layouts)
             with _logged("built"):
                 keras_model, report.transpositions = build_model(
                     graph,

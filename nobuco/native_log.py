@@ -16,6 +16,7 @@ _NOISE = re.compile(
     r"|E0000 .*(?:cuda|cudnn|cublas|cufft|computation_placer)"  # at TensorFlow's start, where there is no GPU
     r"|WARNING: All log messages before absl::InitializeLog\(\)"
     r"|To enable the following instructions:"
+    r"|fully_quantize: \d+, inference_type:"
     r"|INFO: Created TensorFlow Lite XNNPACK delegate)",
     re.IGNORECASE,
 )

@@ -24,6 +24,7 @@ PLAIN_LINES = 60  # a tree longer than this is cut down where there is no termin
 _WIDE = 1000
 _MARK_STYLE = "cyan"
 _QUIET = "bright_black"
+REMARK_STYLES = {"good": "green", "poor": "yellow", "bad": "bold red"}
 
 
 def print_tree(report: Report, console: Console | None = None) -> None:
@@ -146,6 +147,8 @@ def _line(row: Row, console: Console, plain: bool) -> Text:
         text.append(f"  {figure(row.found.error)}", style=_QUIET)
     for word in row.marks.values():
         text.append(f"  {word}", style=_MARK_STYLE)
+    if row.remark is not None:
+        text.append(f"  {row.remark.text}", style=REMARK_STYLES[row.remark.level])
     if _colourful(console):
         _append_links(text, row)
     elif row.status in PROBLEMS and row.call.user_line is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import linecache
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,22 @@ from nobuco.contract.sites import Site
 from nobuco.contract.tree import tree_map
 from nobuco.show.console import check_said
 from nobuco.show.links import exists, file_link, short, vscode_link
-from nobuco.show.rows import LOOKS, MARKS, Row, counts, figure, rows_of, shape_of, shortened
-from nobuco.trace.calls import Kind, Value
+from nobuco.show.rows import LOOKS, MARKS, Remark, Row, counts, figure, rows_of, shape_of, shortened
+from nobuco.trace.calls import Call, Kind, Value
 from nobuco.validate.report import Report, Status
 
 _HERE = Path(__file__).parent
 _AXES = {3: "BCL", 4: "BCHW", 5: "BCDHW"}
 
 
-def write_page(report: Report, path: Path | str) -> None:
-    """Writes the page of one conversion to `path`."""
-    Path(path).write_text(page_of(report), encoding="utf-8")
+def write_page(
+    report: Report, path: Path | str, remarks: Mapping[Call, Remark] | None = None, noted: Sequence[str] = ()
+) -> None:
+    """Writes the page of one conversion to `path`, with what else there is to say of its calls, and of the whole."""
+    Path(path).write_text(page_of(report, remarks, noted), encoding="utf-8")
 
 
-def page_of(report: Report) -> str:
+def page_of(report: Report, remarks: Mapping[Call, Remark] | None = None, noted: Sequence[str] = ()) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,
@@ -39,7 +41,7 @@ def page_of(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters["shape"] = shape_of
-    root = rows_of(report)
+    root = rows_of(report, remarks)
     rows = list(root.walk())
     sources: dict[str, str] = {}
     details = [_detail(row, report, sources) for row in rows]
@@ -54,7 +56,7 @@ def page_of(report: Report) -> str:
         words={s.name.lower(): {"symbol": look.symbol, "word": look.word} for s, look in LOOKS.items()},
         counts={status.name.lower(): count for status, count in counts(root).items()},
         checks=_checks(report),
-        noted=report.noted,
+        noted=[*report.noted, *noted],
         transposes=report.transposes,
         at_outputs=report.transposes - sum(row.found.transposed_inputs for row in rows),
         tolerance=f"{report.tolerance:g}",

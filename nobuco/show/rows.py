@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,14 @@ MARKS = {
 }
 
 
+@dataclass(frozen=True)
+class Remark:
+    """Something else to say of a call, and whether it is "good", "poor" or "bad"."""
+
+    text: str
+    level: str
+
+
 @dataclass(eq=False)
 class Row:
     call: Call
@@ -54,6 +62,7 @@ class Row:
     children: list[Row] = field(default_factory=list)
     covered: bool = False  # inside a call that is converted as a whole
     defined: Site | None = None
+    remark: Remark | None = None
 
     @property
     def name(self) -> str:
@@ -92,8 +101,8 @@ class Row:
             yield from child.walk()
 
 
-def rows_of(report: Report) -> Row:
-    """The tree of calls, from the root."""
+def rows_of(report: Report, remarks: Mapping[Call, Remark] | None = None) -> Row:
+    """The tree of calls, from the root, with what else there is to say of some."""
     definitions: dict[Any, Site | None] = {}
 
     def defined(op: Any) -> Site | None:
@@ -106,6 +115,7 @@ def rows_of(report: Report) -> Row:
         found = report.of(call) or CallReport(call, Status.CONTAINER)
         status = Status.CONTAINER if covered else found.status
         made = Row(call, found, status, _marks(found, covered), covered=covered, defined=defined(call.op))
+        made.remark = (remarks or {}).get(call)
         inside = covered or (status is not Status.CONTAINER and not call.blocks)
         made.children = [row(child, inside) for child in call.children]
         if not inside and made.children and all(child.status is Status.UNUSED for child in made.children):

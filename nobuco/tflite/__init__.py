@@ -2,14 +2,27 @@
 
 from typing import TYPE_CHECKING
 
-from nobuco.tflite.errors import TFLiteError, TFLiteExportError, TFLiteFileError, TFLiteMismatchError
+from nobuco.tflite.errors import (
+    CalibrationError,
+    CalibrationWarning,
+    PrecisionWarning,
+    TFLiteError,
+    TFLiteExportError,
+    TFLiteFileError,
+    TFLiteMismatchError,
+)
 from nobuco.tflite.inspection import TFLiteInfo, TFLiteOp, TFLiteTensor, inspect_tflite
+from nobuco.tflite.precision.recipe import Recipe
 
 if TYPE_CHECKING:
     from nobuco.tflite.export import ExportedTFLite, export_tflite
 
 __all__ = [
+    "CalibrationError",
+    "CalibrationWarning",
     "ExportedTFLite",
+    "PrecisionWarning",
+    "Recipe",
     "TFLiteError",
     "TFLiteExportError",
     "TFLiteFileError",

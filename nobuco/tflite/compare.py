@@ -22,7 +22,7 @@ def largest_error(
     model: TracedModel, layers: Layers, info: TFLiteInfo, samples: Sequence[Sequence[np.ndarray]]
 ) -> tuple[float, str]:
     """Run both on each of `samples` (seeded noise for none); the largest relative error and the output that has it."""
-    given = [_checked(model.specs, sample) for sample in samples] or [_noise(model.specs)]
+    given = [_checked(model.specs, sample) for sample in samples] or [noise(model.specs)]
     return max((_error_on(model, layers, info, inputs) for inputs in given), key=lambda found: found[0])
 
 
@@ -42,7 +42,7 @@ def _error_on(
     return errors[worst], model.output_names[worst]
 
 
-def _noise(specs: Sequence[tf.TensorSpec]) -> list[np.ndarray]:
+def noise(specs: Sequence[tf.TensorSpec]) -> list[np.ndarray]:
     """Seeded inputs: standard normal numbers, small integers, or coin tosses."""
     random = np.random.default_rng(0)
     arrays = []

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from nobuco.tflite.precision.recipe import Recipe
 from nobuco.tflite.signature import TracedModel
 
 # Bytes of weights. Below, saving the model takes longer than it saves; above, a function with the weights inside would
@@ -15,25 +19,67 @@ from nobuco.tflite.signature import TracedModel
 _LARGE = 40_000_000
 
 
-def converted(model: TracedModel, allow_flex: bool) -> bytes:
+@dataclass(frozen=True)
+class Quantisation:
+    """What TFLite's converter is to make of the numbers: a recipe, and for scales of activations the samples."""
+
+    recipe: Recipe
+    samples: Sequence[Sequence[Any]]
+    integer_io: bool
+
+
+def converted(model: TracedModel, allow_flex: bool, quantisation: Quantisation | None = None) -> bytes:
     """The `.tflite` file of a model; raises what TFLite's converter raises."""
     if sum(variable.shape.num_elements() * variable.dtype.size for variable in model.variables) < _LARGE:
         # tf.Module, not the Keras model: the function is frozen and needs no variables, and with the model at
         # hand the converter would save and load all of them (several times slower).
         return _convert(
-            tf.lite.TFLiteConverter.from_concrete_functions([_frozen(model)], tf.Module()), allow_flex
+            tf.lite.TFLiteConverter.from_concrete_functions([_frozen(model)], tf.Module()),
+            model,
+            allow_flex,
+            quantisation,
         )
     with tempfile.TemporaryDirectory() as folder:
         _save(model, folder)
-        return _convert(tf.lite.TFLiteConverter.from_saved_model(folder), allow_flex)
+        return _convert(tf.lite.TFLiteConverter.from_saved_model(folder), model, allow_flex, quantisation)
 
 
-def _convert(converter: Any, allow_flex: bool) -> bytes:
+def _convert(
+    converter: Any, model: TracedModel, allow_flex: bool, quantisation: Quantisation | None
+) -> bytes:
     converter.exclude_conversion_metadata = True  # it holds a time stamp; the file depends on the model alone
     converter.canonicalizing_inf_as_min_max_float = False  # an infinity is one, not the largest number
     if allow_flex:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
-    return converter.convert()
+    if quantisation is not None:
+        _quantise(converter, model, quantisation)
+    with warnings.catch_warnings():
+        # that the interpreter it calibrates with will move to another package
+        warnings.filterwarnings("ignore", message=r"\s*Warning: tf.lite.Interpreter is deprecated")
+        return converter.convert()
+
+
+def _quantise(converter: Any, model: TracedModel, quantisation: Quantisation) -> None:
+    recipe = quantisation.recipe
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if recipe.weights == "fp16":
+        converter.target_spec.supported_types = [tf.float16]
+    if recipe.static:
+        names = model.input_names
+        converter.representative_dataset = lambda: (
+            dict(zip(names, sample, strict=True)) for sample in quantisation.samples
+        )
+        sets = tf.lite.OpsSet
+        wide = recipe.activations == "int16"
+        integers = (
+            sets.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+            if wide
+            else sets.TFLITE_BUILTINS_INT8
+        )
+        converter.target_spec.supported_ops = [integers, sets.TFLITE_BUILTINS]
+        if quantisation.integer_io:
+            kind = tf.int16 if wide else tf.int8
+            converter.inference_input_type = converter.inference_output_type = kind
 
 
 def _frozen(model: TracedModel) -> Any:

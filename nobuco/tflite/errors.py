@@ -17,3 +17,15 @@ class TFLiteExportError(TFLiteError):
 
 class TFLiteMismatchError(TFLiteError):
     """The `.tflite` model computes something else than the Keras model."""
+
+
+class CalibrationError(TFLiteExportError):
+    """What was given to find the scales of a quantised file from is nothing to find them from; the message says why."""
+
+
+class CalibrationWarning(UserWarning):
+    """Scales of a quantised file have been found from samples that are doubtful."""
+
+
+class PrecisionWarning(UserWarning):
+    """A quantised file is further from the float one than files of its kind usually are."""

@@ -2,9 +2,8 @@
 
 import gc
 import os
-import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,19 @@ import numpy as np
 
 from nobuco.native_log import without_native_noise
 from nobuco.tflite import flatbuffer as fb
-from nobuco.tflite.compare import largest_error
-from nobuco.tflite.conversion import converted
-from nobuco.tflite.errors import TFLiteExportError, TFLiteFileError, TFLiteMismatchError
+from nobuco.tflite.compare import largest_error, noise
+from nobuco.tflite.conversion import Quantisation, converted
+from nobuco.tflite.errors import TFLiteExportError, TFLiteMismatchError
 from nobuco.tflite.failures import Layers, narrowed, not_expressed, not_traced, refused
 from nobuco.tflite.forms import Aim, Optimize, Target
 from nobuco.tflite.inspection import TFLiteInfo, inspect_tflite
 from nobuco.tflite.lowering import Impossible
 from nobuco.tflite.names import rename
+from nobuco.tflite.precision.quantise import Request, quantised
+from nobuco.tflite.precision.recipe import Recipe, recipe_of
+from nobuco.tflite.precision.result import Precision
 from nobuco.tflite.signature import TracedModel, trace_model
+from nobuco.tflite.writing import file_to_become
 from nobuco.validate.report import Report
 
 
@@ -31,12 +34,13 @@ class ExportedTFLite:
     """The written file (usable as a path), what is in it, and how far it is from the Keras model.
 
     `max_relative_error` is max|tflite - keras| / max|keras| of the worst output; None when it was not
-    validated.
+    validated. `precision` tells how a file of other than float32 computes, and how far that takes it from the float one.
     """
 
     path: Path
     info: TFLiteInfo
     max_relative_error: float | None
+    precision: Precision | None = None
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -48,12 +52,16 @@ def export_tflite(
     *,
     validate: bool = True,
     sample_inputs: Sequence[np.ndarray] | None = None,
-    tolerance: float = 1e-3,
+    tolerance: float | None = None,
     allow_flex: bool = False,
     target: Target | None = None,
     optimize: Optimize = "balanced",
+    precision: str | Recipe | Sequence[Any] = "fp32",
+    calibration: Iterable[Any] | str | os.PathLike[str] | None = None,
+    integer_io: bool = False,
+    min_agreement: float = 0.99,
 ) -> ExportedTFLite:
-    """Write a Keras model as a `.tflite` file, in float32 and with TFLite's own ops.
+    """Write a Keras model as a `.tflite` file, with TFLite's own ops.
 
     Inputs and outputs have the order of the PyTorch model, both for an interpreter that goes by index and for one that
     goes by the signature `serving_default`: inputs by their Keras names, outputs by the `output_names` that were given
@@ -63,7 +71,8 @@ def export_tflite(
     validate: run the file in the LiteRT interpreter beside the Keras model before it gets its name.
     sample_inputs: arrays to run it on, in the model's order. When not given, the inputs that nobuco has checked the
     model with (the traced ones, fresh ones, other sizes); seeded noise for a model of other making.
-    tolerance: largest relative error accepted, see `ExportedTFLite`; ten times PyTorch's rounding where that is more.
+    tolerance: largest relative error accepted, see `ExportedTFLite`: 1e-3 of a float32 file; ten times PyTorch's rounding
+    where that is more. Of other files none, unless it is given: how far they are is told in `ExportedTFLite.precision`.
     allow_flex: let ops that TFLite lacks stay TensorFlow ops, which only runtimes with the Flex delegate
     can run.
     target: where the file is to run. "arm" or "x86" for forms that are cheaper on such processors and dearer on the
@@ -72,15 +81,28 @@ def export_tflite(
     are cheaper on all processors.
     optimize: "speed" takes forms that are faster and larger: 3x3 convolutions of many channels grow by seven ninths (not for
     GPUs). "size" leaves recurrent layers loops.
+    precision: "fp32"; "fp16" (weights of half the size, computed in float32); "int8" (weights and activations, with scales
+    from calibration); "int16x8" (the same with activations of 16 bits); "int8-dynamic" (weights; activations as the file
+    runs); "int8-weights", "int4-weights" (computed in float32); "auto" (int8, with as few layers in float32 as
+    `min_agreement` takes); a `nobuco.Recipe`, or rows of litert-quantizer's own. All but "fp32" need
+    `pip install 'nobuco[quantize]'`.
+    calibration: some 100 inputs like those that the model will see, of which at most 512 are read: samples, a loader of
+    batches, or a folder of images (scaled as torchvision's weights take them). A sample is an array, a tuple whose first
+    items are the inputs (labels may follow), or a dict by input name; torch tensors have PyTorch's order of dims, numpy
+    arrays the file's.
+    integer_io: the inputs and outputs of a file with integer activations are integers; otherwise they are float32.
+    min_agreement: for "auto", the share of calibration samples that are to come out as of the float32 file.
 
     Raises TFLiteExportError when the model cannot be converted or run, in one sentence that names the PyTorch call (what
-    TensorFlow itself said is logged under the name "nobuco", at the level DEBUG), TFLiteMismatchError when the file computes
-    something else, TFLiteFileError when it cannot be written. An existing file is replaced only by a
-    complete, valid one.
+    TensorFlow itself said is logged under the name "nobuco", at the level DEBUG), CalibrationError for calibration that no
+    scales can be found from, TFLiteMismatchError when the file computes something else, or its outputs nothing at all,
+    TFLiteFileError when it cannot be written. An existing file is replaced only by a complete, valid one. The same model
+    and calibration give the same file.
     """
     aim = Aim(target, optimize)
     path = Path(path)
-    with _file_to_become(path) as temporary:
+    recipe = recipe_of(precision)
+    with file_to_become(path) as temporary:
         layers = _layers(keras_model)
         with without_native_noise():
             model = _traced(keras_model, layers, aim)
@@ -89,15 +111,54 @@ def export_tflite(
         data = bytearray(_convert(model, layers, allow_flex))
         _restore_order_and_names(data, model)
         temporary.write_bytes(data)
-        del data
         info = inspect_tflite(temporary, _converted(keras_model))
         samples = _samples(keras_model) if sample_inputs is None else [sample_inputs]
-        allowed = _allowed(keras_model, tolerance)
+        allowed = _allowed(keras_model, 1e-3 if tolerance is None or recipe is not None else tolerance)
         error = _validated(model, layers, info, samples, allowed) if validate else None
+        found = None
+        if recipe is not None:
+            request = Request(
+                recipe,
+                calibration,
+                integer_io,
+                precision == "auto",
+                min_agreement,
+                samples or [noise(model.specs)],
+                _converted(keras_model) is not None,
+                _layouts(keras_model),
+            )
+            made, found = quantised(
+                bytes(data), info, request, _converter(model, layers), _converted(keras_model)
+            )
+            error = _checked_error(found, tolerance) if validate else None
+            temporary.write_bytes(made)
+            info = inspect_tflite(temporary, _converted(keras_model))
         # TensorFlow's functions are rings of references, and these hold every weight about ten times over
-        del model
+        del model, data
         gc.collect()
-    return ExportedTFLite(path, replace(info, path=path), error)
+    return ExportedTFLite(path, replace(info, path=path), error, found)
+
+
+def _converter(model: TracedModel, layers: Layers) -> Callable[[Recipe, Sequence[Any], bool], bytes]:
+    """TFLite's own converter for a recipe."""
+
+    def convert(recipe: Recipe, samples: Sequence[Any], integer_io: bool) -> bytes:
+        data = bytearray(_convert(model, layers, False, Quantisation(recipe, samples, integer_io)))
+        _restore_order_and_names(data, model)
+        return bytes(data)
+
+    return convert
+
+
+def _checked_error(found: Precision, tolerance: float | None) -> float:
+    """The largest relative error of a quantised file."""
+    worst = max(found.outputs, key=lambda each: each.relative)
+    if tolerance is not None and not worst.relative <= tolerance:
+        raise TFLiteMismatchError(
+            f"output {worst.name!r} of the {found.recipe.name} file differs from the float file's by {worst.relative:.2e} "
+            f"(max|difference| / max|reference|), more than the tolerance of {tolerance:.0e}; no file was written"
+        )
+    return worst.relative
 
 
 def _traced(keras_model: keras.Model, layers: Layers, aim: Aim) -> TracedModel:
@@ -133,10 +194,17 @@ def _samples(keras_model: keras.Model) -> Sequence[Sequence[np.ndarray]]:
     return report.samples if isinstance(report, Report) else []
 
 
-def _convert(model: TracedModel, layers: Layers, allow_flex: bool) -> bytes:
+def _layouts(keras_model: keras.Model) -> Sequence[Sequence[int]] | None:
+    report = getattr(keras_model, "report", None)
+    return report.input_layouts if isinstance(report, Report) else None
+
+
+def _convert(
+    model: TracedModel, layers: Layers, allow_flex: bool, quantisation: Quantisation | None = None
+) -> bytes:
     try:
         with without_native_noise(drop_on_error=True):
-            return converted(model, allow_flex)
+            return converted(model, allow_flex, quantisation)
     except Exception as error:  # ConverterError has no public name; other types come from the same call
         raise refused(error, model, layers, allow_flex) from error
 
@@ -184,38 +252,3 @@ def _validated(
             "no file was written"
         )
     return error
-
-
-class _file_to_become:
-    """A temporary file beside `path`, renamed to it when the block succeeds and removed when it does not."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._temporary = path
-
-    def __enter__(self) -> Path:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            if self._path.is_dir():
-                raise IsADirectoryError(None, "is a directory")
-            handle, name = tempfile.mkstemp(
-                dir=self._path.parent, prefix=f".{self._path.name}.", suffix=".part"
-            )
-        except OSError as error:
-            raise TFLiteFileError(f"{self._path}: cannot be written: {error.strerror}") from error
-        os.close(handle)
-        self._temporary = Path(name)
-        return self._temporary
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        try:
-            if kind is None:
-                # mkstemp makes files for the owner only; give it the permissions that open() would have
-                mask = os.umask(0)
-                os.umask(mask)
-                self._temporary.chmod(0o666 & ~mask)
-                self._temporary.replace(self._path)
-            elif isinstance(error, OSError):
-                raise TFLiteFileError(f"{self._path}: cannot be written: {error.strerror}") from error
-        finally:
-            self._temporary.unlink(missing_ok=True)

@@ -47,6 +47,8 @@ class TFLiteOp:
         branches: the graphs that it runs itself (loops and branches).
         origins: the PyTorch calls it was made from; several where the converter has fused ops. Empty unless
             `inspect_tflite` was given the Keras model.
+        output_names: of all its output tensors.
+        output_types: "float32", "int8", ...
     """
 
     op: str
@@ -60,6 +62,8 @@ class TFLiteOp:
     outputs: tuple[int, ...]
     branches: tuple[int, ...] = ()
     origins: tuple[Origin, ...] = ()
+    output_names: tuple[str, ...] = ()
+    output_types: tuple[str, ...] = ()
 
     @property
     def module_path(self) -> str:
@@ -188,6 +192,8 @@ def _rows(model: Any, graphs: list[Any]) -> Iterator[TFLiteOp]:
                 inputs=given,
                 outputs=made,
                 branches=fb.branches(operator),
+                output_names=tuple(t.Name().decode() for t in outputs),
+                output_types=tuple(fb.type_name(t) for t in outputs),
             )
 
 

@@ -8,7 +8,7 @@ layer that yields it, what stands in a loop through the op that runs the loop, t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ def with_origins(
         raise ValueError(
             f"the file has {len(model_outputs)} outputs and keras_model {len(tensors)}: it was made from another model"
         )
-    borne = [list(_layers_in(row.name, layers)) for row in rows]
+    borne = [list(layers_named(row.name, layers)) for row in rows]
     elsewhere = {layer for names in borne for layer in names}
     makers: dict[int, list[str]] = {}
     for index, tensor in zip(model_outputs, tensors, strict=True):
@@ -59,10 +59,10 @@ def with_origins(
 
 def layers_in(name: str, layers: Mapping[str, Origin]) -> Iterable[Origin]:
     """The origins of the layers that a tensor's name tells."""
-    return (layers[layer] for layer in _layers_in(name, layers))
+    return (layers[layer] for layer in layers_named(name, layers))
 
 
-def _layers_in(name: str, layers: Mapping[str, Origin]) -> Iterable[str]:
+def layers_named(name: str, layers: Container[str]) -> Iterable[str]:
     """The layers whose scopes stand in a tensor's name, behind the scope of the whole model."""
     for part in name.split(";"):
         for scope in part.split("/")[1:]:

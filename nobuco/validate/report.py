@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nobuco.contract.channel_order import ChannelOrder
+from nobuco.contract.channel_order import ChannelOrder, Layout
 from nobuco.contract.converter import Converter
 from nobuco.keras_model.model import Transposition
 from nobuco.keras_model.origins import Origin
@@ -102,6 +102,7 @@ class Report:
         fixed: what Python made of the inputs' sizes and values, so that the converted model always does it, each with
             its line.
         samples: the inputs of `checks`, as the Keras model takes them.
+        input_layouts: of each input, the PyTorch dim that stands at each place of the Keras model's.
     """
 
     root: Call
@@ -115,6 +116,7 @@ class Report:
     rewritten: list[str] = field(default_factory=list)
     fixed: list[str] = field(default_factory=list)
     samples: list[list[np.ndarray]] = field(default_factory=list)
+    input_layouts: list[Layout] = field(default_factory=list)
 
     def of(self, call: Call) -> CallReport | None:
         return self.calls.get(call)

@@ -1,0 +1,154 @@
+"""litert-quantizer, which turns a float file into a quantised one."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nobuco.tflite.errors import TFLiteExportError
+from nobuco.tflite.inspection import TFLiteInfo, TFLiteOp
+from nobuco.tflite.precision.ranges import Range
+from nobuco.tflite.precision.recipe import Recipe
+from nobuco.tflite.precision.running import Sample
+
+_EVERYTHING = "*"
+_FLOAT = {"algorithm_key": "no_quantize", "op_config": {}}
+_NEEDS_RUNS = {"gptq", "oscar"}  # algorithms that look at more of the activations than their ends
+
+
+class Engine:
+    """The quantised forms of one float file.
+
+    Args:
+        data: the float file.
+        info: what is in it.
+        ranges: of its tensors, from calibration; empty for recipes that need none.
+        samples: those of calibration.
+        integer_io: the inputs and outputs are integers, too, where activations are.
+
+    Raises TFLiteExportError: litert-quantizer is not installed.
+    """
+
+    def __init__(
+        self,
+        data: bytes,
+        info: TFLiteInfo,
+        ranges: Mapping[int, Range],
+        samples: Sequence[Sample] = (),
+        integer_io: bool = False,
+    ) -> None:
+        self._modules = _modules()
+        self._data, self._info, self._samples = data, info, samples
+        self._integer_io = integer_io
+        self._ranges = {
+            each.name: {
+                "min": np.full((1,) * each.rank, each.low, np.float32),
+                "max": np.full((1,) * each.rank, each.high, np.float32),
+            }
+            for each in ranges.values()
+        }
+
+    def quantised(self, recipe: Recipe, only: Sequence[TFLiteOp] | None = None) -> bytes:
+        """The file. `only`: the ops that are quantised, all others stay float."""
+        quantizer = self._modules.quantizer.Quantizer(bytearray(self._data))
+        quantizer.load_quantization_recipe(self._rows(recipe, only))
+        try:
+            with warnings.catch_warnings():
+                # numpy's, of a scale that is no number: such files are found out by their outputs
+                warnings.simplefilter("ignore")
+                ranges = self._statistics(quantizer, recipe) if recipe.static else None
+                result = quantizer.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
+        except Exception as error:  # whatever it raises on a graph that it does not expect
+            logging.getLogger("nobuco").debug("litert-quantizer failed", exc_info=error)
+            raise TFLiteExportError(
+                f"litert-quantizer failed on the model, saying {str(error)!r}: give "
+                "precision=nobuco.Recipe(..., engine='tensorflow')"
+            ) from error
+        return bytes(result.quantized_model)
+
+    def takes(self, recipe: Recipe, row: TFLiteOp) -> bool:
+        """Whether the engine has a quantised form of an op, as the recipe has it."""
+        manager = self._modules.recipe_manager.RecipeManager()
+        manager.load_quantization_recipe(self._rows(recipe, None))
+        op = _OP_NAMES.get(row.op, row.op)
+        if op not in {each.value for each in self._modules.qtyping.TFLOperationName}:
+            return False
+        key, _ = manager.get_quantization_configs(
+            self._modules.qtyping.TFLOperationName(op), self._scope(row)
+        )
+        return str(getattr(key, "value", key)) != "no_quantize"
+
+    def _rows(self, recipe: Recipe, only: Sequence[TFLiteOp] | None) -> list[dict[str, Any]]:
+        rows = [dict(row) for row in recipe.rows] or [_row(recipe, self._modules)]
+        if only is not None:
+            rows = [{**row, "regex": self._exactly(each)} for each in only for row in rows]
+        elif recipe.static and not self._integer_io:
+            rows += [{"regex": ".*", "operation": each, **_FLOAT} for each in ("INPUT", "OUTPUT")]
+        kept = [row for row in self._info.rows if row.subgraph != 0 or is_kept(row, recipe)]
+        return rows + [{"regex": self._exactly(row), "operation": _EVERYTHING, **_FLOAT} for row in kept]
+
+    def _exactly(self, row: TFLiteOp) -> str:
+        return f"^{re.escape(self._scope(row))}$"
+
+    def _scope(self, row: TFLiteOp) -> str:
+        """What the engine's regular expressions are held against."""
+        return "".join(f"{name};" for name in row.output_names if name)
+
+    def _statistics(self, quantizer: Any, recipe: Recipe) -> dict[str, Any]:
+        if not any(str(row.get("algorithm_key")).lower() in _NEEDS_RUNS for row in recipe.rows):
+            return {name: dict(each) for name, each in self._ranges.items()}
+        names = [tensor.name for tensor in self._info.inputs]
+        found = quantizer.calibrate(
+            {"serving_default": [dict(zip(names, sample, strict=True)) for sample in self._samples]}
+        )
+        return {name: {**found.get(name, {}), **each} for name, each in {**found, **self._ranges}.items()}
+
+
+# Where the engine's names differ from TFLite's own.
+_OP_NAMES = {"TRANSPOSE_CONV": "CONV_2D_TRANSPOSE"}
+
+
+def is_kept(row: TFLiteOp, recipe: Recipe) -> bool:
+    """Whether the recipe keeps an op in float: by its tensor's name, or by the module of a call it was made from."""
+    return any(
+        keep in row.output_names
+        or any(f"{origin.module_path}.".startswith(f"{keep}.") for origin in row.origins)
+        for keep in recipe.keep
+    )
+
+
+def _row(recipe: Recipe, modules: Any) -> dict[str, Any]:
+    manager = modules.recipe_manager.RecipeManager()
+    bits = {"int4": 4, "int8": 8, "fp16": 16}[recipe.weights]
+    if recipe.static:
+        manager.add_static_config(".*", _EVERYTHING, 16 if recipe.activations == "int16" else 8, bits)
+    elif recipe.activations == "dynamic":
+        manager.add_dynamic_config(".*", _EVERYTHING, bits)
+    else:
+        casting = {"algorithm_key": "float_casting"} if recipe.weights == "fp16" else {}
+        manager.add_weight_only_config(".*", _EVERYTHING, bits, **casting)
+    return manager.get_quantization_recipe()[0]
+
+
+@functools.cache
+def _modules() -> Any:
+    try:
+        import litert_quantizer.quantizer as quantizer
+        from litert_quantizer import qtyping, recipe_manager
+    except ImportError as error:
+        raise TFLiteExportError(
+            f"a quantised file needs litert-quantizer, which cannot be imported ({error}): pip install 'nobuco[quantize]'"
+        ) from error
+
+    class Modules:
+        pass
+
+    found = Modules()
+    found.quantizer, found.qtyping, found.recipe_manager = quantizer, qtyping, recipe_manager  # type: ignore[attr-defined]
+    return found

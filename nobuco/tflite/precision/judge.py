@@ -1,0 +1,120 @@
+"""How far a quantised file's outputs are from the float file's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nobuco.validate.compare import relative_error
+
+_ALIKE = 20.0  # dB; outputs that are no scores of classes agree when their signal is ten times their noise
+
+
+@dataclass(frozen=True)
+class OutputError:
+    """One output over all samples, or one tensor.
+
+    Attributes:
+        snr: signal over noise in decibels, ``10 log10(sum(ref**2) / sum((got - ref)**2))``; infinite where both are equal.
+        cosine: of the angle between the two, 1 where they point the same way.
+        relative: ``max|got - ref| / max|ref|`` of the worst sample.
+    """
+
+    name: str
+    snr: float
+    cosine: float
+    relative: float
+
+    def __str__(self) -> str:
+        return f"{self.name}: SNR {self.snr:.1f} dB, cosine {self.cosine:.5f}"
+
+
+def output_errors(
+    names: Sequence[str], got: Sequence[Sequence[np.ndarray]], wanted: Sequence[Sequence[np.ndarray]]
+) -> list[OutputError]:
+    """Of each output; `got` and `wanted` hold a list of outputs a sample."""
+    found = []
+    for place, name in enumerate(names):
+        pairs = [(g[place], w[place]) for g, w in zip(got, wanted, strict=True)]
+        found.append(
+            OutputError(
+                name,
+                snr([g for g, _ in pairs], [w for _, w in pairs]),
+                cosine([g for g, _ in pairs], [w for _, w in pairs]),
+                max(relative_error(g, w) for g, w in pairs),
+            )
+        )
+    return found
+
+
+def snr(got: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> float:
+    """In decibels, over all arrays together."""
+    signal = noise = 0.0
+    for g, w in zip(got, wanted, strict=True):
+        if g.shape != w.shape:
+            return -math.inf
+        w = w.astype(np.float64)
+        signal += float(np.square(w).sum())
+        noise += float(np.square(g.astype(np.float64) - w).sum())
+    return decibels(signal, noise)
+
+
+def decibels(signal: float, noise: float) -> float:
+    if math.isnan(noise) or math.isinf(noise):
+        return -math.inf
+    if noise == 0:
+        return math.inf
+    return 10 * math.log10(signal / noise) if signal else -math.inf
+
+
+def cosine(got: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> float:
+    dot = a = b = 0.0
+    for g, w in zip(got, wanted, strict=True):
+        if g.shape != w.shape:
+            return 0.0
+        g, w = g.astype(np.float64).ravel(), w.astype(np.float64).ravel()
+        dot, a, b = dot + float(g @ w), a + float(g @ g), b + float(w @ w)
+    return dot / math.sqrt(a * b) if a and b else float(a == b)
+
+
+def agreement(got: Sequence[Sequence[np.ndarray]], wanted: Sequence[Sequence[np.ndarray]]) -> float:
+    """The share of samples that come out alike.
+
+    Where the first output is (batch, classes), two or more of them: with the same class first. Of any other model: with an
+    SNR of 20 dB or more at each output."""
+    alike = []
+    for g, w in zip(got, wanted, strict=True):
+        if w[0].ndim == 2 and w[0].shape[1] > 1:
+            alike += list(np.argmax(g[0], axis=1) == np.argmax(w[0], axis=1))
+        else:
+            alike.append(all(snr([a], [b]) >= _ALIKE for a, b in zip(g, w, strict=True)))
+    return float(np.mean(alike))
+
+
+def broken(
+    names: Sequence[str], got: Sequence[Sequence[np.ndarray]], wanted: Sequence[Sequence[np.ndarray]]
+) -> str:
+    """What is wrong with outputs that say nothing of the inputs any more, "" where they do."""
+    for place, name in enumerate(names):
+        g = np.stack([_flat(each[place]) for each in got])
+        w = np.stack([_flat(each[place]) for each in wanted])
+        if not g.size or not np.isfinite(w).all():
+            continue
+        if not np.isfinite(g).all():
+            return f"output {name!r} of the file is {'NaN' if np.isnan(g).any() else 'infinite'}, the float file's is not"
+        spread = float(w.max() - w.min())
+        if spread > 0 and g.max() == g.min():
+            return f"output {name!r} of the file is {g.flat[0]:.3g} whatever goes in, the float file's is not constant"
+        changes = float((w.max(axis=0) - w.min(axis=0)).max())
+        if changes > 0.1 * spread and (g == g[0]).all():
+            return (
+                f"output {name!r} of the file is the same whatever goes in, the float file's is not constant"
+            )
+    return ""
+
+
+def _flat(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float64).ravel()

@@ -1,0 +1,141 @@
+"""From a finished float file to one that computes in fewer bits, compared with it."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nobuco.tflite.errors import (
+    CalibrationError,
+    CalibrationWarning,
+    PrecisionWarning,
+    TFLiteExportError,
+    TFLiteMismatchError,
+)
+from nobuco.tflite.inspection import TFLiteInfo, inspect_tflite
+from nobuco.tflite.precision.engine import Engine
+from nobuco.tflite.precision.judge import agreement, broken, output_errors
+from nobuco.tflite.precision.layers import alone, fewest_kept, quantised_rows
+from nobuco.tflite.precision.ranges import check_ranges, ranges_on
+from nobuco.tflite.precision.recipe import EXPECTED_SNR, LEAST_SNR, TENSORFLOW, Recipe
+from nobuco.tflite.precision.result import Precision, stayed_float, worst_rows
+from nobuco.tflite.precision.running import Sample, outputs_on
+from nobuco.tflite.precision.samples import doubts, samples_of
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a quantised file; see `export_tflite`.
+
+    Attributes:
+        examples: inputs that the model is known to take, the traced ones first; to compare on where there is no calibration.
+        layouts: of the inputs, see `samples_of`.
+    """
+
+    recipe: Recipe
+    calibration: Any = None
+    integer_io: bool = False
+    auto: bool = False
+    min_agreement: float = 0.99
+    examples: Sequence[Sample] = ()
+    traced: bool = False
+    layouts: Sequence[Sequence[int]] | None = None
+
+
+def quantised(
+    data: bytes,
+    info: TFLiteInfo,
+    request: Request,
+    convert: Callable[[Recipe, Sequence[Sample], bool], bytes],
+    keras_model: Any = None,
+) -> tuple[bytes, Precision]:
+    """The quantised form of a float file, and what is to be said of it.
+
+    Args:
+        data, info: the float file.
+        convert: TFLite's own converter, for recipes that ask for it.
+        keras_model: which leads back to PyTorch, where there is such a one.
+
+    Raises TFLiteExportError, CalibrationError; TFLiteMismatchError for a file whose outputs say nothing."""
+    recipe = request.recipe
+    samples = _samples(request, info)
+    compared = samples or list(request.examples)
+    wanted = outputs_on(data, compared)
+    ranges = ranges_on(data, samples) if recipe.static else {}
+    steps: tuple = ()
+    engine = None
+    if recipe.engine == TENSORFLOW:
+        check_ranges(ranges, info, info.rows)
+        made = convert(recipe, samples, request.integer_io)
+    else:
+        engine = Engine(data, info, ranges, samples, request.integer_io)
+        check_ranges(ranges, info, quantised_rows(engine, recipe, info))
+        if request.auto:
+            recipe, tried = fewest_kept(engine, recipe, info, compared, wanted, request.min_agreement)
+            steps = tuple(tried)
+        made = engine.quantised(recipe)
+    names = [tensor.name for tensor in info.outputs]
+
+    def harm() -> str:
+        if engine is None:
+            return ""
+        return f"; most is lost in {worst_rows(alone(engine, recipe, info, compared, wanted))}"
+
+    try:
+        got = outputs_on(made, compared)
+        fault = broken(names, got, wanted)
+    except TFLiteMismatchError as error:
+        got, fault = [], str(error)
+    if fault:
+        raise TFLiteMismatchError(f"{fault}; no file was written{harm()}")
+    found = Precision(
+        recipe,
+        len(compared),
+        tuple(output_errors(names, got, wanted)),
+        agreement(got, wanted),
+        len(data),
+        len(made),
+        tuple(stayed_float(_inspected(made, keras_model), info, recipe, engine)),
+        steps,
+    )
+    expected = EXPECTED_SNR.get(recipe.name, LEAST_SNR)
+    if found.snr < expected:
+        warnings.warn(
+            f"the {recipe.name} file is far from the float one: an SNR of {found.snr:.1f} dB, where {expected:.0f} is "
+            f"little, and {found.agreement:.1%} of {found.samples} samples come out alike{harm()}",
+            PrecisionWarning,
+            stacklevel=3,
+        )
+    return made, found
+
+
+def _samples(request: Request, info: TFLiteInfo) -> list[list[Any]]:
+    if info.flex_ops:
+        raise TFLiteExportError(
+            f"a quantised file is compared with the float one, which cannot be run here: it needs the Flex delegate for "
+            f"{', '.join(info.flex_ops)}"
+        )
+    if request.calibration is None:
+        if request.recipe.static or request.auto:
+            raise CalibrationError(
+                f"precision {request.recipe.name!r} needs calibration, to find the ranges of activations: give "
+                "calibration=, some 100 inputs like those that the model will see (arrays, a loader, or a folder of images)"
+            )
+        return []
+    samples = samples_of(request.calibration, info.inputs, request.layouts)
+    if not samples:
+        raise CalibrationError("calibration holds no sample: give some 100")
+    for doubt in doubts(samples, info.inputs, request.examples[0] if request.traced else None):
+        warnings.warn(doubt, CalibrationWarning, stacklevel=4)
+    return samples
+
+
+def _inspected(data: bytes, keras_model: Any) -> TFLiteInfo:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "quantised.tflite")
+        path.write_bytes(data)
+        return inspect_tflite(path, keras_model)

@@ -1,0 +1,129 @@
+"""What is said of a file that does not compute in float32."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nobuco.tflite.inspection import TFLiteInfo, TFLiteOp
+from nobuco.tflite.precision.engine import Engine, is_kept
+from nobuco.tflite.precision.judge import OutputError
+from nobuco.tflite.precision.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class StayedFloat:
+    """An op that computes in float32 in a quantised file, and why."""
+
+    row: TFLiteOp
+    why: str
+
+    def __str__(self) -> str:
+        made_of = f", {self.row.origins[0]}" if self.row.origins else f" {self.row.name}"
+        return f"{self.row.op}{made_of}: {self.why}"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One file that was tried for "auto": how many ops were kept in float, what came of it."""
+
+    kept: int
+    agreement: float
+    snr: float
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How a file computes, and how far that takes it from the float file.
+
+    Attributes:
+        recipe: with the layers that "auto" has decided to keep.
+        samples: how many it was compared on: those of calibration, else those that the model was checked with.
+        outputs: the error of each output.
+        agreement: share of samples that come out alike: with the same class first where the first output is
+            (batch, classes), with an SNR of 20 dB at least otherwise.
+        float_bytes: size of the float file.
+        stayed_float: ops that compute in float32 although the recipe is for integers.
+        steps: what "auto" has tried, in the order of ops kept.
+    """
+
+    recipe: Recipe
+    samples: int
+    outputs: tuple[OutputError, ...]
+    agreement: float
+    float_bytes: int
+    size_bytes: int
+    stayed_float: tuple[StayedFloat, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def snr(self) -> float:
+        """Of the worst output, in decibels."""
+        return min(each.snr for each in self.outputs)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.recipe}: {self.size_bytes:,} bytes, {self.size_bytes / self.float_bytes:.2f} of the float file's",
+            f"on {self.samples} samples {self.agreement:.1%} come out alike",
+            *(f"  {each}" for each in self.outputs),
+        ]
+        if self.stayed_float:
+            lines.append(f"{len(self.stayed_float)} ops stayed float:")
+            lines += [f"  {each}" for each in self.stayed_float]
+        if self.steps:
+            lines.append("kept in float  alike   SNR dB      bytes")
+            lines += [
+                f"{each.kept:13d} {each.agreement:6.1%} {each.snr:8.1f} {each.size_bytes:10,}"
+                for each in self.steps
+            ]
+        return "\n".join(lines)
+
+
+def stayed_float(
+    info: TFLiteInfo, float_info: TFLiteInfo, recipe: Recipe, engine: Engine | None
+) -> list[StayedFloat]:
+    """The ops of a quantised file that compute in float32, each with the reason."""
+    if not recipe.static:
+        return _weights_that_stayed(info, float_info, recipe, engine)
+    counts = Counter(row.op for row in float_info.rows)
+    found = []
+    for row in info.rows:
+        if row.op in counts and "float32" in row.output_types:
+            found.append(StayedFloat(row, _why(row, recipe, engine)))
+    return found
+
+
+def _weights_that_stayed(
+    info: TFLiteInfo, float_info: TFLiteInfo, recipe: Recipe, engine: Engine | None
+) -> list[StayedFloat]:
+    """Those with weights that are as large as they were."""
+    before = {row.name: row.weight_bytes for row in float_info.rows}
+    return [
+        StayedFloat(row, _why(row, recipe, engine))
+        for row in info.rows
+        if row.weight_bytes >= _WORTHWHILE and row.weight_bytes == before.get(row.name)
+    ]
+
+
+_WORTHWHILE = 1024  # bytes of weights: smaller ones are shapes, biases and numbers
+
+
+def _why(row: TFLiteOp, recipe: Recipe, engine: Engine | None) -> str:
+    if is_kept(row, recipe):
+        return "kept in float"
+    if row.subgraph != 0:
+        return "stands in a branch or loop, which calibration does not see into"
+    if engine is not None and not engine.takes(recipe, row):
+        return f"{recipe.engine} has no {recipe.name} form of {row.op}"
+    return f"{recipe.engine} leaves it as it is"
+
+
+def worst_rows(errors: Sequence[tuple[TFLiteOp, float]], most: int = 3) -> str:
+    """In words, the ops with the lowest SNR."""
+    said = [
+        f"{row.origins[0] if row.origins else row.name} ({row.op}, {snr:.1f} dB by itself)"
+        for row, snr in sorted(errors, key=lambda each: each[1])[:most]
+    ]
+    return "; ".join(said)
