@@ -123,9 +123,10 @@ class Program:
         return run_untraced(self.model, self.args, self.kwargs, self.tensors, list(inputs))
 
     def in_float64(self) -> Program:
-        """The same program in double precision. Raises what copying or casting the model raises."""
+        """The same program in double precision, to which a function's inputs alone bring it. Raises what copying or casting
+        the model raises."""
         if not isinstance(self.model, nn.Module):
-            raise TypeError("a function has no weights to cast")
+            return self
         return replace(self, model=copy.deepcopy(self.model).double())
 
 

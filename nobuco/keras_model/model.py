@@ -15,6 +15,7 @@ from nobuco.errors import NobucoError
 from nobuco.graph.graph import Graph, Node
 from nobuco.inputs import InputSpec
 from nobuco.keras_model.control_flow import convert_control_flow
+from nobuco.keras_model.depth import room_for
 from nobuco.keras_model.messages import said_by
 from nobuco.keras_model.nodes import ConvertedNode, NodeFactory
 from nobuco.keras_model.op_layer import ChannelTranspose
@@ -65,7 +66,8 @@ def build_model(
     graph.release_unused()
     build = _Build(graph.dynamic, constants_to_variables, observer, on_node)
     given, outputs = build.model_of(graph, plan, inputs)
-    model = model_with_structure(given, outputs, graph.root.output, output_names, graph.root.name)
+    with room_for(build.depth(graph)):
+        model = model_with_structure(given, outputs, graph.root.output, output_names, graph.root.name)
     return model, build.transpositions
 
 
@@ -85,6 +87,10 @@ class _Build:
         before, self._held = self._held, self._held | set(values)
         yield
         self._held = before
+
+    def depth(self, graph: Graph) -> int:
+        """The most layers that can stand one behind the other."""
+        return 2 * len(graph.nodes) + len(self.transpositions)
 
     def model_of(self, graph: Graph, plan: Plan, inputs: Sequence[InputSpec]) -> tuple[list[Any], list[Any]]:
         """The Keras tensors of the inputs and outputs."""
@@ -131,7 +137,8 @@ class _Build:
         plan = plan_layouts(block, [spec.layout for spec in inputs], order)
         with self._holding(block.inputs):
             given, outputs = self.model_of(block, plan, inputs)
-        return keras.Model(given, outputs, name=self._factory.name_of(block.root))
+        with room_for(self.depth(block)):
+            return keras.Model(given, outputs, name=self._factory.name_of(block.root))
 
 
 def _traced_shape(value: Value) -> tuple[int | None, ...]:

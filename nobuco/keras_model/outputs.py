@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from nobuco.contract.tree import tree_map
 from nobuco.errors import NobucoError
+from nobuco.keras_model.depth import room_for
 from nobuco.keras_model.output_names import NamedOutput, fields_of, named_leaves
 from nobuco.trace.calls import Value
 
@@ -111,7 +112,8 @@ class StructuredModel(keras.Model):
         """The same layers as a Functional model that returns the dict by name."""
         held = self.__dict__  # past Keras, which would take it for a layer of this model
         if "_alone" not in held:
-            held["_alone"] = keras.Model(self._inputs_struct, self._outputs_struct, name=self.name)
+            with room_for(2 * len(self.layers)):
+                held["_alone"] = keras.Model(self._inputs_struct, self._outputs_struct, name=self.name)
         return held["_alone"]
 
 

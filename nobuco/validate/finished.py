@@ -27,6 +27,7 @@ from nobuco.validate.report import Check, Report
 from nobuco.validate.samples import Sample, fresh_samples, scaled_samples
 
 _MORE_SAMPLES = 8
+_RELIABLE = 1e-3  # PyTorch's float32 result, relative to its float64 one
 
 
 class FinishedModel:
@@ -55,12 +56,10 @@ class FinishedModel:
         given = self.program.tensors
         keep(given)
         report.checks.append(check("traced inputs", given, [value.tensor for value in self.graph.outputs]))
-        sample, expected, refusal = self.first_that_runs(fresh_samples(self.program.inputs, self.graph))
-        if sample is None:
-            report.checks.append(Check("fresh inputs", None, skipped=refusal))
-        else:
+        sample, found = self._fresh(check)
+        report.checks.append(found)
+        if sample is not None:
             keep(sample.tensors)
-            report.checks.append(check("fresh inputs", sample.tensors, expected, sample.said))
             if self.graph.dynamic or self._has_strays() or self._counts_elements():
                 self._compare_values(sample, report)
         if any(node.call.op in CONTROL_FLOW for node in self.graph.nodes):
@@ -68,6 +67,22 @@ class FinishedModel:
         self._tell_state(sample, report)
         if self.program.dynamic:
             OtherSizes(self, check, keep, report).validate()
+
+    def _fresh(self, check: Trial) -> tuple[Sample | None, Check]:
+        """The boldest sample on which PyTorch's own result can be relied on: what a model makes of noise may be rounding."""
+        offered = fresh_samples(self.program.inputs, self.graph)
+        tried: list[tuple[Sample, Check]] = []
+        while True:
+            sample, expected, refusal = self.first_that_runs(offered)
+            if sample is None:
+                break
+            found = check("fresh inputs", sample.tensors, expected, sample.said)
+            tried.append((sample, found))
+            if (found.rounding or 0.0) <= _RELIABLE:
+                break
+        if not tried:
+            return None, Check("fresh inputs", None, skipped=refusal)
+        return min(tried, key=lambda each: each[1].rounding or 0.0)
 
     def _check_other_branches(self, check: Trial, keep: Keep, report: Report) -> None:
         checks: list[Check] = []

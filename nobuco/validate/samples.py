@@ -174,10 +174,11 @@ def _floats(
             kinds = [low, high, *values[~torch.isfinite(values)][:1]]
             at = torch.randint(len(kinds), shape, generator=generator)
             return torch.stack(kinds)[at].to(values.dtype), "the example's values, each as often"
-        drawn = _shuffled(values, shape, generator)
+        moved = degree == MILD and len(shape) > 3 and len(values) == math.prod(shape)
+        drawn = _moved(values.reshape(shape)) if moved else _shuffled(values, shape, generator)
         if not drawn.is_complex():  # other sums and means, in the same range
             drawn = 0.9 * drawn + 0.1 * low
-        return drawn, "the example's values, shuffled"
+        return drawn, "the example, mirrored and moved" if moved else "the example's values, shuffled"
     # One value only: nothing is known of the range
     if degree == BOLD:
         dtype = values.dtype if values.is_complex() else torch.float32
@@ -233,3 +234,9 @@ def _shuffled(values: torch.Tensor, shape: tuple[int, ...], generator: torch.Gen
     if len(values) != math.prod(shape):
         return values[torch.randint(len(values), shape, generator=generator)]
     return values[torch.randperm(len(values), generator=generator)].reshape(shape)
+
+
+def _moved(picture: torch.Tensor) -> torch.Tensor:
+    """A picture of the same kind, where neighbours stay neighbours."""
+    height, width = picture.shape[-2:]
+    return picture.flip(-1).roll((height // 3, width // 4), dims=(-2, -1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -122,3 +123,15 @@ def test_one_tensor_read_by_two_convolutions_is_transposed_once():
         Two(), [torch.rand(IMAGE)], inputs_channel_order=nobuco.ChannelOrder.PYTORCH, verbose=False
     )
     assert converted.report.transposes == 1
+
+
+def test_deeper_than_python_calls_may_be_nested(tmp_path):
+    def deep(x):
+        for _ in range(sys.getrecursionlimit() // 2 + 50):
+            x = torch.relu(x) * 1.001
+        return x
+
+    limit = sys.getrecursionlimit()
+    model = nobuco.pytorch_to_keras(deep, [torch.randn(1, 4)], verbose=False, full_validation=False)
+    assert len(model.layers) > limit == sys.getrecursionlimit()
+    assert nobuco.export_tflite(model, tmp_path / "deep.tflite").max_relative_error < 1e-5

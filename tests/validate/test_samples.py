@@ -123,3 +123,18 @@ def test_inputs_that_the_model_refuses_give_way_to_gentler_ones() -> None:
 def test_inputs_without_a_finite_answer_give_way_to_gentler_ones() -> None:
     converted = nobuco.pytorch_to_keras(torch.log, [torch.ones(2, 3)], verbose=False, strict=True)
     assert converted.report.checks[1].drawn.endswith(": even between 0 and 1")
+
+
+def test_inputs_on_which_float32_is_nothing_but_rounding_give_way_to_gentler_ones() -> None:
+    def chaotic_on_noise(x: torch.Tensor) -> torch.Tensor:
+        rough = (x[..., 1:] - x[..., :-1]).abs().mean(dim=(1, 2, 3), keepdim=True)
+        rate = 2 + 2 * torch.clamp(3 * rough, max=0.99)
+        y = 0.3 + 0.1 * torch.sigmoid(x)
+        for _ in range(60):
+            y = rate * y * (1 - y)
+        return y
+
+    smooth = torch.linspace(0, 1, 64).repeat(1, 3, 64, 1)
+    converted = nobuco.pytorch_to_keras(chaotic_on_noise, [smooth], verbose=False, strict=True)
+    assert converted.report.checks[1].drawn.endswith("mirrored and moved")
+    assert converted.report.checks[1].rounding is None

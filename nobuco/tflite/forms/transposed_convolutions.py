@@ -46,26 +46,35 @@ def _convolved(op: Any, now: Now) -> Tensor:
 def _is_tiled(tensor: Tensor) -> bool:
     """Whether a tensor is what a transposed convolution of this form yields, or what became of that channel by channel."""
     op = source(tensor).op
-    if op.type == "Conv2DBackpropInput":
-        return _tiles(op) is not None
-    return op.type in _BY_CHANNEL and _is_by_channel(op)
+    while op.type in _BY_CHANNEL:
+        picture = _picture(op)
+        if picture is None:
+            return False
+        op = source(picture).op
+    return op.type == "Conv2DBackpropInput" and _tiles(op) is not None
 
 
 def _is_by_channel(op: Any) -> bool:
+    picture = _picture(op)
+    return picture is not None and _is_tiled(picture)
+
+
+def _picture(op: Any) -> Tensor | None:
+    """What an op changes channel by channel; None where it does more than that."""
     if len(op.inputs) == 1:
-        return _is_tiled(op.inputs[0])
+        return op.inputs[0]
     if op.type == "BiasAdd" and op.get_attr("data_format") != b"NHWC":
-        return False
+        return None
     if op.outputs[0].shape.rank != 4:
-        return False
+        return None
     channels = op.outputs[0].shape[-1]
     for tiled, vector in (op.inputs, reversed(op.inputs)):
         shape = sizes(vector)
         if tiled.shape.rank != 4 or tiled.shape[-1] != channels:  # or what is added to it makes more channels
             continue
         if shape is not None and (shape == [] or (len(shape) < 5 and prod(shape) == shape[-1] == channels)):
-            return _is_tiled(tiled)
-    return False
+            return tiled
+    return None
 
 
 def _by_channel(op: Any, now: Now) -> Tensor:
