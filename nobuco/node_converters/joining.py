@@ -357,7 +357,7 @@ def roll(input: Tensor, shifts, dims=None):
         if dims is None:  # of the flattened tensor
             flat = set_layout(tf.reshape(input, [-1]), (0,))
             return tf.reshape(func(flat, shifts, 0), shape_of(input))
-        steps, along = ([v] if isinstance(v, int) else list(v) for v in (shifts, dims))
+        steps, along = (list(v) if isinstance(v, (list, tuple)) else [v] for v in (shifts, dims))
         x = input
         for step, dim in zip(steps, along, strict=True):
             axis = axis_of(input, dim)

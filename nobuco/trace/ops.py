@@ -55,6 +55,10 @@ def is_shape(op: Any) -> bool:
     return op is torch.Tensor.shape or op is torch.Tensor.size
 
 
+def counts_elements(op: Any) -> bool:
+    return op in (torch.Tensor.numel, torch.Tensor.nelement, torch.numel)
+
+
 def refuse_unfollowable(tensor: torch.Tensor) -> None:
     """Raises for tensors that are no plain array of numbers."""
     if torch._C._functorch.is_functorch_wrapped_tensor(tensor):  # type: ignore[attr-defined]

@@ -20,11 +20,12 @@ _ROUNDINGS: dict[str, tuple[Callable[[Any], torch.Tensor], Callable[..., Any]]] 
 
 @contextmanager
 def rounded_as_tensors() -> Iterator[None]:
-    """Gives tensors the methods that `math.ceil`, `math.floor`, `math.trunc` and `round` ask for, which PyTorch leaves out:
-    they would read the value. `int` has no such way: Python insists on a number."""
-    before = {name: torch.Tensor.__dict__.get(name) for name in _ROUNDINGS}
-    for name, (on_tensors, on_numbers) in _ROUNDINGS.items():
-        setattr(torch.Tensor, name, _rounding(on_tensors, on_numbers))
+    """Gives tensors the methods that `math.ceil`, `math.floor`, `math.trunc`, `round` and `divmod` ask for, which PyTorch
+    leaves out: they would read the value, or refuse it. `int` has no such way: Python insists on a number."""
+    methods = {name: _rounding(*both) for name, both in _ROUNDINGS.items()} | _DIVISIONS
+    before = {name: torch.Tensor.__dict__.get(name) for name in methods}
+    for name, method in methods.items():
+        setattr(torch.Tensor, name, method)
     try:
         yield
     finally:
@@ -42,6 +43,18 @@ def _rounding(on_tensors: Callable[[Any], torch.Tensor], on_numbers: Callable[..
         return on_tensors(self).to(torch.int32) if self.is_floating_point() else self
 
     return method
+
+
+def _divided(by: Any, of: Any) -> Any:
+    if any(isinstance(each, torch.Tensor) and each.dim() for each in (by, of)):
+        return NotImplemented
+    return of // by, of % by
+
+
+_DIVISIONS: dict[str, Any] = {
+    "__divmod__": lambda self, other: _divided(other, self),
+    "__rdivmod__": lambda self, other: _divided(self, other),
+}
 
 
 @contextmanager

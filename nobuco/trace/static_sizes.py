@@ -5,15 +5,48 @@ part in can be left to it."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch.utils import _pytree as pytree
 
 from nobuco.contract.sites import Site, invocation_site
 from nobuco.trace.calls import Call
 from nobuco.trace.ops import version_of
+
+
+class TracedSizes(tuple[Any, ...]):
+    """Sizes of which some are tensors, with what `torch.Size`, which takes numbers only, can do."""
+
+    def numel(self) -> Any:
+        return math.prod(self)
+
+    def __getitem__(self, place: Any) -> Any:
+        found = super().__getitem__(place)
+        return TracedSizes(found) if isinstance(place, slice) else found
+
+    def __add__(self, others: Any) -> TracedSizes:
+        return TracedSizes((*self, *others))
+
+    def __radd__(self, others: Any) -> TracedSizes:
+        return TracedSizes((*others, *self))
+
+    def __mul__(self, times: Any) -> TracedSizes:
+        return TracedSizes(super().__mul__(times))
+
+    __rmul__ = __mul__
+
+
+pytree.register_pytree_node(
+    TracedSizes,
+    lambda sizes: (list(sizes), None),
+    lambda sizes, _: TracedSizes(sizes),
+    serialized_type_name="nobuco.TracedSizes",
+)
 
 
 @dataclass(frozen=True)

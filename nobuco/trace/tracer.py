@@ -25,6 +25,7 @@ from nobuco.trace.errors import TraceError, Unliftable
 from nobuco.trace.ops import (
     READS,
     canonical,
+    counts_elements,
     distinct,
     is_random,
     is_shape,
@@ -38,7 +39,7 @@ from nobuco.trace.ops import (
 from nobuco.trace.recording import Recording, Setting
 from nobuco.trace.sizes import Log, asks_for_sizes, noting
 from nobuco.trace.state import ModelState
-from nobuco.trace.static_sizes import ShapesSeen, StaticSizes, TracedShape
+from nobuco.trace.static_sizes import ShapesSeen, StaticSizes, TracedShape, TracedSizes
 from nobuco.trace.unannounced import in_python, is_operation, written_by
 
 
@@ -105,10 +106,12 @@ class Tracer(TorchFunctionMode, Recording):
             func = op
         if op in READS:
             return self._read(op, func, args, kwargs)
-        if self._shapes is not None and is_shape(op):
+        if self._shapes is not None and (is_shape(op) or counts_elements(op)):
             self._shapes.note(args[0].shape)
         if self._trace_shape and is_shape(op):
             return self._traced_shape(args, kwargs)
+        if self._trace_shape and counts_elements(op):
+            return self._traced_count(args[0])
         if self._sizes is not None and asks_for_sizes(op):
             return noting(func(*args, **kwargs), self._sizes)
         if op is not func and not yields_tensor(op):
@@ -316,10 +319,16 @@ class Tracer(TorchFunctionMode, Recording):
         if all(static if dim is None else (static[dim],)):
             return plain if dim is None else plain[dim]
         traced = self._sizes_of(x)
-        sizes = tuple(
+        sizes = TracedSizes(
             size if known else tensor for size, known, tensor in zip(plain, static, traced, strict=True)
         )
         return sizes if dim is None else sizes[dim]
+
+    def _traced_count(self, x: torch.Tensor) -> Any:
+        """How many elements a tensor has: a tensor, unless its sizes are always the same."""
+        sizes = self._traced_shape((x,), {})
+        with self, Setting(self, "_busy", False):
+            return sizes.numel()
 
     def _sizes_of(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The same tensors each time, unless the program has written into one of them: what Python finds to be one object

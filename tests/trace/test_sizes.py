@@ -138,6 +138,14 @@ FOLLOWED = {
     "maximum": lambda x: x * torch.maximum(torch.as_tensor(x.shape[2]), torch.as_tensor(x.shape[3])),
     "product": lambda x: x.reshape(x.shape[0], x.shape[1] * x.shape[2] * x.shape[3]),
     "ratio of sizes": lambda x: F.interpolate(x, size=[math.ceil(x.shape[2] / 3), x.shape[3]]),
+    "how many elements": lambda x: x / x.numel(),
+    "how many in part": lambda x: x * torch.numel(x[0, 0]) + x[:, 0].nelement(),
+    "how many of a shape": lambda x: x * x.shape[2:].numel(),
+    "shapes put together": lambda x: (x[None] + torch.zeros((2,) + x.shape)).reshape((-1,) + x.shape[1:]),  # noqa: RUF005
+    "quotient and rest": lambda x: x * divmod(x.shape[2], 5)[0] + divmod(x.shape[3], 4)[1],
+    "divided by a size": lambda x: x * divmod(1000, x.shape[2])[1],
+    "rolled by half": lambda x: torch.roll(x, x.shape[2] // 2, 2),
+    "rolled by halves": lambda x: torch.roll(x, (x.shape[2] // 2, x.shape[3] // 2), (2, 3)),
 }
 
 TOLD = {
@@ -193,13 +201,10 @@ def test_a_traced_scale_factor_is_refused_with_the_way_out() -> None:
 
 
 def test_rounding_is_pythons_own_again() -> None:
-    before = {
-        name for name in ("__ceil__", "__floor__", "__trunc__", "__round__") if name in vars(torch.Tensor)
-    }
+    names = ("__ceil__", "__floor__", "__trunc__", "__round__", "__divmod__", "__rdivmod__")
+    before = {name for name in names if name in vars(torch.Tensor)}
     convert(FOLLOWED["ceil"], trace_shape=True, full_validation=False)
-    assert before == {
-        n for n in ("__ceil__", "__floor__", "__trunc__", "__round__") if n in vars(torch.Tensor)
-    }
+    assert before == {name for name in names if name in vars(torch.Tensor)}
     assert math.ceil(torch.tensor(1.5)) == 2
 
 
@@ -222,7 +227,7 @@ def test_sizes_that_depend_on_values_are_not_static() -> None:
         kept = x[x > 0.5]
         return kept * kept.shape[0]
 
-    x = torch.rand(20)
+    x = torch.rand(20, generator=torch.Generator().manual_seed(0))
     converted = nobuco.pytorch_to_keras(model, [x], trace_shape=True, strict=True, verbose=False)
     other = torch.linspace(0, 1, 20) ** 2
     np.testing.assert_allclose(converted(other.numpy()), model(other), rtol=1e-5)
