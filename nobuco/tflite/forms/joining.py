@@ -100,7 +100,9 @@ def is_between_reshapes(op: Any) -> bool:
         return False
     if any(sum(1 for _ in readers(each.outputs[0])) > 1 for each in given):
         return False
-    return not any(_makes_a_product(each) for each in given) and not any(_feeds_a_product(each) for each in read)
+    return not any(_makes_a_product(each) for each in given) and not any(
+        _feeds_a_product(each) for each in read
+    )
 
 
 _RELABELS = ("Reshape", "ExpandDims", "Squeeze")

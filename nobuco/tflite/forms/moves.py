@@ -26,9 +26,6 @@ from nobuco.tflite.forms.joining import (
     reshaping,
 )
 from nobuco.tflite.forms.slices import Part, parts
-from nobuco.tflite.lowering.copying import copied
-
-_FEWEST = 3  # dims of a slice or padding
 
 
 def _slice_parts(op: Any) -> list[Part] | None:
@@ -93,10 +90,14 @@ def _pad(op: Any, now: Now) -> Tensor:
     pairs = [
         [int(sum(_paddings(op)[axis][side] for axis in group)) for side in (0, 1)] for group in joining.groups
     ]
-    lead = max(0, 3 - len(joining))
+    lead = MOST - len(
+        joining
+    )  # of three dims, delegates read the first as another than they read it elsewhere
     pairs = [[0, 0]] * lead + pairs
     given = reshaped(now(x), [1] * lead + joining.sizes(x.shape.as_list()))
-    return copied(op, [given, tf.constant(pairs), *map(now, op.inputs[2:])])[0]
+    if op.type == "MirrorPad":
+        return tf.pad(given, pairs, op.get_attr("mode").decode())
+    return tf.pad(given, pairs, constant_values=now(op.inputs[2]) if len(op.inputs) > 2 else 0)
 
 
 def _repeats(op: Any) -> Any:
@@ -166,8 +167,8 @@ def _of_many(fits: Callable[[Any], bool], make: Any, *op_types: str, free: bool)
     )
 
 
-def _of_few(fits: Callable[[Any], bool], make: Any, *op_types: str) -> Form:
-    return reshaping(op_types, lambda op: 0 < largest_rank(op) < _FEWEST and fits(op), make)
+def _of_few(fits: Callable[[Any], bool], make: Any, *op_types: str, fewest: int) -> Form:
+    return reshaping(op_types, lambda op: 0 < op.inputs[0].shape.rank < fewest and fits(op), make)
 
 
 def _forms(free: bool) -> tuple[Form, ...]:
@@ -183,6 +184,6 @@ FORMS = _forms(free=True)
 GPU_FORMS = (
     *_forms(free=False),
     _of_many(_fits_steps, _transpose_in_steps, "Transpose", free=False),
-    _of_few(_fits_slice, _slice, "Slice", "StridedSlice"),
-    _of_few(_fits_padding, _pad, "Pad", "PadV2", "MirrorPad"),
+    _of_few(_fits_slice, _slice, "Slice", "StridedSlice", fewest=3),
+    _of_few(_fits_padding, _pad, "Pad", "PadV2", "MirrorPad", fewest=MOST),
 )
