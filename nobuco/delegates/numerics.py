@@ -79,6 +79,10 @@ def _padded(node: Node) -> str | None:
     return f"paddings of three dims for {picture}"
 
 
+def _three_pairs(node: Node) -> str | None:
+    return "they are read as if a batch were padded, too" if node.given[1].shape[0] == 3 else None
+
+
 def _shared_batches(node: Node) -> str | None:
     a, b = node.given[:2]
     if a.constant or b.constant or a.shape[:-2] == b.shape[:-2]:
@@ -105,6 +109,7 @@ def _grouped(node: Node) -> str | None:
 
 
 _HERE = "tried with ai-edge-litert 2.3.0 on WebGPU, in software"
+_SOURCE = "LiteRT sources of August 2026, model_builder.cc; not tried"
 _IN_FOUR = "export the file with target='gpu', or compute it in four dims, the first of them 1"
 _ARITHMETIC = ("ADD", "MUL", *TWO_OPERANDS)
 
@@ -129,13 +134,8 @@ CLASSIC = (
         "give it a fourth dim, of 1",
         "tensorflow issue 8619, on Adreno",
     ),
-    Caution(
-        "a constant along other dims",
-        _ARITHMETIC,
-        misread,
-        _IN_FOUR,
-        "LiteRT sources of August 2026, model_builder.cc; not tried",
-    ),
+    Caution("a constant along other dims", _ARITHMETIC, misread, _IN_FOUR, _SOURCE),
+    Caution("paddings of three dims", ("PAD", "PADV2", "MIRROR_PAD"), _three_pairs, _IN_FOUR, _SOURCE),
 )
 ML_DRIFT = (
     _wrong("a constant along other dims", _ARITHMETIC, misread, _IN_FOUR),
