@@ -105,7 +105,10 @@ def _grouped(node: Node) -> str | None:
         return None
     if not kernel.constant:
         return "groups of channels, and a computed kernel"
-    return f"groups of {kernel.shape[3]} channels, no multiple of 4" if kernel.shape[3] % 4 else None
+    made = kernel.shape[0] * kernel.shape[3] // picture.shape[3]
+    if kernel.shape[3] % 4 == made % 4 == 0:
+        return None
+    return f"groups that make {made} channels of {kernel.shape[3]}, no multiples of 4"
 
 
 _HERE = "tried with ai-edge-litert 2.3.0 on WebGPU, in software"
@@ -148,7 +151,10 @@ ML_DRIFT = (
         "blocks of several pictures", ("DEPTH_TO_SPACE", "SPACE_TO_DEPTH"), _blocks, "one picture at a time"
     ),
     _wrong(
-        "grouped convolution", ("CONV_2D",), _grouped, "constant kernels, groups of multiples of 4 channels"
+        "grouped convolution",
+        ("CONV_2D",),
+        _grouped,
+        "export the file with target='gpu'; constant kernels, groups of multiples of 4 channels",
     ),
     Caution(
         "attention in three dims",

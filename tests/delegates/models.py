@@ -60,9 +60,7 @@ class Detr(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU()
-        )
+        self.body = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU())
         self.transformer = nn.Transformer(32, 4, 1, 1, 64, batch_first=True)
         self.queries, self.places = nn.Parameter(torch.randn(10, 32)), nn.Parameter(torch.randn(64, 32))
         self.kinds, self.boxes = nn.Linear(32, 5), nn.Linear(32, 4)

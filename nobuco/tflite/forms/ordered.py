@@ -10,6 +10,8 @@ from nobuco.tflite.forms import (
     constants,
     depthwise,
     deviations,
+    dilated,
+    grouped,
     means,
     moves,
     patches,
@@ -41,10 +43,12 @@ FORMS: tuple[Form, ...] = (
 )
 
 # Tried on what the forms above have made: those see dims as the model has them, and leave some of their own.
-LATER: tuple[Form, ...] = (*products.FORMS, *shapes.FORMS, *ranks.FORMS, *moves.FORMS)
+LATER: tuple[Form, ...] = (dilated.FORM, *products.FORMS, *shapes.FORMS, *ranks.FORMS, *moves.FORMS)
 
 # The same for a GPU, where they may cost the CPU a little, and what only GPU delegates ask for.
 LATER_FOR_GPU: tuple[Form, ...] = (
+    dilated.FORM,
+    grouped.FORM,
     *products.FORMS,
     *shapes.FORMS,
     *shapes.GPU_FORMS,
