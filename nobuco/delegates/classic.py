@@ -5,7 +5,7 @@ from __future__ import annotations
 from nobuco.delegates import numerics
 from nobuco.delegates.graph import Node, Tensor
 from nobuco.delegates.rule import Breach, Delegate, Rule, at_most
-from nobuco.delegates.shared import COMPARISONS, RULES, TENSORS, TWO_OPERANDS
+from nobuco.delegates.shared import COMMON, COMPARISONS, RULES, TENSORS, TWO_OPERANDS
 
 _BUILDER = "LiteRT sources of August 2026, tflite/delegates/gpu/common/model_builder.cc"
 _TRIED = "tried with the delegate of LiteRT's sources of August 2026, on OpenCL in software"
@@ -88,6 +88,16 @@ def _broadcast(node: Node) -> str | None:
     return f"{shorter} is broadcast to {longer}"
 
 
+def _branches(node: Node) -> str | None:
+    condition, *branches = node.given
+    shape = node.output.shape
+    pairs = zip(reversed(condition.shape), reversed(shape), strict=False)
+    if condition.rank > len(shape) or any(size not in (1, wanted) for size, wanted in pairs):
+        return f"a condition {condition} for {node.output}"
+    found = [branch for branch in branches if branch.rank == 2 and not branch.constant]
+    return f"a computed branch of rank 2, {found[0]}" if found else None
+
+
 def _sliced(node: Node) -> str | None:
     rank = node.given[0].rank
     return None if rank in (3, 4) else f"a slice of rank {rank}"
@@ -154,6 +164,13 @@ def _looked_into(node: Node) -> str | None:
     return "a constant is looked into" if node.given[0].constant else None
 
 
+def _width(node: Node) -> str | None:
+    given, weights = node.given[:2]
+    if given.rank > 1 and given.shape[-1] == weights.shape[-1]:
+        return None
+    return f"{given} for weights {weights}: the last dims have to be the same, of two dims or more"
+
+
 def _flattened(node: Node) -> str | None:
     before = node.given[0]
     maker = before.maker
@@ -193,6 +210,7 @@ CLASSIC = Delegate(
         Rule("a comparison's reader", COMPARISONS, _compared, "read each comparison once, by a choice or a cast to floats", _BUILDER),
         Rule("cast", ("CAST",), _cast, "cast between floats, int32 and bool, and read a bool once", _BUILDER),
         Rule("broadcast between ranks", ("ADD", "MUL"), _broadcast, "export the file with target='gpu', or give both operands the same rank", _BUILDER),
+        Rule("branches of rank two", _SELECTS, _branches, "export the file with target='gpu', or choose in three or four dims", COMMON),
         Rule("slice of other than three or four dims", ("SLICE", "STRIDED_SLICE"), _sliced, "export the file with target='gpu', or slice in three or four dims", _BUILDER),
         Rule("one-hot", ("ONE_HOT",), _one_hot, "one row of int32 indices, scalar values", _BUILDER),
         Rule("dequantized numbers", ("DEQUANTIZE",), _dequantized, "quantize to int8", _BUILDER),
@@ -202,6 +220,7 @@ CLASSIC = Delegate(
         Rule("product", ("BATCH_MATMUL",), _product, "a computed left side, and two different tensors", _TRIED, Breach.FATAL),
         Rule("a constant of several batches", _ARITHMETIC, _constant_batches, "export the file with target='gpu', or give the constant a first dim of 1", _BUILDER, Breach.FATAL),
         Rule("a constant that is looked into", ("GATHER",), _looked_into, "multiply a one-hot row by the table", _BUILDER, Breach.FATAL),
+        Rule("width of a linear layer", ("FULLY_CONNECTED",), _width, "reshape its input to rows", _BUILDER, Breach.FATAL),
         Rule("a reshape before a linear layer", ("FULLY_CONNECTED",), _flattened, "leave out the reshape: linear layers take three dims", _TRIED, Breach.FATAL),
         Rule("a computed vector", _ARITHMETIC, _vector_operand, "reshape it to the other operand's rank", "not tried", Breach.UNKNOWN),
         Rule("broadcast of both operands", _ARITHMETIC, _both_ways, "tile one of them first", "not tried", Breach.UNKNOWN),

@@ -20,6 +20,7 @@ class Tensor:
     dtype: str
     constant: bool
     open: bool  # some of its sizes are only known when the file runs
+    variable: bool  # keeps its value from one run to the next
     scales: int  # of its quantization: 0 for none, more than 1 for one a channel
     maker: Node | None = None
     readers: list[Node] = field(default_factory=list)
@@ -104,6 +105,11 @@ def read_graph(path: Path) -> Graph:
         main, *others = fb.subgraphs(model)
         tensors = tuple(_tensor(model, main.Tensors(i), i) for i in range(main.TensorsLength()))
         nodes = tuple(_node(model, main.Operators(i), i, tensors) for i in range(main.OperatorsLength()))
+        inputs = tuple(tensors[main.Inputs(i)] for i in range(main.InputsLength()))
+        made = {tensor.index for node in nodes for tensor in node.outputs}
+        for tensor in tensors:  # a constant without elements holds no bytes
+            computed = tensor.index in made or tensor in inputs or tensor.variable
+            tensor.constant = tensor.constant or (tensor.count == 0 and not computed)
         for node in nodes:
             for tensor in node.outputs:
                 tensor.maker = node
@@ -113,7 +119,7 @@ def read_graph(path: Path) -> Graph:
         return Graph(
             nodes,
             tensors,
-            tuple(tensors[main.Inputs(i)] for i in range(main.InputsLength())),
+            inputs,
             tuple(tensors[main.Outputs(i)] for i in range(main.OutputsLength())),
             sum(graph.OperatorsLength() for graph in others),
         )
@@ -128,6 +134,7 @@ def _tensor(model: Any, tensor: Any, index: int) -> Tensor:
         fb.type_name(tensor),
         constant=fb.constant_bytes(model, tensor) > 0,
         open=-1 in fb.shape_signature(tensor),
+        variable=bool(tensor.IsVariable()),
         scales=0 if quantization is None else quantization.ScaleLength(),
         model=(model, tensor),
     )

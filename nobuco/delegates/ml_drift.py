@@ -5,7 +5,7 @@ from __future__ import annotations
 from nobuco.delegates import numerics
 from nobuco.delegates.graph import Node
 from nobuco.delegates.rule import Breach, Delegate, Rule, at_most
-from nobuco.delegates.shared import COMPARISONS, RULES, TENSORS
+from nobuco.delegates.shared import COMPARISONS, RULES, TENSORS, TWO_OPERANDS
 
 _BUILDER = "LiteRT sources of August 2026, ml_drift_delegate/tflite/model_builder.cc"
 _LOGICAL = ("BITWISE_XOR", "LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR")
@@ -84,6 +84,31 @@ def _broadcast(node: Node) -> str | None:
     return None if fits else f"{node.given[0]} and {node.given[1]} do not fit"
 
 
+def _scalar_operand(node: Node) -> str | None:
+    runtime = node.runtime
+    if (
+        len(runtime) != 2
+        or 0 not in [tensor.rank for tensor in runtime]
+        or runtime[0].rank == runtime[1].rank
+    ):
+        return None
+    return "a computed scalar for a tensor of more dims"
+
+
+def _constant_type(node: Node) -> str | None:
+    wrong = [
+        each
+        for each in node.constants
+        if each.count == 1 and each.dtype not in ("float32", "float16", "int32")
+    ]
+    return f"a constant of {wrong[0].dtype}" if wrong else None
+
+
+def _places(node: Node) -> str | None:
+    wrong = [tensor.dtype for tensor in node.given[1:] if tensor.dtype == "int64"]
+    return "its paddings, places or order are int64" if wrong else None
+
+
 def _product(node: Node) -> str | None:
     if len(node.given) != 2:
         return f"{len(node.given)} inputs"
@@ -103,8 +128,6 @@ def _strided(node: Node) -> str | None:
     if len(node.runtime) != 1:
         return "where it slices is computed"
     picture, begin, _, strides = node.given
-    if picture.rank not in (3, 4):
-        return f"a slice of rank {picture.rank}"
     if begin.count not in (picture.rank, picture.rank - 1):
         return f"{begin.count} places for {picture.rank} dims"
     steps = strides.value
@@ -150,6 +173,9 @@ ML_DRIFT = Delegate(
         Rule("type of numbers", (), _types, "compute it in float32, or in int32 where the op takes that", _BUILDER),
         *RULES,
         Rule("broadcast", ("ADD", "MUL"), _broadcast, "give both operands the same rank", _BUILDER),
+        Rule("a computed scalar", ("ADD", "MUL", *TWO_OPERANDS), _scalar_operand, "give it the other operand's number of dims, by a reshape", _BUILDER),
+        Rule("type of a constant", ("ADD", "MUL", *TWO_OPERANDS), _constant_type, "compute in float32", _BUILDER),
+        Rule("64-bit places", ("PAD", "PADV2", "MIRROR_PAD", "SLICE", "STRIDED_SLICE", "TRANSPOSE"), _places, "export the file with target='gpu', or give them as int32", _BUILDER),
         Rule("product", ("BATCH_MATMUL",), _product, "a computed left side", _BUILDER),
         Rule("slice", ("SLICE",), _sliced, "slice at fixed places", _BUILDER),
         Rule("slice by ranges", ("STRIDED_SLICE",), _strided, "export the file with target='gpu', or slice three or four dims", _BUILDER),

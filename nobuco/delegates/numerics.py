@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 from nobuco.delegates.graph import Node
 from nobuco.delegates.rule import Caution
+from nobuco.delegates.shared import TWO_OPERANDS, misread
 
 _LARGEST_HALF = 65_504
 _MANY_SUMMANDS = 1024
@@ -42,6 +44,83 @@ def _large_constant(node: Node) -> str | None:
     return f"a constant of {found[0].count:,} numbers" if found else None
 
 
+def _constant_power(node: Node) -> str | None:
+    return "a constant is raised: base and exponent are exchanged" if node.given[0].constant else None
+
+
+def _channels(node: Node) -> str | None:
+    """Of ops along the channels, which lie in fours."""
+    picture = node.given[0]
+    channels = picture.shape[-1] if picture.rank else 1
+    if channels == 1 or channels % 4 == 0:
+        return None
+    if node.op != "TOPK_V2":
+        axes = node.given[1].value
+        if axes is None or picture.count == channels:
+            return None
+        if all(int(axis) % picture.rank != picture.rank - 1 for axis in axes.reshape(-1)):
+            return None
+    return f"{channels} channels, no multiple of 4"
+
+
+def _running_sum(node: Node) -> str | None:
+    if node.option("Reverse") or node.option("Exclusive"):
+        return "`reverse` and `exclusive` are ignored"
+    axis, rank = node.given[1].value, node.given[0].rank
+    if axis is not None and rank < 4 and int(axis.reshape(-1)[0]) % rank == 0:
+        return "along the first of fewer than four dims"
+    return None
+
+
+def _padded(node: Node) -> str | None:
+    picture, pairs = node.given[0], node.given[1].value
+    if picture.rank != 3 or pairs is None or (picture.shape[0] == 1 and not pairs[0].any()):
+        return None
+    return f"paddings of three dims for {picture}"
+
+
+def _three_pairs(node: Node) -> str | None:
+    return "they are read as if a batch were padded, too" if node.given[1].shape[0] == 3 else None
+
+
+def _shared_batches(node: Node) -> str | None:
+    a, b = node.given[:2]
+    if a.constant or b.constant or a.shape[:-2] == b.shape[:-2]:
+        return None
+    return f"a product of {a} and {b}, whose first dims differ"
+
+
+def _vector(node: Node) -> str | None:
+    return f"a vector {node.given[0]} is multiplied" if node.given[0].rank == 1 else None
+
+
+def _blocks(node: Node) -> str | None:
+    batch = node.given[0].shape[0]
+    return f"{batch} pictures at once" if batch > 1 else None
+
+
+def _grouped(node: Node) -> str | None:
+    picture, kernel = node.given[:2]
+    if picture.rank != 4 or kernel.rank != 4 or kernel.shape[3] == picture.shape[3]:
+        return None
+    if not kernel.constant:
+        return "groups of channels, and a computed kernel"
+    made = kernel.shape[0] * kernel.shape[3] // picture.shape[3]
+    if kernel.shape[3] % 4 == made % 4 == 0:
+        return None
+    return f"groups that make {made} channels of {kernel.shape[3]}, no multiples of 4"
+
+
+_HERE = "tried with ai-edge-litert 2.3.0 on WebGPU, in software"
+_SOURCE = "LiteRT sources of August 2026, model_builder.cc; not tried"
+_IN_FOUR = "export the file with target='gpu', or compute it in four dims, the first of them 1"
+_ARITHMETIC = ("ADD", "MUL", *TWO_OPERANDS)
+
+
+def _wrong(name: str, ops: tuple[str, ...], found: Callable[[Node], str | None], mend: str) -> Caution:
+    return Caution(name, ops, found, mend, _HERE, wrong=True)
+
+
 CLASSIC = (
     Caution(
         "a product with a transposed side",
@@ -58,8 +137,25 @@ CLASSIC = (
         "give it a fourth dim, of 1",
         "tensorflow issue 8619, on Adreno",
     ),
+    Caution("a constant along other dims", _ARITHMETIC, misread, _IN_FOUR, _SOURCE),
+    Caution("paddings of three dims", ("PAD", "PADV2", "MIRROR_PAD"), _three_pairs, _IN_FOUR, _SOURCE),
 )
 ML_DRIFT = (
+    _wrong("a constant along other dims", _ARITHMETIC, misread, _IN_FOUR),
+    _wrong("a constant to a power", ("POW",), _constant_power, "write it as exp(x * log(c))"),
+    _wrong("along the channels", ("ARG_MAX", "REVERSE_V2", "TOPK_V2"), _channels, "put another dim last"),
+    _wrong("running sum", ("CUMSUM",), _running_sum, "sum forwards, in four dims"),
+    _wrong("paddings of three dims", ("PAD", "PADV2", "MIRROR_PAD"), _padded, _IN_FOUR),
+    _wrong("a product that shares a side", ("BATCH_MATMUL",), _shared_batches, "repeat the smaller side"),
+    _wrong(
+        "blocks of several pictures", ("DEPTH_TO_SPACE", "SPACE_TO_DEPTH"), _blocks, "one picture at a time"
+    ),
+    _wrong(
+        "grouped convolution",
+        ("CONV_2D",),
+        _grouped,
+        "export the file with target='gpu'; constant kernels, groups of multiples of 4 channels",
+    ),
     Caution(
         "attention in three dims",
         ("BATCH_MATMUL",),

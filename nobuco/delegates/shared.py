@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nobuco.delegates.graph import Node, Tensor
+from nobuco.delegates.graph import Node
 from nobuco.delegates.rule import Breach, Rule
 
 COMMON = "LiteRT sources of August 2026, tflite/tools/versioning/gpu_compatibility.cc"
@@ -121,23 +121,10 @@ def _chosen(node: Node) -> str | None:
     condition, *branches = node.given
     if condition.dtype not in ("bool", "float32", "float16"):
         return f"a condition of {condition.dtype}"
-    shape = node.output.shape
-    if not _reaches(condition, shape):
-        return f"a condition {condition} for {node.output}"
     for branch in branches:
-        if branch.shape != shape and branch.shape not in ((), (1,)):
+        if branch.shape != node.output.shape and branch.shape not in ((), (1,)):
             return f"{branch} is broadcast to {node.output}"
-        if branch.rank == 2 and not branch.constant:
-            return f"a computed branch of rank 2, {branch}"
     return None
-
-
-def _reaches(tensor: Tensor, shape: tuple[int, ...]) -> bool:
-    """Whether a tensor may be broadcast to a shape."""
-    if tensor.rank > len(shape):
-        return False
-    pairs = zip(reversed(tensor.shape), reversed(shape), strict=False)
-    return all(size in (1, wanted) for size, wanted in pairs)
 
 
 def _identical(node: Node) -> str | None:
@@ -172,6 +159,24 @@ def _accumulated(node: Node) -> str | None:
 
 def _unfused(node: Node) -> str | None:
     return "sign_bit is fused into it" if node.option("FusedActivationFunction") == 5 else None
+
+
+def misread(node: Node) -> str | None:
+    """Constant operands are laid out as pictures are, (H, W, C) and (W, C); computed ones of fewer than four dims as (B, W, C),
+    (B, C) and (B). What is in other places of the two is added to something else."""
+    if len(node.given) != 2 or len(node.constants) != 1 or len(node.runtime) != 1:
+        return None
+    (constant,), (computed,) = node.constants, node.runtime
+    if computed.rank > LARGEST_RANK or constant.rank > LARGEST_RANK or constant.count == 1:
+        return None
+    held = "BHWC"[LARGEST_RANK - constant.rank :]
+    names = ("", "B", "BC", "BWC", "BHWC")[computed.rank]
+    for back in range(1, constant.rank + 1):
+        if constant.shape[-back] == 1:
+            continue
+        if back > len(names) or held[-back] != names[-back]:
+            return f"a constant {constant} is read along other dims than {computed} has"
+    return None
 
 
 TENSORS = (

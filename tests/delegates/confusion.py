@@ -18,7 +18,7 @@ from nobuco.delegates import State, check_delegates
 
 RECORD = Path("build/gpu_ops.jsonl")
 FILES = Path("build/gpu_ops")
-_AT_ONCE = 40
+_AT_ONCE = 25
 
 
 def verdict(row: dict[str, Any]) -> str:
@@ -57,6 +57,7 @@ def forecast(file: Path) -> dict[str, Any]:
     return {
         "nodes": len(check.verdicts),
         "forecast": check.on_gpu,
+        "right": check.right,
         "unknown": check.counts[State.UNKNOWN],
         "refused": sorted(refused),
     }

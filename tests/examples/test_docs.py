@@ -78,6 +78,19 @@ def test_the_op_table_is_that_of_its_record():
     assert done.returncode == 0, done.stdout
 
 
+def test_the_page_on_gpus_is_that_of_its_records():
+    command = [sys.executable, "docs/gpu.py", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_forecast_says_taken_of_what_was_refused():
+    rows = [json.loads(line) for line in (ROOT / "docs/records/gpu_ops.jsonl").read_text().splitlines()]
+    ran = [row for row in rows if row["nodes"] and not row["unknown"]]
+    assert len(ran) >= 60
+    assert not [row["name"] for row in ran if row["forecast"] > row["taken"]]
+
+
 def test_no_op_is_converted_to_something_wrong():
     rows = [json.loads(line) for line in (ROOT / "docs/records/op_table.jsonl").read_text().splitlines()]
     assert not [row["op"] for row in rows if row["verdict"] in ("wrong", "error")]

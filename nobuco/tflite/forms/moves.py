@@ -17,7 +17,7 @@ import tensorflow as tf
 from nobuco.tflite.forms.form import Form, Now, Tensor, static
 from nobuco.tflite.forms.joining import (
     MOST,
-    Joining,
+    Sizes,
     apart,
     canonical,
     is_between_reshapes,
@@ -26,9 +26,6 @@ from nobuco.tflite.forms.joining import (
     reshaping,
 )
 from nobuco.tflite.forms.slices import Part, parts
-from nobuco.tflite.lowering.copying import copied
-
-_FEWEST = 3  # dims of a slice or padding
 
 
 def _slice_parts(op: Any) -> list[Part] | None:
@@ -50,19 +47,23 @@ def _slice_parts(op: Any) -> list[Part] | None:
     ]
 
 
-def _fits_slice(op: Any) -> bool:
-    return _slice_parts(op) is not None
+def _together(sizes: Sizes, axes: list[int]) -> list[int]:
+    """The first of the axes, as many as one op of four dims can tell apart."""
+    while len(apart(sizes, axes)) > MOST:
+        axes = axes[:-1]
+    return axes
+
+
+def _sliced_axes(op: Any) -> list[int] | None:
+    found = _slice_parts(op)
+    return None if found is None else [axis for axis, part in enumerate(found) if not part.whole]
 
 
 def _slice(op: Any, now: Now) -> Tensor:
-    """One axis after the other where they are too many for one slice."""
-    found = _slice_parts(op) or []
+    found, waiting = _slice_parts(op) or [], _sliced_axes(op) or []
     x, shape = now(op.inputs[0]), op.inputs[0].shape.as_list()
-    waiting = [axis for axis, part in enumerate(found) if not part.whole]
     while waiting:
-        together = waiting
-        while len(apart(shape, together)) > MOST:
-            together = together[:-1]
+        together = _together(shape, waiting)
         waiting = waiting[len(together) :]
         joining = apart(shape, together)
         begin = [sum(found[axis].begin for axis in group if axis in together) for group in joining.groups]
@@ -74,48 +75,56 @@ def _slice(op: Any, now: Now) -> Tensor:
     return x
 
 
-def _paddings(op: Any) -> Any:
-    return static(op.inputs[1])
-
-
-def _padding(op: Any) -> Joining:
-    x = op.inputs[0]
-    padded = [axis for axis, pair in enumerate(_paddings(op)) if any(pair)]
-    return apart(x.shape.as_list(), padded)
-
-
-def _fits_padding(op: Any) -> bool:
-    return _paddings(op) is not None and len(_padding(op)) <= MOST
+def _padded_axes(op: Any) -> list[int] | None:
+    pairs = static(op.inputs[1])
+    return None if pairs is None else [axis for axis, pair in enumerate(pairs) if any(pair)]
 
 
 def _pad(op: Any, now: Now) -> Tensor:
-    joining, x = _padding(op), op.inputs[0]
-    pairs = [
-        [int(sum(_paddings(op)[axis][side] for axis in group)) for side in (0, 1)] for group in joining.groups
-    ]
-    lead = max(0, 3 - len(joining))
-    pairs = [[0, 0]] * lead + pairs
-    given = reshaped(now(x), [1] * lead + joining.sizes(x.shape.as_list()))
-    return copied(op, [given, tf.constant(pairs), *map(now, op.inputs[2:])])[0]
+    pairs, waiting = static(op.inputs[1]), _padded_axes(op) or []
+    x, shape = now(op.inputs[0]), op.inputs[0].shape.as_list()
+    while waiting:
+        together = _together(shape, waiting)
+        waiting = waiting[len(together) :]
+        joining = apart(shape, together)
+        sides = [
+            [sum(int(pairs[axis][side]) for axis in group if axis in together) for side in (0, 1)]
+            for group in joining.groups
+        ]
+        lead = [1] * (MOST - len(joining))  # delegates read paddings of three dims in another way
+        x = _filled(op, now, reshaped(x, lead + joining.sizes(shape)), [[0, 0]] * len(lead) + sides)
+        shape = [
+            size if size is None or axis not in together else size + int(sum(pairs[axis]))
+            for axis, size in enumerate(shape)
+        ]
+    return x
 
 
-def _repeats(op: Any) -> Any:
-    return static(op.inputs[1])
+def _filled(op: Any, now: Now, x: Tensor, pairs: list[list[int]]) -> Tensor:
+    if op.type == "MirrorPad":
+        return tf.pad(x, pairs, op.get_attr("mode").decode())
+    return tf.pad(x, pairs, constant_values=now(op.inputs[2]) if len(op.inputs) > 2 else 0)
 
 
-def _tiling(op: Any) -> Joining:
-    shape = op.inputs[0].shape.as_list()
-    return apart(shape, [axis for axis, times in enumerate(_repeats(op)) if times != 1])
-
-
-def _fits_tile(op: Any) -> bool:
-    return _repeats(op) is not None and len(_tiling(op)) <= MOST
+def _repeated_axes(op: Any) -> list[int] | None:
+    times = static(op.inputs[1])
+    return None if times is None else [axis for axis, each in enumerate(times) if each != 1]
 
 
 def _tile(op: Any, now: Now) -> Tensor:
-    joining, x = _tiling(op), op.inputs[0]
-    times = [prod(int(_repeats(op)[axis]) for axis in group) for group in joining.groups]
-    return tf.tile(reshaped(now(x), joining.sizes(x.shape.as_list())), times)
+    times, waiting = static(op.inputs[1]), _repeated_axes(op) or []
+    x, shape = now(op.inputs[0]), op.inputs[0].shape.as_list()
+    while waiting:
+        together = _together(shape, waiting)
+        waiting = waiting[len(together) :]
+        joining = apart(shape, together)
+        repeats = [prod(int(times[axis]) for axis in group if axis in together) for group in joining.groups]
+        x = tf.tile(reshaped(x, joining.sizes(shape)), repeats)
+        shape = [
+            size if size is None or axis not in together else size * int(times[axis])
+            for axis, size in enumerate(shape)
+        ]
+    return x
 
 
 def _fits_transpose(op: Any) -> bool:
@@ -158,31 +167,46 @@ def _transpose_in_steps(op: Any, now: Now) -> Tensor:
     return x
 
 
-def _of_many(fits: Callable[[Any], bool], make: Any, *op_types: str, free: bool) -> Form:
-    return reshaping(
-        op_types,
-        lambda op: largest_rank(op) > MOST and (not free or is_between_reshapes(op)) and fits(op),
-        make,
-    )
+# What takes apart an axis here and there: the ops, which axes those are, and how it is done.
+_CUTS: tuple[tuple[tuple[str, ...], Callable[[Any], list[int] | None], Any], ...] = (
+    (("Slice", "StridedSlice"), _sliced_axes, _slice),
+    (("Pad", "PadV2", "MirrorPad"), _padded_axes, _pad),
+    (("Tile",), _repeated_axes, _tile),
+)
 
 
-def _of_few(fits: Callable[[Any], bool], make: Any, *op_types: str) -> Form:
-    return reshaping(op_types, lambda op: 0 < largest_rank(op) < _FEWEST and fits(op), make)
+def _is_free(op: Any, axes: list[int]) -> bool:
+    sizes = op.inputs[0].shape.as_list()
+    return is_between_reshapes(op) and _together(sizes, axes) == axes
 
 
-def _forms(free: bool) -> tuple[Form, ...]:
-    return (
-        _of_many(_fits_slice, _slice, "Slice", "StridedSlice", free=free),
-        _of_many(_fits_padding, _pad, "Pad", "PadV2", "MirrorPad", free=free),
-        _of_many(_fits_tile, _tile, "Tile", free=free),
-        _of_many(_fits_transpose, _transpose, "Transpose", free=free),
-    )
+def _of_many(axes_of: Callable[[Any], list[int] | None], free: bool) -> Callable[[Any], bool]:
+    def fits(op: Any) -> bool:
+        axes = axes_of(op) if largest_rank(op) > MOST else None
+        return axes is not None and (not free or _is_free(op, axes))
+
+    return fits
 
 
-FORMS = _forms(free=True)
+def _of_few(axes_of: Callable[[Any], list[int] | None], fewest: int) -> Callable[[Any], bool]:
+    return lambda op: 0 < op.inputs[0].shape.rank < fewest and axes_of(op) is not None
+
+
+def _turned(fits: Callable[[Any], bool], make: Any, free: bool) -> Form:
+    def is_wanted(op: Any) -> bool:
+        return largest_rank(op) > MOST and (not free or is_between_reshapes(op)) and fits(op)
+
+    return reshaping(("Transpose",), is_wanted, make)
+
+
+FORMS = (
+    *(reshaping(types, _of_many(axes_of, True), make) for types, axes_of, make in _CUTS),
+    _turned(_fits_transpose, _transpose, True),
+)
 GPU_FORMS = (
-    *_forms(free=False),
-    _of_many(_fits_steps, _transpose_in_steps, "Transpose", free=False),
-    _of_few(_fits_slice, _slice, "Slice", "StridedSlice"),
-    _of_few(_fits_padding, _pad, "Pad", "PadV2", "MirrorPad"),
+    *(reshaping(types, _of_many(axes_of, False), make) for types, axes_of, make in _CUTS),
+    _turned(_fits_transpose, _transpose, False),
+    _turned(_fits_steps, _transpose_in_steps, False),
+    reshaping(("Slice", "StridedSlice"), _of_few(_sliced_axes, 3), _slice),
+    reshaping(("Pad", "PadV2", "MirrorPad"), _of_few(_padded_axes, MOST), _pad),
 )

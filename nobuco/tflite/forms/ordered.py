@@ -10,7 +10,9 @@ from nobuco.tflite.forms import (
     constants,
     depthwise,
     deviations,
+    dilated,
     gates,
+    grouped,
     means,
     moves,
     patches,
@@ -46,10 +48,12 @@ FORMS: tuple[Form, ...] = (
 )
 
 # Tried on what the forms above have made: those see dims as the model has them, and leave some of their own.
-LATER: tuple[Form, ...] = (*products.FORMS, *shapes.FORMS, *ranks.FORMS, *moves.FORMS)
+LATER: tuple[Form, ...] = (dilated.FORM, *products.FORMS, *shapes.FORMS, *ranks.FORMS, *moves.FORMS)
 
 # The same for a GPU, where they may cost the CPU a little, and what only GPU delegates ask for.
 LATER_FOR_GPU: tuple[Form, ...] = (
+    dilated.FORM,
+    grouped.FORM,
     *products.FORMS,
     *shapes.FORMS,
     *shapes.GPU_FORMS,

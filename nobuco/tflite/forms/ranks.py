@@ -190,14 +190,17 @@ def _product_of(op: Any, now: Now) -> Tensor:
 
 
 def _is_misread(op: Any) -> bool:
-    """Whether the classic GPU delegate would read a constant operand otherwise than it is meant: its first of two or three
-    dims, or of four, as something else than that of the other operand."""
+    """Whether GPU delegates read a constant operand along other dims than it is meant: as of a picture, (H, W, C) or (W, C),
+    where they read a computed one of fewer than four dims as (B, W, C), (B, C) or (B). In four dims all is plain."""
     rank = op.outputs[0].shape.rank
-    if rank > MOST or len(Joining.of(_elementwise(op))) >= MOST:
+    constants = [tensor for tensor in op.inputs if tensor.shape.rank and is_constant(tensor)]
+    if rank > MOST or not constants or len(Joining.of(_elementwise(op))) >= MOST:
         return False
-    return any(
-        is_constant(tensor) and tensor.shape.rank == rank > 1 and tensor.shape[0] != 1 for tensor in op.inputs
-    )
+    computed = max((tensor.shape.rank for tensor in op.inputs if not is_constant(tensor)), default=0)
+    if computed == 0:
+        return False
+    places = (back for each in constants for back in range(1, each.shape.rank + 1) if each.shape[-back] != 1)
+    return max(places, default=0) >= computed
 
 
 def _joins_a_constant(op: Any) -> bool:

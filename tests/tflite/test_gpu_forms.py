@@ -1,0 +1,188 @@
+"""Forms for GPUs compute what the original does, with at most four dims inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nobuco.delegates import check_delegates
+from nobuco.tflite import export_tflite
+from nobuco.tflite.forms import with_forms_for
+from nobuco.validate.compare import relative_error
+from tests.effort import examples
+
+_RANDOM = np.random.default_rng(0)
+
+
+def formed(function: Callable[..., Any], *shapes: tuple[int, ...]) -> Any:
+    """The function in its GPU forms, compared with itself; its ops that stay with more than four dims are reshapes."""
+    specs = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
+    original = tf.function(function, autograph=False).get_concrete_function(*specs)
+    made = with_forms_for(original, "gpu")
+    inputs = [tf.constant(_RANDOM.standard_normal(shape), tf.float32) for shape in shapes]
+    for a, b in zip(*(tf.nest.flatten(each(*inputs)) for each in (original, made)), strict=True):
+        assert a.shape == b.shape and a.dtype == b.dtype
+        assert relative_error(b.numpy(), a.numpy()) < 1e-5
+    return made
+
+
+def needed_ops(function: Any) -> set[Any]:
+    """Those that something reads: the others are left out of a file."""
+    needed, waiting = set(), [tensor.op for tensor in function.graph.outputs]
+    while waiting:
+        op = waiting.pop()
+        if op not in needed:
+            needed.add(op)
+            waiting += [tensor.op for tensor in op.inputs]
+    return needed
+
+
+def ranks(function: Any) -> dict[str, int]:
+    """The most dims that each kind of op has to do with."""
+    found: dict[str, int] = {}
+    for op in needed_ops(function):
+        if op.type not in ("Reshape", "Identity", "Placeholder", "Const"):
+            rank = max(tensor.shape.rank for tensor in (*op.inputs, *op.outputs))
+            found[op.type] = max(found.get(op.type, 0), rank)
+    return found
+
+
+@st.composite
+def _transposes(draw: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    rank = draw(st.integers(5, 7))
+    shape = tuple(draw(st.lists(st.integers(1, 3), min_size=rank, max_size=rank)))
+    return shape, tuple(draw(st.permutations(range(rank))))
+
+
+@settings(max_examples=examples(400), deadline=None, derandomize=True)
+@given(_transposes())
+def test_any_transpose(case: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
+    shape, order = case
+    found = ranks(formed(lambda x: tf.transpose(x, order), shape))
+    assert all(rank <= 4 for rank in found.values())
+
+
+@st.composite
+def _operands(draw: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    rank = draw(st.integers(1, 6))
+    shape = draw(st.lists(st.integers(1, 3), min_size=rank, max_size=rank))
+    other = [draw(st.sampled_from([size, 1])) for size in shape][draw(st.integers(0, rank - 1)) :]
+    return tuple(shape), tuple(other)
+
+
+@settings(max_examples=examples(300), deadline=None, derandomize=True)
+@given(_operands(), st.booleans())
+def test_any_broadcast(case: tuple[tuple[int, ...], tuple[int, ...]], constant: bool) -> None:
+    shape, other = case
+    held = tf.constant(_RANDOM.standard_normal(other), tf.float32)
+    if constant:
+        formed(lambda x: x - held, shape)
+        formed(lambda x: held - x, shape)
+    else:
+        formed(lambda x, y: (x - y, y * x), shape, other)
+
+
+_MANY: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]]]] = {
+    "unary": (lambda x: tf.nn.relu(tf.exp(x)), [(2, 3, 2, 3, 2)]),
+    "choice": (lambda x, y: tf.where(x > 0.0, x, y), [(2, 3, 2, 3, 2), (2, 3, 2, 3, 2)]),
+    "bias": (lambda x: tf.nn.bias_add(x, tf.range(4.0)), [(2, 3, 2, 3, 4)]),
+    "softmax": (lambda x: tf.nn.softmax(x), [(2, 3, 2, 3, 4)]),
+    "joint": (lambda x, y: tf.concat([x, y], 2), [(2, 3, 2, 3, 4), (2, 3, 1, 3, 4)]),
+    "cut": (lambda x: tf.split(x, [1, 2], 3), [(2, 3, 2, 3, 4)]),
+    "halves": (lambda x: tf.split(x, 2, 2), [(2, 3, 2, 3, 4)]),
+    "mean": (lambda x: tf.reduce_mean(x, [1, 3]), [(2, 3, 2, 3, 4)]),
+    "mean kept": (lambda x: tf.reduce_max(x, [0, 1], keepdims=True), [(1, 3, 2, 3, 4)]),
+    "weights": (lambda x: tf.matmul(x, tf.reshape(tf.range(12.0), (4, 3))), [(2, 3, 2, 3, 4)]),
+    "product": (lambda x, y: tf.matmul(x, y), [(2, 3, 2, 3, 4), (2, 3, 2, 4, 5)]),
+    "turned product": (
+        lambda x, y: tf.matmul(x, y, transpose_a=True, transpose_b=True),
+        [(2, 3, 4, 3), (2, 3, 5, 4)],
+    ),
+    "slice": (lambda x: x[:, 1:3, :, :2, 1:], [(2, 3, 2, 3, 4)]),
+    "slice of rows": (lambda x: x[1:, 2:4], [(3, 5)]),
+    "padding": (lambda x: tf.pad(x, [[0, 0], [1, 0], [0, 0], [2, 1], [0, 0]]), [(2, 3, 2, 3, 4)]),
+    "padding of rows": (lambda x: tf.pad(x, [[1, 0], [0, 2]], constant_values=2.0), [(3, 5)]),
+    "reflection": (lambda x: tf.pad(x, [[0, 0], [1, 2], [0, 0]], "REFLECT"), [(2, 4, 3)]),
+    "tile": (lambda x: tf.tile(x, [1, 2, 1, 3, 1]), [(2, 3, 2, 3, 4)]),
+    "spread": (lambda x: tf.broadcast_to(x, (2, 3, 4, 5)), [(3, 1, 5)]),
+    "new dim": (lambda x: tf.squeeze(tf.expand_dims(x, 1) * 2.0, 1), [(3, 4)]),
+    "window": (
+        lambda x: tf.transpose(tf.reshape(x, (2, 2, 7, 2, 7, 3)), (0, 1, 3, 2, 4, 5)),
+        [(2, 14, 14, 3)],
+    ),
+    "groups": (
+        lambda x: tf.nn.conv2d(x, tf.reshape(tf.sin(tf.range(2.0 * 54)), (3, 3, 2, 6)), 1, "SAME"),
+        [(1, 5, 5, 6)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _MANY)
+def test_ops_of_many_dims(name: str) -> None:
+    function, shapes = _MANY[name]
+    found = ranks(formed(function, *shapes))
+    assert found and all(rank <= 4 for rank in found.values())
+    assert not {"BroadcastTo", "ExpandDims", "Squeeze"} & found.keys()
+
+
+def test_no_product_is_turned() -> None:
+    heads = formed(
+        lambda q, k: tf.matmul(
+            q, tf.reshape(tf.transpose(tf.reshape(k, (5, 2, 3)), (1, 0, 2)), (1, 2, 5, 3)), transpose_b=True
+        ),
+        (1, 2, 5, 3),
+        (1, 5, 6),
+    )
+    ops = needed_ops(heads)
+    assert not any(op.get_attr("adj_x") or op.get_attr("adj_y") for op in ops if op.type == "BatchMatMulV2")
+    assert [op.type for op in ops].count("Transpose") == 1  # the two are one
+
+
+@pytest.mark.parametrize("dilation", [2, 3])
+@pytest.mark.parametrize("padding", ["valid", "same", "causal"])
+@pytest.mark.parametrize("length", [12, 13])
+def test_dilated_convolutions_over_time(dilation: int, padding: str, length: int) -> None:
+    layer = keras.layers.Conv1D(4, 3, padding=padding, dilation_rate=dilation)
+    layer.build((None, length, 5))
+    found = ranks(formed(lambda x: layer(x), (2, length, 5)))
+    assert "SpaceToBatchND" not in found and found["Conv2D"] == 4
+
+
+def test_sizes_that_are_unknown() -> None:
+    spec = tf.TensorSpec((None, 2, 3, 2, 3), tf.float32)
+    x = tf.constant(_RANDOM.standard_normal((4, 2, 3, 2, 3)), tf.float32)
+    for function in (
+        lambda x: tf.transpose(x, (0, 2, 1, 4, 3)) + 1.0,
+        lambda x: tf.concat([x, x], 3)[:, :, 1:],
+    ):
+        original = tf.function(function, autograph=False).get_concrete_function(spec)
+        made = with_forms_for(original, "gpu")
+        a, b = (tf.nest.flatten(each(x))[0].numpy() for each in (original, made))
+        np.testing.assert_allclose(b, a, rtol=1e-6)
+
+
+def test_a_file_for_a_gpu(tmp_path: Path) -> None:
+    x = keras.Input(batch_shape=(1, 4, 4, 12))
+
+    def shuffled(x: Any) -> Any:
+        y = tf.transpose(tf.reshape(x, (1, 4, 4, 3, 4)), (0, 1, 2, 4, 3))
+        return tf.reshape(y + tf.reshape(tf.range(12.0), (4, 3)), (1, 4, 4, 12))[:, 1]
+
+    model = keras.Model(x, keras.layers.Lambda(shuffled)(x))
+    result = export_tflite(model, tmp_path / "m.tflite", target="gpu")
+    assert result.max_relative_error is not None and result.max_relative_error < 1e-5
+    assert all(check.whole and check.right for check in check_delegates(result))
+
+
+def test_an_unknown_target(tmp_path: Path) -> None:
+    x = keras.Input((3,))
+    with pytest.raises(ValueError, match=r"no target 'npu': choose 'cpu', 'gpu'"):
+        export_tflite(keras.Model(x, keras.layers.ReLU()(x)), tmp_path / "m.tflite", target="npu")  # type: ignore[arg-type]
