@@ -21,10 +21,12 @@ from nobuco.tflite.precision.engine import Engine
 from nobuco.tflite.precision.judge import agreement, broken, output_errors
 from nobuco.tflite.precision.layers import alone, fewest_kept, quantised_rows
 from nobuco.tflite.precision.ranges import check_ranges, ranges_on
-from nobuco.tflite.precision.recipe import EXPECTED_SNR, LEAST_SNR, TENSORFLOW, Recipe
+from nobuco.tflite.precision.recipe import EXPECTED_SNR, LEAST_AGREEMENT, LEAST_SNR, TENSORFLOW, Recipe
 from nobuco.tflite.precision.result import Precision, stayed_float, worst_rows
 from nobuco.tflite.precision.running import Sample, outputs_on
 from nobuco.tflite.precision.samples import doubts, samples_of
+
+_QUICKLY_TRIED = 100  # layers; each takes a file of its own
 
 
 @dataclass(frozen=True)
@@ -81,15 +83,16 @@ def quantised(
     names = [tensor.name for tensor in info.outputs]
 
     def harm() -> str:
-        if engine is None:
-            return ""
+        rows = [] if engine is None else quantised_rows(engine, recipe, info)
+        if engine is None or len(rows) > _QUICKLY_TRIED:
+            return "; nobuco.accuracy tells which layers it is lost in"
         return f"; most is lost in {worst_rows(alone(engine, recipe, info, compared, wanted))}"
 
     try:
         got = outputs_on(made, compared)
         fault = broken(names, got, wanted)
     except TFLiteMismatchError as error:
-        got, fault = [], str(error)
+        got, fault = [], f"{error}; precision=nobuco.Recipe(engine='tensorflow') may make one that does"
     if fault:
         raise TFLiteMismatchError(f"{fault}; no file was written{harm()}")
     found = Precision(
@@ -103,10 +106,10 @@ def quantised(
         steps,
     )
     expected = EXPECTED_SNR.get(recipe.name, LEAST_SNR)
-    if found.snr < expected:
+    if found.snr < expected or found.agreement < LEAST_AGREEMENT:
         warnings.warn(
-            f"the {recipe.name} file is far from the float one: an SNR of {found.snr:.1f} dB, where {expected:.0f} is "
-            f"little, and {found.agreement:.1%} of {found.samples} samples come out alike{harm()}",
+            f"the {recipe.name} file is far from the float one: it has an SNR of {found.snr:.1f} dB ({expected:.0f} is "
+            f"little), and {found.agreement:.1%} of {found.samples} samples come out alike{harm()}",
             PrecisionWarning,
             stacklevel=3,
         )

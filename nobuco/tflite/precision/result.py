@@ -60,8 +60,8 @@ class Precision:
 
     @property
     def snr(self) -> float:
-        """Of the worst output, in decibels."""
-        return min(each.snr for each in self.outputs)
+        """Of the worst output, in decibels; of most of its channels, where that is less."""
+        return min(each.least for each in self.outputs)
 
     def __str__(self) -> str:
         lines = [
@@ -121,9 +121,9 @@ def _why(row: TFLiteOp, recipe: Recipe, engine: Engine | None) -> str:
 
 
 def worst_rows(errors: Sequence[tuple[TFLiteOp, float]], most: int = 3) -> str:
-    """In words, the ops with the lowest SNR."""
+    """In words, the first of ops that stand with the worst first, and the SNR of each."""
     said = [
         f"{row.origins[0] if row.origins else row.name} ({row.op}, {snr:.1f} dB by itself)"
-        for row, snr in sorted(errors, key=lambda each: each[1])[:most]
+        for row, snr in errors[:most]
     ]
     return "; ".join(said)
