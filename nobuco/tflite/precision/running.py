@@ -31,7 +31,9 @@ def tensors_on(
 ) -> Iterator[dict[int, np.ndarray]]:
     """Of each sample, the tensors of the main graph at `indices`, those between ops as well.
 
-    Some are left out: what an op keeps to itself has no data between runs. Raises TFLiteMismatchError: the file does not run."""
+    Some are left out: what an op keeps to itself has no data between runs.
+
+    Raises TFLiteMismatchError: the file does not run."""
     for interpreter in _runs(data, samples, keep_all=True):
         details = {each["index"]: each for each in interpreter.get_tensor_details()}
         found = {}
