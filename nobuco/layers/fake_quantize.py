@@ -46,7 +46,8 @@ class FakeQuantize(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         if self.axis is None and _scales_marked.get():
             (scale,), (zero_point,) = self.scales, self.zero_points
-            ends = [(end - zero_point) * scale for end in (self.low, self.high)]
+            # integers of fewer bits keep their step and their upper end, so that what a ReLU makes is the same
+            ends = [(end - zero_point) * scale for end in (self.high - 255, self.high)]
             return tf.quantization.fake_quant_with_min_max_args(inputs, *ends, num_bits=8)
         shape = [1] * inputs.shape.rank
         if self.axis is not None:

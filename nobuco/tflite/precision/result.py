@@ -82,16 +82,21 @@ class Precision:
 
 
 def stayed_float(
-    info: TFLiteInfo, float_info: TFLiteInfo, recipe: Recipe, engine: Engine | None
+    info: TFLiteInfo,
+    float_info: TFLiteInfo,
+    recipe: Recipe,
+    engine: Engine | None,
+    unscaled: Sequence[str] = (),
 ) -> list[StayedFloat]:
-    """The ops of a quantised file that compute in float32, each with the reason."""
+    """The ops of a quantised file that compute in float32, each with the reason; `unscaled`: names of those that had to."""
     if not recipe.static:
         return _weights_that_stayed(info, float_info, recipe, engine)
     counts = Counter(row.op for row in float_info.rows)
     found = []
     for row in info.rows:
         if row.op in counts and "float32" in row.output_types:
-            found.append(StayedFloat(row, _why(row, recipe, engine)))
+            why = _UNSCALED if row.name in unscaled else _why(row, recipe, engine)
+            found.append(StayedFloat(row, why))
     return found
 
 
@@ -107,6 +112,7 @@ def _weights_that_stayed(
     ]
 
 
+_UNSCALED = "the model carries no scale for it, and there is no calibration"
 _WORTHWHILE = 1024  # bytes of weights: smaller ones are shapes, biases and numbers
 
 
