@@ -23,6 +23,7 @@ _LAYERS = {
     "WeightLayer": "nobuco.layers.weight",
     "ProjectedLSTMCell": "nobuco.layers.recurrent",
     "RecurrentStack": "nobuco.layers.recurrent",
+    "FakeQuantize": "nobuco.layers.fake_quantize",
 }
 
 

@@ -8,6 +8,7 @@ from nobuco.compositions import losses as losses
 from nobuco.compositions import norms as norms
 from nobuco.compositions import numbers as numbers
 from nobuco.compositions import places as places
+from nobuco.compositions import quantization as quantization
 from nobuco.compositions import regions as regions
 from nobuco.compositions import resizing as resizing
 from nobuco.compositions import sets as sets

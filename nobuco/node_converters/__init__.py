@@ -24,6 +24,7 @@ from nobuco.node_converters import loss as loss
 from nobuco.node_converters import normalization as normalization
 from nobuco.node_converters import pooling as pooling
 from nobuco.node_converters import pooling_indices as pooling_indices
+from nobuco.node_converters import quantization as quantization
 from nobuco.node_converters import randomness as randomness
 from nobuco.node_converters import recurrent as recurrent
 from nobuco.node_converters import reduction as reduction

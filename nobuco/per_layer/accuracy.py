@@ -17,12 +17,13 @@ from nobuco.per_layer.shown import Shown
 from nobuco.show.links import short
 from nobuco.tflite.errors import TFLiteExportError
 from nobuco.tflite.export import ExportedTFLite, export_tflite
+from nobuco.tflite.flatbuffer import read_model
 from nobuco.tflite.inspection import TFLiteInfo, TFLiteOp, inspect_tflite
 from nobuco.tflite.precision.engine import Engine
 from nobuco.tflite.precision.judge import OutputError, agreement, output_errors
-from nobuco.tflite.precision.layers import alone
-from nobuco.tflite.precision.ranges import Range
-from nobuco.tflite.precision.recipe import LITERT, Recipe
+from nobuco.tflite.precision.layers import alone, quantised_rows
+from nobuco.tflite.precision.ranges import Range, check_ranges, ranges_on
+from nobuco.tflite.precision.recipe import LITERT, RECIPES, Recipe
 from nobuco.tflite.precision.running import Sample, activation_scales, outputs_on, tensor_names
 from nobuco.tflite.precision.samples import samples_of
 from nobuco.trace.calls import Call
@@ -82,14 +83,17 @@ class Accuracy(Shown):
         )
 
 
-def accuracy(keras_model: Any, file: ExportedTFLite | str | os.PathLike[str], samples: Any) -> Accuracy:
+def accuracy(
+    keras_model: Any, file: ExportedTFLite | Recipe | str | os.PathLike[str], samples: Any
+) -> Accuracy:
     """The error of a quantised file by layer: each PyTorch call beside its tensor in the file. Printed, it is a table, the
     worst layer first, and the call tree.
 
     Args:
         keras_model: from `pytorch_to_keras`, the model that the file was exported from.
         file: what `export_tflite` returned, or a path; of a path the error of each layer alone is known only where
-            activations are integers.
+            activations are integers. Or a recipe, or the name of a precision, for the file that it would make with
+            `samples` for calibration, be it one that `export_tflite` would not write.
         samples: inputs to measure on, in any form that `export_tflite` takes for calibration.
 
     Raises TFLiteExportError, CalibrationError (samples that the model does not take), TFLiteFileError; ValueError for a
@@ -98,14 +102,24 @@ def accuracy(keras_model: Any, file: ExportedTFLite | str | os.PathLike[str], sa
     report = getattr(keras_model, "report", None)
     if not isinstance(report, Report):
         raise ValueError("keras_model has no report: give the very model that pytorch_to_keras returned")
-    data = Path(file).read_bytes() if not isinstance(file, ExportedTFLite) else file.path.read_bytes()
-    info = inspect_tflite(file, keras_model)
     with tempfile.TemporaryDirectory() as folder:
         plain = export_tflite(keras_model, Path(folder, "float.tflite"), validate=False)
         float_data, float_info = plain.path.read_bytes(), plain.info
-    given = samples_of(samples, float_info.inputs, report.input_layouts)
-    if not given:
-        raise TFLiteExportError("samples holds no sample: give some")
+        given = samples_of(samples, float_info.inputs, report.input_layouts)
+        if not given:
+            raise TFLiteExportError("samples holds no sample: give some")
+        recipe = file if isinstance(file, Recipe) else RECIPES.get(str(file))
+        if recipe is not None:
+            path = Path(folder, "quantised.tflite")
+            path.write_bytes(_quantised(recipe, float_data, float_info, given))
+        else:
+            path = Path(file)  # type: ignore[arg-type]
+            recipe = file.precision.recipe if isinstance(file, ExportedTFLite) and file.precision else None
+        data, info = read_model(path), inspect_tflite(path, keras_model)
+    if list(map(str, info.inputs)) != list(map(str, float_info.inputs)) and not _integer_io(info):
+        raise ValueError(
+            f"{info.path}: it does not take what keras_model takes: it was made from another model"
+        )
     rows = [row for row in float_info.rows if row.subgraph == 0 and "float32" in row.output_types[:1]]
     errors = tensor_errors(float_data, data, rows, given)
     if rows and not errors:
@@ -113,7 +127,7 @@ def accuracy(keras_model: Any, file: ExportedTFLite | str | os.PathLike[str], sa
             f"{info.path}: none of its tensors is one of keras_model: it was made from another model"
         )
     wanted, got = outputs_on(float_data, given), outputs_on(data, given)
-    by_itself = _alone(file, data, info, float_data, float_info, given, wanted)
+    by_itself = _alone(recipe or _recipe(data), data, info, float_data, float_info, given, wanted)
     calls = calls_of(report, rows)
     layers = [
         LayerAccuracy(row, calls[row.name], errors.get(row.name), by_itself.get(row.name)) for row in rows
@@ -142,7 +156,7 @@ def _worst_first(layers: Sequence[LayerAccuracy], order: Sequence[str]) -> list[
 
 
 def _alone(
-    file: Any,
+    recipe: Recipe | None,
     data: bytes,
     info: TFLiteInfo,
     float_data: bytes,
@@ -151,7 +165,6 @@ def _alone(
     wanted: Sequence[Sequence[Any]],
 ) -> dict[str, float]:
     """By tensor, the worst first: the SNR of the outputs with one layer quantised, by the scales that stand in the file."""
-    recipe = file.precision.recipe if isinstance(file, ExportedTFLite) and file.precision else _recipe(data)
     if recipe is None or recipe.engine != LITERT:
         return {}
     ranges = _ranges(data, info, float_data) if recipe.static else {}
@@ -160,6 +173,17 @@ def _alone(
         recipe = replace(recipe, keep=(*recipe.keep, *stayed))
     engine = Engine(float_data, float_info, ranges)
     return {row.name: snr for row, snr in alone(engine, recipe, float_info, samples, wanted)}
+
+
+def _quantised(recipe: Recipe, data: bytes, info: TFLiteInfo, samples: Sequence[Sample]) -> bytes:
+    ranges = ranges_on(data, samples) if recipe.static else {}
+    engine = Engine(data, info, ranges, samples)
+    check_ranges(ranges, info, quantised_rows(engine, recipe, info))
+    return engine.quantised(recipe)
+
+
+def _integer_io(info: TFLiteInfo) -> bool:
+    return any(tensor.dtype in ("int8", "int16") for tensor in info.inputs)
 
 
 def _recipe(data: bytes) -> Recipe | None:

@@ -89,7 +89,9 @@ def tensor_errors(
     got = tensors_on(data, samples, [index for _, index in pairs.values()])
     for wanted_tensors, got_tensors in zip(wanted, got, strict=True):
         for name, (there, here) in pairs.items():
-            w, g = wanted_tensors[there], got_tensors[here]
+            w, g = wanted_tensors.get(there), got_tensors.get(here)
+            if w is None or g is None:
+                continue
             if w.size and w.shape == g.shape and np.issubdtype(w.dtype, np.floating):
                 sums[name].add(g, w)
     found = {}

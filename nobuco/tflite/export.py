@@ -24,7 +24,7 @@ from nobuco.tflite.names import rename
 from nobuco.tflite.precision.quantise import Request, quantised
 from nobuco.tflite.precision.recipe import Recipe, recipe_of
 from nobuco.tflite.precision.result import Precision
-from nobuco.tflite.signature import TracedModel, trace_model
+from nobuco.tflite.signature import TracedModel, is_fake_quantised, trace_model
 from nobuco.tflite.writing import file_to_become
 from nobuco.validate.report import Report
 
@@ -126,6 +126,7 @@ def export_tflite(
                 samples or [noise(model.specs)],
                 _converted(keras_model) is not None,
                 _layouts(keras_model),
+                _marked(keras_model, layers, aim) if is_fake_quantised(keras_model) else None,
             )
             made, found = quantised(
                 bytes(data), info, request, _converter(model, layers), _converted(keras_model)
@@ -137,6 +138,19 @@ def export_tflite(
         del model, data
         gc.collect()
     return ExportedTFLite(path, replace(info, path=path), error, found)
+
+
+def _marked(keras_model: keras.Model, layers: Layers, aim: Aim) -> Callable[[], bytes]:
+    """The float file with the scales that the model carries, as pairs of QUANTIZE and DEQUANTIZE."""
+
+    def convert() -> bytes:
+        with without_native_noise():
+            model = trace_model(keras_model, aim, mark_scales=True)
+        data = bytearray(_convert(model, layers, False))
+        _restore_order_and_names(data, model)
+        return bytes(data)
+
+    return convert
 
 
 def _converter(model: TracedModel, layers: Layers) -> Callable[[Recipe, Sequence[Any], bool], bytes]:

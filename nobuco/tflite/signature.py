@@ -1,6 +1,7 @@
 """A Keras model as one TensorFlow function whose inputs and outputs have names."""
 
 import re
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from nobuco.keras_model.output_names import named_leaves, named_outputs
+from nobuco.layers.fake_quantize import FakeQuantize, scales_marked
 from nobuco.layers.recurrent import RecurrentStack
 from nobuco.layers.recurrent_steps import written_out
 from nobuco.tflite.errors import TFLiteExportError
@@ -50,9 +52,11 @@ class TracedModel:
         return tf.function(call, autograph=False).get_concrete_function(**specs)
 
 
-def trace_model(model: keras.Model, aim: Aim = Aim()) -> TracedModel:  # noqa: B008 - it is frozen
+def trace_model(model: keras.Model, aim: Aim = Aim(), mark_scales: bool = False) -> TracedModel:  # noqa: B008 - it is frozen
     """Trace the model in inference mode, in the forms for where it is to run. Raises TFLiteExportError, or
-    `lowering.Impossible`."""
+    `lowering.Impossible`.
+
+    `mark_scales`: see `scales_marked`."""
     if not isinstance(model, keras.Model):
         raise TFLiteExportError(f"export_tflite takes a keras.Model, not {type(model).__name__}")
     if not getattr(model, "inputs", None):
@@ -73,7 +77,8 @@ def trace_model(model: keras.Model, aim: Aim = Aim()) -> TracedModel:  # noqa: B
         return [leaf for _, leaf in named_leaves(result)]
 
     def trace() -> Any:
-        return tf.function(flat_call, autograph=False).get_concrete_function(*specs)
+        with scales_marked() if mark_scales else nullcontext():
+            return tf.function(flat_call, autograph=False).get_concrete_function(*specs)
 
     traced = trace()
     with written_out():
@@ -89,6 +94,11 @@ def trace_model(model: keras.Model, aim: Aim = Aim()) -> TracedModel:  # noqa: B
         specs,
         tuple(outputs),
     )
+
+
+def is_fake_quantised(model: keras.Model) -> bool:
+    """Whether it carries scales of activations."""
+    return any(isinstance(layer, FakeQuantize) for layer in model._flatten_layers())
 
 
 def _is_recurrent(model: keras.Model) -> bool:

@@ -98,6 +98,11 @@ CASES: list[Case] = [
     _of("polygamma of 0", lambda x: torch.polygamma(0, x.abs() + 1) + (x.abs() + 1).polygamma(0), (3, 4)),
     Case("softmax over any dim", lambda x: [F.softmax(x, d) for d in range(-4, 4)], ((2, 3, 4, 5),)),
     Case("softplus at large values", lambda x: F.softplus(x * 1e3), ((2, 5),)),
+    _of("fake quantised", lambda x: torch.fake_quantize_per_tensor_affine(x, 0.05, 3, -128, 127), _IMAGE),
+    _of("fake quantised by tensors", lambda x: torch.fake_quantize_per_tensor_affine(
+        x, torch.tensor([0.1]), torch.tensor([-2], dtype=torch.int32), -8, 7), _IMAGE),
+    _of("fake quantised by channel", lambda x: torch.fake_quantize_per_channel_affine(
+        x, torch.linspace(0.1, 0.5, 6), torch.arange(6, dtype=torch.int32), 1, 0, 255), _IMAGE),
     _of("prelu by channel", lambda x: F.prelu(x, torch.linspace(0.1, 0.5, 6)), _IMAGE),
     # convolutions
     _module("conv, stride and dilation", lambda: nn.Conv2d(6, 8, 3, 2, 2, 2, groups=2), _IMAGE),

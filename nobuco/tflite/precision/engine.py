@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import io
 import logging
 import re
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr
 from typing import Any
 
 import numpy as np
@@ -58,8 +60,11 @@ class Engine:
         """The file. `only`: the ops that are quantised, all others stay float."""
         quantizer = self._modules.quantizer.Quantizer(bytearray(self._data))
         quantizer.load_quantization_recipe(self._rows(recipe, only))
+        # would run the float file at its default sizes, which are no sizes where they are open
+        quantizer._ensure_model_qsv_sufficient = lambda _: None
         try:
-            with warnings.catch_warnings():
+            # it draws its progress on stderr
+            with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
                 # numpy's, of a scale that is no number: such files are found out by their outputs
                 warnings.simplefilter("ignore")
                 ranges = self._statistics(quantizer, recipe) if recipe.static else None

@@ -45,7 +45,7 @@ def alone(
         except TFLiteMismatchError:  # a scale that the runtime cannot compute with
             found.append((row, -math.inf))
         else:
-            found.append((row, min(each.snr for each in output_errors(names, got, wanted))))
+            found.append((row, min(each.least for each in output_errors(names, got, wanted))))
     return _worst_first(found)
 
 
@@ -84,7 +84,7 @@ def fewest_kept(
             except TFLiteMismatchError:
                 steps[keep] = Step(len(keep), 0.0, -math.inf, len(data))
             else:
-                snr = min(each.snr for each in output_errors(names, got, wanted))
+                snr = min(each.least for each in output_errors(names, got, wanted))
                 steps[keep] = Step(len(keep), agreement(got, wanted), snr, len(data))
         return steps[keep].agreement >= min_agreement
 

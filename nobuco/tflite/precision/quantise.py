@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,24 @@ from nobuco.tflite.errors import (
     TFLiteMismatchError,
 )
 from nobuco.tflite.inspection import TFLiteInfo, inspect_tflite
+from nobuco.tflite.precision.carried import carried_ranges, on_grid, without_marks, without_ranges
 from nobuco.tflite.precision.engine import Engine
 from nobuco.tflite.precision.judge import agreement, broken, output_errors
 from nobuco.tflite.precision.layers import alone, fewest_kept, quantised_rows
 from nobuco.tflite.precision.ranges import check_ranges, ranges_on
-from nobuco.tflite.precision.recipe import EXPECTED_SNR, LEAST_SNR, TENSORFLOW, Recipe
+from nobuco.tflite.precision.recipe import (
+    EXPECTED_SNR,
+    LEAST_AGREEMENT,
+    LEAST_SNR,
+    LITERT,
+    TENSORFLOW,
+    Recipe,
+)
 from nobuco.tflite.precision.result import Precision, stayed_float, worst_rows
 from nobuco.tflite.precision.running import Sample, outputs_on
 from nobuco.tflite.precision.samples import doubts, samples_of
+
+_QUICKLY_TRIED = 100  # layers; each takes a file of its own
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,7 @@ class Request:
     Attributes:
         examples: inputs that the model is known to take, the traced ones first; to compare on where there is no calibration.
         layouts: of the inputs, see `samples_of`.
+        marked: makes the float file with the scales that the model carries, where it does.
     """
 
     recipe: Recipe
@@ -44,6 +55,18 @@ class Request:
     examples: Sequence[Sample] = ()
     traced: bool = False
     layouts: Sequence[Sequence[int]] | None = None
+    marked: Callable[[], bytes] | None = None
+
+    @property
+    def carried(self) -> bool:
+        """Whether the scales of activations come from the model itself."""
+        recipe = self.recipe
+        return (
+            self.marked is not None
+            and recipe.activations == "int8"
+            and recipe.engine == LITERT
+            and not recipe.rows
+        )
 
 
 def quantised(
@@ -65,7 +88,15 @@ def quantised(
     samples = _samples(request, info)
     compared = samples or list(request.examples)
     wanted = outputs_on(data, compared)
-    ranges = ranges_on(data, samples) if recipe.static else {}
+    float_bytes, unscaled = len(data), ()
+    if request.carried:
+        data, ends = without_marks(request.marked())  # type: ignore[misc]
+        info = _inspected(data, keras_model)
+        ranges = carried_ranges(data, info, ends, ranges_on(data, samples))
+        unscaled = tuple(row.name for row in without_ranges(data, info, ranges))
+        recipe = replace(recipe, keep=recipe.keep + unscaled)
+    else:
+        ranges = ranges_on(data, samples) if recipe.static else {}
     steps: tuple = ()
     engine = None
     if recipe.engine == TENSORFLOW:
@@ -78,18 +109,21 @@ def quantised(
             recipe, tried = fewest_kept(engine, recipe, info, compared, wanted, request.min_agreement)
             steps = tuple(tried)
         made = engine.quantised(recipe)
+        if request.carried:
+            made = on_grid(made, data)
     names = [tensor.name for tensor in info.outputs]
 
     def harm() -> str:
-        if engine is None:
-            return ""
+        rows = [] if engine is None else quantised_rows(engine, recipe, info)
+        if engine is None or len(rows) > _QUICKLY_TRIED:
+            return "; nobuco.accuracy tells which layers it is lost in"
         return f"; most is lost in {worst_rows(alone(engine, recipe, info, compared, wanted))}"
 
     try:
         got = outputs_on(made, compared)
         fault = broken(names, got, wanted)
     except TFLiteMismatchError as error:
-        got, fault = [], str(error)
+        got, fault = [], f"{error}; precision=nobuco.Recipe(engine='tensorflow') may make one that does"
     if fault:
         raise TFLiteMismatchError(f"{fault}; no file was written{harm()}")
     found = Precision(
@@ -97,16 +131,16 @@ def quantised(
         len(compared),
         tuple(output_errors(names, got, wanted)),
         agreement(got, wanted),
-        len(data),
+        float_bytes,
         len(made),
-        tuple(stayed_float(_inspected(made, keras_model), info, recipe, engine)),
+        tuple(stayed_float(_inspected(made, keras_model), info, recipe, engine, unscaled)),
         steps,
     )
     expected = EXPECTED_SNR.get(recipe.name, LEAST_SNR)
-    if found.snr < expected:
+    if found.snr < expected or found.agreement < LEAST_AGREEMENT:
         warnings.warn(
-            f"the {recipe.name} file is far from the float one: an SNR of {found.snr:.1f} dB, where {expected:.0f} is "
-            f"little, and {found.agreement:.1%} of {found.samples} samples come out alike{harm()}",
+            f"the {recipe.name} file is far from the float one: it has an SNR of {found.snr:.1f} dB ({expected:.0f} is "
+            f"little), and {found.agreement:.1%} of {found.samples} samples come out alike{harm()}",
             PrecisionWarning,
             stacklevel=3,
         )
@@ -120,7 +154,7 @@ def _samples(request: Request, info: TFLiteInfo) -> list[list[Any]]:
             f"{', '.join(info.flex_ops)}"
         )
     if request.calibration is None:
-        if request.recipe.static or request.auto:
+        if (request.recipe.static and not request.carried) or request.auto:
             raise CalibrationError(
                 f"precision {request.recipe.name!r} needs calibration, to find the ranges of activations: give "
                 "calibration=, some 100 inputs like those that the model will see (arrays, a loader, or a folder of images)"

@@ -81,6 +81,7 @@ RECIPES = {name: Recipe(*parts) for parts, name in _KNOWN.items()}
 # Decibels of signal over noise at the outputs below which a file of this kind is told of: far less than each usually has.
 EXPECTED_SNR = {"fp16": 40.0, "int16x8": 25.0, "int8-weights": 15.0}
 LEAST_SNR = 10.0  # for the others
+LEAST_AGREEMENT = 0.9
 
 
 def recipe_of(precision: Any) -> Recipe | None:

@@ -60,8 +60,8 @@ class Precision:
 
     @property
     def snr(self) -> float:
-        """Of the worst output, in decibels."""
-        return min(each.snr for each in self.outputs)
+        """Of the worst output, in decibels; of most of its channels, where that is less."""
+        return min(each.least for each in self.outputs)
 
     def __str__(self) -> str:
         lines = [
@@ -82,16 +82,21 @@ class Precision:
 
 
 def stayed_float(
-    info: TFLiteInfo, float_info: TFLiteInfo, recipe: Recipe, engine: Engine | None
+    info: TFLiteInfo,
+    float_info: TFLiteInfo,
+    recipe: Recipe,
+    engine: Engine | None,
+    unscaled: Sequence[str] = (),
 ) -> list[StayedFloat]:
-    """The ops of a quantised file that compute in float32, each with the reason."""
+    """The ops of a quantised file that compute in float32, each with the reason; `unscaled`: names of those that had to."""
     if not recipe.static:
         return _weights_that_stayed(info, float_info, recipe, engine)
     counts = Counter(row.op for row in float_info.rows)
     found = []
     for row in info.rows:
         if row.op in counts and "float32" in row.output_types:
-            found.append(StayedFloat(row, _why(row, recipe, engine)))
+            why = _UNSCALED if row.name in unscaled else _why(row, recipe, engine)
+            found.append(StayedFloat(row, why))
     return found
 
 
@@ -107,6 +112,7 @@ def _weights_that_stayed(
     ]
 
 
+_UNSCALED = "the model carries no scale for it, and there is no calibration"
 _WORTHWHILE = 1024  # bytes of weights: smaller ones are shapes, biases and numbers
 
 
@@ -121,9 +127,9 @@ def _why(row: TFLiteOp, recipe: Recipe, engine: Engine | None) -> str:
 
 
 def worst_rows(errors: Sequence[tuple[TFLiteOp, float]], most: int = 3) -> str:
-    """In words, the ops with the lowest SNR."""
+    """In words, the first of ops that stand with the worst first, and the SNR of each."""
     said = [
         f"{row.origins[0] if row.origins else row.name} ({row.op}, {snr:.1f} dB by itself)"
-        for row, snr in sorted(errors, key=lambda each: each[1])[:most]
+        for row, snr in errors[:most]
     ]
     return "; ".join(said)

@@ -20,32 +20,36 @@ def outputs_on(data: bytes, samples: Sequence[Sample]) -> list[list[np.ndarray]]
     """Of each sample, each output as float (or as the file has it, where it is no quantised number).
 
     Raises TFLiteMismatchError: the file does not run."""
-    found = []
-    try:
-        interpreter = _interpreter(data, keep_all=False)
-        for sample in samples:
-            _run(interpreter, sample)
-            found.append([_float(interpreter, each) for each in interpreter.get_output_details()])
-    except (RuntimeError, ValueError) as error:
-        raise TFLiteMismatchError(f"the file does not run, its runtime says {str(error)!r}") from error
-    return found
+    return [
+        [_float(interpreter, each) for each in interpreter.get_output_details()]
+        for interpreter in _runs(data, samples, keep_all=False)
+    ]
 
 
 def tensors_on(
     data: bytes, samples: Sequence[Sample], indices: Sequence[int]
 ) -> Iterator[dict[int, np.ndarray]]:
-    """Of each sample, the tensors of the main graph at `indices`, those between ops as well."""
-    interpreter = _interpreter(data, keep_all=True)
-    details = {each["index"]: each for each in interpreter.get_tensor_details()}
-    for sample in samples:
-        _run(interpreter, sample)
-        yield {index: _float(interpreter, details[index]) for index in indices if index in details}
+    """Of each sample, the tensors of the main graph at `indices`, those between ops as well.
+
+    Some are left out: what an op keeps to itself has no data between runs.
+
+    Raises TFLiteMismatchError: the file does not run."""
+    for interpreter in _runs(data, samples, keep_all=True):
+        details = {each["index"]: each for each in interpreter.get_tensor_details()}
+        found = {}
+        for index in indices:
+            try:
+                found[index] = _float(interpreter, details[index])
+            except (KeyError, ValueError):
+                continue
+        yield found
 
 
 def parameters(data: bytes) -> dict[int, tuple[float, int, np.dtype[Any]]]:
     """Of each quantised tensor with a single scale: scale, zero point and integer type."""
     found = {}
-    for each in _interpreter(data, keep_all=False).get_tensor_details():
+    interpreter = _interpreter(data, keep_all=False)
+    for each in interpreter.get_tensor_details():
         scale, zero = each["quantization"]
         if scale:
             found[each["index"]] = (float(scale), int(zero), np.dtype(each["dtype"]))
@@ -55,24 +59,33 @@ def parameters(data: bytes) -> dict[int, tuple[float, int, np.dtype[Any]]]:
 def _interpreter(data: bytes, keep_all: bool) -> Any:
     with warnings.catch_warnings(), without_native_noise():
         warnings.simplefilter("ignore")  # that keeping all tensors takes memory
-        interpreter = Interpreter(model_content=bytes(data), experimental_preserve_all_tensors=keep_all)
-        interpreter.allocate_tensors()
-    return interpreter
+        return Interpreter(model_content=bytes(data), experimental_preserve_all_tensors=keep_all)
 
 
-def _run(interpreter: Any, sample: Sample) -> None:
-    details = interpreter.get_input_details()
-    resized = False
-    for detail, array in zip(details, sample, strict=True):
+def _runs(data: bytes, samples: Sequence[Sample], keep_all: bool) -> Iterator[Any]:
+    """The interpreter after each sample; a new one for other sizes, which not every delegate takes later."""
+    interpreter, sizes = None, None
+    for sample in samples:
+        try:
+            if sizes != (sizes := [array.shape for array in sample]):
+                interpreter = _for_sizes(data, sample, keep_all)
+            assert interpreter is not None
+            for detail, array in zip(interpreter.get_input_details(), sample, strict=True):
+                interpreter.set_tensor(detail["index"], _quantised(array, detail))
+            interpreter.invoke()
+        except (RuntimeError, ValueError) as error:
+            raise TFLiteMismatchError(f"the file does not run, its runtime says {str(error)!r}") from error
+        yield interpreter
+
+
+def _for_sizes(data: bytes, sample: Sample, keep_all: bool) -> Any:
+    interpreter = _interpreter(data, keep_all)
+    for detail, array in zip(interpreter.get_input_details(), sample, strict=True):
         if tuple(detail["shape"]) != array.shape:
             interpreter.resize_tensor_input(detail["index"], array.shape)
-            resized = True
-    if resized:
+    with without_native_noise():
         interpreter.allocate_tensors()
-        details = interpreter.get_input_details()
-    for detail, array in zip(details, sample, strict=True):
-        interpreter.set_tensor(detail["index"], _quantised(array, detail))
-    interpreter.invoke()
+    return interpreter
 
 
 def _quantised(array: np.ndarray, detail: Any) -> np.ndarray:
