@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nobuco.errors import ConversionError, NobucoError
 from nobuco.keras_registration import register_layers
+from nobuco.native_libraries import load_triton_before_tensorflow
 from nobuco.native_log import without_native_noise
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from nobuco.validate.findings import BakedValueError, DiscrepancyError, MissingConverterError
     from nobuco.validate.report import BakedValueWarning, DiscrepancyWarning, Report, Status
 
+load_triton_before_tensorflow()
 register_layers()
 
 _HOMES = {
