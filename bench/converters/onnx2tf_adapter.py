@@ -11,5 +11,6 @@ class Onnx2Tf(OnnxRoute):
     name = "onnx2tf"
     layout: Layout = "channels last"
     environment = Environment("onnx2tf", lock="onnx2tf.txt", python="3.11")
+    opset = 17  # the newest that PyTorch's older exporter writes well, and onnx2tf reads
     script = "onnx2tf_script.py"
     release = "1.29.24"  # later ones need Python 3.12

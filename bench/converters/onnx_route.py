@@ -19,6 +19,7 @@ class OnnxRoute:
         name: See `Converter`.
         layout: See `Converter`.
         environment: See `Converter`.
+        opset: The version of ONNX's operators that its ONNX files are written in.
         script: The file in `bench/peers` that converts the ONNX file.
         release: The converter's release.
     """
@@ -26,6 +27,7 @@ class OnnxRoute:
     name: str
     layout: Layout
     environment: Environment
+    opset: int
     script: str
     release: str
 
@@ -33,19 +35,22 @@ class OnnxRoute:
         """The release, with a digest of the environment, the exporter and the script."""
         made_with = versions_of(["torch", "onnx"])
         exporter = job_digest("onnx_export_job", "models")
-        parts = (self.environment.digest, made_with, exporter, script_digest(self.script))
+        parts = (self.environment.digest, self.opset, made_with, exporter, script_digest(self.script))
         return f"{self.release}+{digest_of(*parts)}"
 
     def convert(self, reference: Reference, folder: Path, timeout: float, say: Reporter) -> JobOutcome:
         """See `Converter.convert`; the figures are those of both steps together."""
         command = script_command(self.environment.ensure(say), self.script)
-        return export_and_convert(reference, folder, command, timeout)
+        return export_and_convert(reference, folder, command, self.opset, timeout)
 
 
-def export_and_convert(reference: Reference, folder: Path, command: list[str], timeout: float) -> JobOutcome:
+def export_and_convert(
+    reference: Reference, folder: Path, command: list[str], opset: int, timeout: float
+) -> JobOutcome:
     """Export to ONNX, then run `command` on the file; `timeout` holds for each of the two."""
     onnx_folder = folder.with_name(f"{folder.name}.onnx")
-    export = run_job(our_python("bench.jobs.onnx_export_job"), reference.job(), onnx_folder, timeout)
+    job = {**reference.job(), "opset": opset}
+    export = run_job(our_python("bench.jobs.onnx_export_job"), job, onnx_folder, timeout)
     if export.error:
         return amend(export, folder, error=f"ONNX export: {export.error}")
     job = {"onnx": onnx_folder / export.result["file"]}

@@ -11,5 +11,6 @@ class OnnxTf(OnnxRoute):
     name = "onnx-tf"
     layout: Layout = "channels first"
     environment = Environment("onnx-tf", lock="onnx-tf.txt", python="3.11")
+    opset = 12  # that of its own documentation, and of the comparison that the README reproduces
     script = "onnx_tf_script.py"
     release = "1.10.0"

@@ -30,7 +30,7 @@ def convert(
         return JobOutcome(at, result)
 
     monkeypatch.setattr(onnx_route, "run_job", run_job)
-    return onnx_route.export_and_convert(REFERENCE, folder, ["python", "script.py"], timeout=10)
+    return onnx_route.export_and_convert(REFERENCE, folder, ["python", "script.py"], opset=12, timeout=10)
 
 
 def test_figures_of_both_steps_are_added_up_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
