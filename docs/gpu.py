@@ -26,28 +26,29 @@ _HEAD = """\
 
 <!-- Written by `python docs/gpu.py` from records/gpu_models.json and records/gpu_ops.jsonl; the tests compare. -->
 
-Two delegates run `.tflite` files on GPUs: the **classic** one (OpenCL; `benchmark_model --use_gpu`, bench's `gpu-opencl`) and
-**ML Drift**, that of LiteRT 2.x (OpenCL, Metal, Vulkan, WebGPU; bench's `gpu-webgpu`). What they do not take stays on the CPU, and
-each way there and back costs more than most ops; a file that ML Drift may not leave to the CPU in part fails as a whole. Worse
-than what they refuse is what they take and compute wrongly, without a word.
+Two delegates run `.tflite` files on GPUs: the **classic** one (OpenCL; `benchmark_model --use_gpu`, bench's `gpu-opencl`)
+and **ML Drift**, that of LiteRT 2.x (OpenCL, Metal, Vulkan, WebGPU; bench's `gpu-webgpu`). What they do not take stays on
+the CPU, and each way there and back costs more than most ops; a file that ML Drift may not leave to the CPU in part fails
+as a whole. Worse than what they refuse is what they take and compute wrongly, without a word.
 
 ## Ask before you measure
 
     bench lint model.tflite
 
-says for both delegates how many nodes run on the GPU and in how many parts; then for each kind of node that is left why, where it
-stands in the PyTorch program, and what to do about it; then which nodes are known to be computed wrongly, and which are at risk in
-half precision. No GPU is needed. Exit code 5 says that a delegate does not take all of it, or computes some of it wrongly.
-`--node-data FILE` writes the verdicts for Model Explorer to lay over the graph, `--json` for programs. In Python, with the lines of
-the PyTorch program:
+says for both delegates how many nodes run on the GPU and in how many parts; then for each kind of node that is left why,
+where it stands in the PyTorch program, and what to do about it; then which nodes are known to be computed wrongly, and
+which are at risk in half precision. No GPU is needed. Exit code 5 says that a delegate does not take all of it, or
+computes some of it wrongly. `--node-data FILE` writes the verdicts for Model Explorer to lay over the graph, `--json` for
+programs. In Python, with the lines of the PyTorch program:
 
 ```python
 for check in nobuco.check_delegates("model.tflite", keras_model):
     print(check)
 ```
 
-A verdict is *taken*, *refused* (the node stays on the CPU), *fails* (the node is accepted, and then the delegate as a whole fails
-when it starts) or *unknown*: neither the delegate's source nor a trial says. Unknown is never a guess; it counts as refused.
+A verdict is *taken*, *refused* (the node stays on the CPU), *fails* (the node is accepted, and then the delegate as a
+whole fails when it starts) or *unknown*: neither the delegate's source nor a trial says. Unknown is never a guess; it
+counts as refused.
 
 ## Export for a GPU
 
@@ -55,24 +56,26 @@ when it starts) or *unknown*: neither the delegate's source nor a trial says. Un
 nobuco.export_tflite(keras_model, "model.tflite", target="gpu")
 ```
 
-writes the same computation from ops of at most four dims: windows, heads, channel and pixel shuffles, norms of groups; slices that
-drop no axis; RESHAPE and TILE in place of EXPAND_DIMS, SQUEEZE and BROADCAST_TO; no `adj_y`, which the classic delegate ignores;
-constants where both delegates read them as they are meant ([examples/gpu.py](../examples/gpu.py)). What of this costs a CPU nothing is done for every file. The file is
-compared with the Keras model on the CPU like any other.
+writes the same computation from ops of at most four dims: windows, heads, channel and pixel shuffles, norms of groups;
+slices that drop no axis; RESHAPE and TILE in place of EXPAND_DIMS, SQUEEZE and BROADCAST_TO; no `adj_y`, which the
+classic delegate ignores; constants where both delegates read them as they are meant
+([examples/gpu.py](../examples/gpu.py)). What of this costs a CPU nothing is done for every file. The file is compared
+with the Keras model on the CPU like any other.
 
 ## What is taken
 
-Nodes on the GPU out of those of the file, as `check_delegates` says. *WebGPU* is ML Drift itself, on a software Vulkan: what it
-took, and the largest error of an output relative to the CPU's ("—": not run here, for lack of time). Made by
-`python -m tests.delegates.survey`.
+Nodes on the GPU out of those of the file, as `check_delegates` says. *WebGPU* is ML Drift itself, on a software Vulkan:
+what it took, and the largest error of an output relative to the CPU's ("—": not run here; vit_b_16 takes such a Vulkan
+longer than the runtime waits). Of the classic delegate there are forecasts alone. Made by `python -m
+tests.delegates.survey`.
 """
 
 _FORECASTS = """\
 ## Forecasts held against the delegate
 
-{count} entries of PyTorch's op table, each exported with `target="gpu"` from one of PyTorch's own samples with all its tensors as
-inputs, were run on WebGPU here. A forecast is right where it names as many nodes as are taken. Made by
-`python -m tests.delegates.confusion`.
+{count} entries of PyTorch's op table, each exported with `target="gpu"` from one of PyTorch's own samples with all its
+tensors as inputs, were run on WebGPU here. A forecast is right where it names as many nodes as are taken. Made by `python
+-m tests.delegates.confusion`.
 
 | forecast, outcome | files |
 | --- | ---: |
@@ -146,8 +149,8 @@ def _rules() -> list[str]:
     for delegate in DELEGATES.values():
         lines += [
             f"## Rules: {delegate.title}\n",
-            f"Runtime: {delegate.runtime}. It has {len(delegate.versions)} ops; others are refused, and so are versions of an op "
-            "that are newer than it knows.\n",
+            f"Runtime: {delegate.runtime}. It has {len(delegate.versions)} ops; others are refused, and so are versions "
+            "of an op that are newer than it knows.\n",
             "| what | where broken | ops | what to do | source |",
             "| --- | --- | --- | --- | --- |",
         ]

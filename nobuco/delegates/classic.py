@@ -7,8 +7,8 @@ from nobuco.delegates.graph import Node, Tensor
 from nobuco.delegates.rule import Breach, Delegate, Rule, at_most
 from nobuco.delegates.shared import COMMON, COMPARISONS, RULES, TENSORS, TWO_OPERANDS
 
-_BUILDER = "LiteRT sources of August 2026, tflite/delegates/gpu/common/model_builder.cc"
-_TRIED = "tried with the delegate of LiteRT's sources of August 2026, on OpenCL in software"
+_BUILDER = "model_builder.cc of LiteRT's classic delegate, August 2026"
+_TRIED = "tried with the delegate of August 2026, on OpenCL in software"
 _FLOATS = ("float32", "float16")
 _QUANTIZED = ("int8", "uint8")
 _SELECTS = ("SELECT", "SELECT_V2")

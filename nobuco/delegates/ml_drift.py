@@ -7,7 +7,7 @@ from nobuco.delegates.graph import Node
 from nobuco.delegates.rule import Breach, Delegate, Rule, at_most
 from nobuco.delegates.shared import COMPARISONS, RULES, TENSORS, TWO_OPERANDS
 
-_BUILDER = "LiteRT sources of August 2026, ml_drift_delegate/tflite/model_builder.cc"
+_BUILDER = "model_builder.cc of LiteRT's ML Drift delegate, August 2026"
 _LOGICAL = ("BITWISE_XOR", "LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR")
 _INTEGERS = ("int8", "int16", "int32")
 _UNSIGNED = ("uint8", "uint16", "uint32")

@@ -112,7 +112,7 @@ def _grouped(node: Node) -> str | None:
 
 
 _HERE = "tried with ai-edge-litert 2.3.0 on WebGPU, in software"
-_SOURCE = "LiteRT sources of August 2026, model_builder.cc; not tried"
+_SOURCE = "model_builder.cc of LiteRT's classic delegate, August 2026; not tried"
 _IN_FOUR = "export the file with target='gpu', or compute it in four dims, the first of them 1"
 _ARITHMETIC = ("ADD", "MUL", *TWO_OPERANDS)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nobuco.delegates.graph import Node
 from nobuco.delegates.rule import Breach, Rule
 
-COMMON = "LiteRT sources of August 2026, tflite/tools/versioning/gpu_compatibility.cc"
+COMMON = "gpu_compatibility.cc of LiteRT, August 2026"
 LARGEST_RANK = 4
 
 COMPARISONS = ("EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "NOT_EQUAL")
@@ -189,7 +189,7 @@ RULES = (
     Rule("not two operands", ("ADD", "ADD_N", "MUL"), _summands, "add or multiply two at a time", COMMON),
     Rule("a constant operand", (*ONE_OPERAND, "RELU", "RELU6", "SOFTMAX"), _constant_operand, "compute it beforehand: a constant of the model", COMMON),
     Rule("operands", TWO_OPERANDS, _operands, "compute the constant part beforehand", COMMON),
-    Rule("a tensor with itself", TWO_OPERANDS, _identical, "write it as a function of one tensor", "LiteRT sources of August 2026, model_builder.cc"),
+    Rule("a tensor with itself", TWO_OPERANDS, _identical, "write it as a function of one tensor", "both delegates' model_builder.cc, August 2026"),
     Rule("not one computed input", _OF_ONE_TENSOR, _other_than_one, "shapes, paddings and sizes must be constants: fix them before the export", COMMON),
     Rule("axes", REDUCTIONS, _axes, "give the axes as constants", COMMON),
     Rule("rank of paddings", ("PAD", "PADV2", "MIRROR_PAD"), _paddings, f"{_EXPORTED}, or pad three or four dims", COMMON),

@@ -106,6 +106,11 @@ _MANY: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]]]] = {
         lambda x, y: tf.matmul(x, y, transpose_a=True, transpose_b=True),
         [(2, 3, 4, 3), (2, 3, 5, 4)],
     ),
+    "constant first": (lambda x: tf.matmul(tf.reshape(tf.range(15.0), (3, 5)), x), [(2, 5, 4)]),
+    "constants first": (
+        lambda x: tf.matmul(tf.reshape(tf.range(60.0), (1, 4, 5, 3)), x, transpose_a=True),
+        [(2, 4, 5, 6)],
+    ),
     "slice": (lambda x: x[:, 1:3, :, :2, 1:], [(2, 3, 2, 3, 4)]),
     "slice of rows": (lambda x: x[1:, 2:4], [(3, 5)]),
     "padding": (lambda x: tf.pad(x, [[0, 0], [1, 0], [0, 0], [2, 1], [0, 0]]), [(2, 3, 2, 3, 4)]),

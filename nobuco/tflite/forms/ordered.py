@@ -54,6 +54,7 @@ LATER: tuple[Form, ...] = (dilated.FORM, *products.FORMS, *shapes.FORMS, *ranks.
 LATER_FOR_GPU: tuple[Form, ...] = (
     dilated.FORM,
     grouped.FORM,
+    *products.GPU_FORMS,
     *products.FORMS,
     *shapes.FORMS,
     *shapes.GPU_FORMS,

@@ -6,8 +6,11 @@
     before  RESHAPE (17, 64), FULLY_CONNECTED (17, 64), RESHAPE (1, 17, 64)
     after   RESHAPE (1, 17, 64), FULLY_CONNECTED (1, 17, 64)
 
-The classic GPU delegate ignores `adj_x` and `adj_y`, and fails on the second. A transpose that stands before the product
-already turns its tensor the other way, at no cost."""
+    before  BATCH_MATMUL of a constant (1, 7, 5) and (1, 5, 8)
+    after   TRANSPOSE (1, 8, 5), FULLY_CONNECTED -> (1, 8, 7), TRANSPOSE (1, 7, 8), for a GPU
+
+GPU delegates take no constant on the left. The classic one ignores `adj_x` and `adj_y`, and fails on the reshape. A
+transpose that stands before the product already turns its tensor the other way, at no cost."""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from typing import Any
 import tensorflow as tf
 
 from nobuco.tflite.forms.form import Form, Now, Tensor, is_constant, readers, sizes, source, static
+from nobuco.tflite.forms.joining import reshaping
 
 _RELABELS = ("Reshape", "ExpandDims", "Squeeze")
 
@@ -81,6 +85,22 @@ def _without_ones(tensor: Tensor) -> list[int]:
     return [size for size in tensor.shape.as_list() if size != 1]
 
 
+def _is_constant_first(op: Any) -> bool:
+    a, b = op.inputs
+    return is_constant(a) and not is_constant(b) and a.shape.is_fully_defined() and sizes(b) is not None
+
+
+def _constant_second(op: Any, now: Now) -> Tensor:
+    """The transpose of the product of the transposes."""
+    a, b = op.inputs
+    swapped = [*range(a.shape.rank - 2), a.shape.rank - 1, a.shape.rank - 2]
+    right = now(a) if op.get_attr("adj_x") else tf.transpose(now(a), swapped)
+    if all(size == 1 for size in a.shape[:-2]):
+        right = tf.reshape(right, right.shape[-2:])
+    made = tf.matmul(now(b) if op.get_attr("adj_y") else _turned(b, now), right)
+    return tf.transpose(made, [*range(made.shape.rank - 2), made.shape.rank - 1, made.shape.rank - 2])
+
+
 def _rows(op: Any) -> tuple[Any, list[Tensor]] | None:
     """The product of rows that a reshape undoes the rows of, and the vectors added to it on the way."""
     tensor, added = source(op.inputs[0]), []
@@ -117,6 +137,8 @@ def _product_of_rows(op: Any, now: Now) -> Tensor:
     return tf.reshape(y, [-1 if size is None else size for size in op.outputs[0].shape.as_list()])
 
 
+# Transposes more, which a CPU has no need of.
+GPU_FORMS = (reshaping(("BatchMatMulV2",), _is_constant_first, _constant_second),)
 FORMS = (
     Form(("BatchMatMulV2",), _is_turned, _turned_product),
     Form(("Reshape",), _fits_rows, _product_of_rows),
