@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from nobuco.delegates import check_delegates
 from nobuco.tflite import export_tflite
-from nobuco.tflite.forms import with_forms_for
+from nobuco.tflite.forms import Aim, with_forms_for
 from nobuco.validate.compare import relative_error
 from tests.effort import examples
 
@@ -26,7 +26,7 @@ def formed(function: Callable[..., Any], *shapes: tuple[int, ...]) -> Any:
     """The function in its GPU forms, compared with itself; its ops that stay with more than four dims are reshapes."""
     specs = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
     original = tf.function(function, autograph=False).get_concrete_function(*specs)
-    made = with_forms_for(original, "gpu")
+    made = with_forms_for(original, Aim("gpu"))
     inputs = [tf.constant(_RANDOM.standard_normal(shape), tf.float32) for shape in shapes]
     for a, b in zip(*(tf.nest.flatten(each(*inputs)) for each in (original, made)), strict=True):
         assert a.shape == b.shape and a.dtype == b.dtype
@@ -169,7 +169,7 @@ def test_sizes_that_are_unknown() -> None:
         lambda x: tf.concat([x, x], 3)[:, :, 1:],
     ):
         original = tf.function(function, autograph=False).get_concrete_function(spec)
-        made = with_forms_for(original, "gpu")
+        made = with_forms_for(original, Aim("gpu"))
         a, b = (tf.nest.flatten(each(x))[0].numpy() for each in (original, made))
         np.testing.assert_allclose(b, a, rtol=1e-6)
 
@@ -189,5 +189,5 @@ def test_a_file_for_a_gpu(tmp_path: Path) -> None:
 
 def test_an_unknown_target(tmp_path: Path) -> None:
     x = keras.Input((3,))
-    with pytest.raises(ValueError, match=r"no target 'npu': choose 'cpu', 'gpu'"):
+    with pytest.raises(ValueError, match=r"no target 'npu': choose .*'gpu'"):
         export_tflite(keras.Model(x, keras.layers.ReLU()(x)), tmp_path / "m.tflite", target="npu")  # type: ignore[arg-type]

@@ -64,7 +64,7 @@ LATER_FOR_GPU: tuple[Form, ...] = (
 
 
 # Channels from which on Winograd's convolutions are cheaper; wherever a file may run, those that are cheaper everywhere.
-_WINOGRAD = {"arm": winograd.form(64), "x86": winograd.form(128), "cpu": winograd.form(128)}
+WINOGRAD = {"arm": winograd.form(64), "x86": winograd.form(128), "cpu": winograd.form(128)}
 
 
 def later_forms(aim: Aim) -> tuple[Form, ...]:
@@ -75,7 +75,7 @@ def later_forms(aim: Aim) -> tuple[Form, ...]:
     if aim.target == "arm":
         forms = (gates.FORM, *forms)
     if aim.optimize == "speed":
-        forms = (_WINOGRAD[aim.target or "cpu"], *forms)
+        forms = (WINOGRAD[aim.target or "cpu"], *forms)
     return forms
 
 

@@ -17,14 +17,16 @@ _ENUMS = {wide.as_datatype_enum: narrow.as_datatype_enum for wide, narrow in NAR
 
 def copied(op: Any, inputs: Sequence[Any]) -> list[Any]:
     """The outputs of a copy of `op` that reads `inputs`, float32 tensors where `op` read wider ones. A complex op
-    becomes the real one of the same name: what a linear op does to the real part, say."""
+    becomes the real one of the same name: what a linear op does to the real part, say. The copy has the name of `op`, whatever
+    scope it is made in, unless that is taken."""
     graph: Any = tf.compat.v1.get_default_graph()
     attrs = {name: _narrow(value) for name, value in op.node_def.attr.items() if name != "_class"}
     for value in attrs.values():
         if value.HasField("func"):
             graph._add_function_recursive(op.graph._get_function(value.func.name))
     dtypes = [NARROWER.get(tensor.dtype, tensor.dtype) for tensor in op.outputs]
-    copy = graph.create_op(op.type, list(inputs), dtypes, name=op.name.rsplit("/", 1)[-1], attrs=attrs)
+    with graph.name_scope(None):
+        copy = graph.create_op(op.type, list(inputs), dtypes, name=op.name, attrs=attrs)
     return list(copy.outputs)
 
 

@@ -55,9 +55,11 @@ def rewritten(function: Any, walk: Callable[[dict[Any, Value]], Walk]) -> Any:
         known: dict[Any, Value] = {
             old.ref(): value for old, value in zip(inputs, map(_parts, tensors), strict=True)
         }
-        known.update({inner.ref(): outer for outer, inner in graph.captures})
+        now: Any = tf.compat.v1.get_default_graph()
+        # by name, and not where each is first read: TensorFlow would number them, and files would differ from run to run
+        known.update({inner.ref(): now.capture(outer, name=inner.op.name) for outer, inner in graph.captures})
         for variable in graph.variables:  # else nobody knows that the captured handles are those of variables
-            tf.compat.v1.get_default_graph().watch_variable(variable)  # type: ignore[attr-defined]
+            now.watch_variable(variable)
         walking = walk(known)
         walking.run(graph.get_operations())
         return [_whole(walking.value(tensor), tensor) for tensor in graph.outputs]
