@@ -163,12 +163,12 @@ class AdbDevice:
         return text if text.startswith(self.name) else f"{self.name}: {text}"
 
     def _shell(self, script: str, timeout: float) -> RunResult:
-        """Run a script that may be run twice."""
-        for attempt in (1, 2):
+        """Run a script that may be run again."""
+        for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return self.run(["sh", "-c", script], timeout=timeout)
             except CommandInterrupted:
-                if attempt == 2:
+                if attempt == _ATTEMPTS:
                     raise
         raise AssertionError("the loop above returns or raises")
 
