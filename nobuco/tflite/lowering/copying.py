@@ -17,8 +17,8 @@ _ENUMS = {wide.as_datatype_enum: narrow.as_datatype_enum for wide, narrow in NAR
 
 def copied(op: Any, inputs: Sequence[Any]) -> list[Any]:
     """The outputs of a copy of `op` that reads `inputs`, float32 tensors where `op` read wider ones. A complex op
-    becomes the real one of the same name: what a linear op does to the real part, say. The copy has the name of `op`, whatever
-    scope it is made in, unless that is taken."""
+    becomes the real one of the same name: what a linear op does to the real part, say. The copy has the name of `op`,
+    whatever scope it is made in, unless that is taken."""
     graph: Any = tf.compat.v1.get_default_graph()
     attrs = {name: _narrow(value) for name, value in op.node_def.attr.items() if name != "_class"}
     for value in attrs.values():
