@@ -30,6 +30,7 @@ class Program:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     inputs: list[InputSpec]
+    state: tuple[str, ...] = ()  # names of the last inputs, which stand for state that the model keeps
     # What it has asked of shapes, here and on other inputs, once that has been needed: which sizes are static is decided
     # alike wherever it is traced again.
     _seen: list[ShapesSeen] = field(default_factory=list)

@@ -51,6 +51,17 @@ class Place:
         """What it holds now, by path."""
         return ((self._path_of(key), value) for key, value in _pairs(self.holder))
 
+    def replace(self, old: Any, new: Any) -> None:
+        """Puts `new` wherever it holds `old` itself."""
+        holder = self.holder
+        for key, value in _pairs(holder):
+            if value is not old:
+                continue
+            if isinstance(holder, types.CellType):
+                holder.cell_contents = new
+            else:
+                holder[key] = new
+
     def changed(self) -> list[str]:
         if isinstance(self.holder, np.ndarray):
             return [] if _equal_arrays(self.holder, self.before) else [self.path]

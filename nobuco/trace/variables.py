@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dis
+import functools
 import types
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
@@ -71,9 +73,12 @@ def of_code(function: types.FunctionType) -> Variables:
     return Variables(function.__globals__, _names_in(function.__code__), function.__module__)
 
 
+@functools.cache
 def _names_in(code: types.CodeType) -> frozenset[str]:
+    """Names of a module's variables; `co_names` alone holds those of attributes, too."""
     inner = [_names_in(each) for each in code.co_consts if isinstance(each, types.CodeType)]
-    return frozenset(code.co_names).union(*inner)
+    own = (each.argval for each in dis.get_instructions(code) if each.opname.endswith("_GLOBAL"))
+    return frozenset(own).union(*inner)
 
 
 def _function(value: Any) -> Any:

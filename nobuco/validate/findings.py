@@ -103,7 +103,7 @@ def warn_of(report: Report, graph: Graph, strict: bool) -> None:
         names = ", ".join(report.carried)
         baked.append(
             f"the model changes {names} from call to call; the converted model starts from the same values at every call. "
-            "Pass the state as an input and return it as an output to carry it over."
+            "Convert with carry_state=True to have it as inputs and outputs, where it is tensors of fixed shape."
         )
     wrong = discrepancies(report)
     if strict and (baked or report.fixed):
