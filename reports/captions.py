@@ -40,6 +40,8 @@ def caption(group: Group, interval: str = "in brackets", noisy: str = NOISY_MARK
         "Only files whose output on the device agrees with PyTorch have a speed "
         "(error: max|difference| / max|reference|)."
     )
+    if group.reduced:
+        lines += _reduced(group.rows)
     if group.emulated:
         lines.append(
             "Emulated: executed instructions, not time; caches and memory bandwidth do not count. "
@@ -64,6 +66,20 @@ def _quantity(group: Group, interval: str) -> str:
         return f"{words}no interval, which {takes}."
     words += f"{interval} the 95 % interval over launches"
     return f"{words}, which {takes} where it is missing." if missing else f"{words}."
+
+
+def _reduced(rows: Sequence[Row]) -> list[str]:
+    """What stands beside files of another precision than float32."""
+    judged = [row.accuracy for row in rows if row.accuracy and row.accuracy.min_alike is not None]
+    counts = sorted({each.alike_samples for each in judged if each.alike_samples})
+    lines = ["Of fp32: what the file takes of what the same converter's float32 file takes."]
+    if judged and counts:
+        lines.append(
+            f"Alike: of {' or '.join(map(str, counts))} samples that the file was not calibrated on, how many come out as "
+            "PyTorch's (a classifier's with the same class first, others with an SNR of 20 dB). By this, not by the error, "
+            f"files with integers are judged: less than {judged[0].min_alike:.0%} is wrong."
+        )
+    return lines
 
 
 def _sustained(group: Group) -> str:
@@ -109,7 +125,7 @@ def _shared(said: Iterable[tuple[Row, str | None]]) -> list[str]:
     cells: dict[str, dict[str, list[str]]] = {}
     for row, words in said:
         if words is not None:
-            cells.setdefault(words, {}).setdefault(row.cell.model, []).append(row.cell.converter)
+            cells.setdefault(words, {}).setdefault(row.cell.model, []).append(row.cell.label)
     return [
         f"{'; '.join(f'{model}, {_and(converters)}' for model, converters in models.items())}: {words}"
         for words, models in cells.items()

@@ -128,7 +128,9 @@ def _caption(group: Group) -> list[str]:
 
 
 def colour_of(converter: str) -> str:
-    """The converter's colour; a paler one for its variants (`nobuco:arm`), grey for one that has none of its own."""
+    """The converter's colour, whatever the precision behind its name; a paler one for its variants (`nobuco:arm`), grey for
+    one that has none of its own."""
+    converter = converter.partition(" ")[0]
     return COLOURS.get(converter) or (_VARIANT if ":" in converter else _OTHER)
 
 
@@ -146,7 +148,7 @@ def _latency_panel(axes: Axes, model: str, rows: Sequence[Row]) -> None:
         _dots(axes, row.launches, y)
         _whisker(axes, estimate.value, estimate.low, estimate.high, y)
         _figure(axes, y, figures.number(estimate.value) + (" noisy" if row.noise else ""))
-    axes.set_yticks(range(len(rows)), [row.cell.converter for row in rows], fontsize=8.5, color=_INK)
+    axes.set_yticks(range(len(rows)), [row.cell.label for row in rows], fontsize=8.5, color=_INK)
     axes.annotate(
         _short(model),
         (0, 0.5),

@@ -41,6 +41,14 @@ def fresh_args(loaded: LoadedModel) -> tuple[Tensor, ...]:
     return tuple(arg.clone() for arg in loaded.args)
 
 
+def shuffled(arg: Tensor, seed: int) -> Tensor:
+    """The elements in another order, so that the values are of the kind that the model takes; whole numbers as they are."""
+    if not arg.is_floating_point():
+        return arg
+    order = torch.randperm(arg.numel(), generator=torch.Generator().manual_seed(seed))
+    return arg.flatten()[order].reshape(arg.shape)
+
+
 def input_names(loaded: LoadedModel) -> list[str]:
     """What converters call the inputs in the file, so that none is taken for another."""
     return [f"input_{i}" for i in range(len(loaded.args))]

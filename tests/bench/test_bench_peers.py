@@ -81,11 +81,16 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def convert(script: str, content: bytes = b"net") -> JobOutcome:
+def convert(script: str, content: bytes = b"net", precision: str = "fp32") -> JobOutcome:
     """Run a script as an adapter does, with relative paths."""
     Path("model.onnx").write_bytes(content)
     command = script_command(BARE_PYTHON, script)
-    return run_job(command, {"onnx": Path("model.onnx")}, Path("results") / "made", timeout=60)
+    return run_job(
+        command,
+        {"onnx": Path("model.onnx"), "precision": precision, "calibration": []},
+        Path("results") / "made",
+        timeout=60,
+    )
 
 
 @pytest.mark.parametrize("script", ["onnx_tf_script.py", "onnx2tf_script.py"])
