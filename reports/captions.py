@@ -137,7 +137,12 @@ def _and(names: Sequence[str]) -> str:
 
 
 def _weights(rows: Sequence[Row]) -> str:
-    words = {"random": "random, seed {}", "default": "trained", "own": "the model file's own"}
+    words = {
+        "random": "random, seed {}",
+        "taught": "random, seed {}, the last layer fitted to tell 100 seeded scenes apart",
+        "default": "trained",
+        "own": "the model file's own",
+    }
     kinds = dict.fromkeys(
         words.get(row.provenance.weights, row.provenance.weights).format(row.provenance.seed)
         for row in rows

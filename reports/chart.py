@@ -52,7 +52,11 @@ def save_chart(group: Group, stem: Path) -> list[Path]:
     Returns:
         The paths of the PNG and the SVG file.
     """
-    figure = draw(group)
+    return write_pictures(draw(group), stem)
+
+
+def write_pictures(figure: Figure, stem: Path) -> list[Path]:
+    """Write a figure as `stem` with .png and .svg; returns the paths."""
     paths = [stem.with_name(stem.name + suffix) for suffix in (".png", ".svg")]
     # Without a date, and with the names of its parts from a fixed salt, the same records make the same file.
     with rc_context({"svg.hashsalt": "chart"}):

@@ -124,7 +124,8 @@ def _option(flag: str, field: str, type: Any, help: str, show_default: bool = Tr
     "--weights",
     "weights",
     click.Choice(get_args(Weights)),
-    "Random from --seed, or torchvision's trained ones (downloaded).",
+    "Random from --seed; taught: with a last layer that tells scenes apart, so that answers have a meaning; default: "
+    "torchvision's trained ones (downloaded).",
 )
 @_option("--seed", "seed", int, "For weights and inputs.")
 @_option(

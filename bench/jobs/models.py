@@ -27,7 +27,9 @@ def load_model(job: dict[str, Any]) -> LoadedModel:
     file = Path(model["file"]) if model["file"] else None
     spec = ModelSpec(model["name"], file, model["factory"])
     try:
-        loaded = models_zoo.load(spec, weights=model["weights"], seed=model["seed"])
+        loaded = models_zoo.load(
+            spec, weights=model["weights"], seed=model["seed"], teach="reference" not in job
+        )
     except ModelError as error:
         raise JobFailed(str(error)) from error
     if reference := job.get("reference"):

@@ -51,7 +51,8 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
             non_verbose=True,
             **options,
         )
-    made = next(folder.glob(f"*[!_]_{kind}.tflite"), None)
+    # "full_integer_quant" ends as "integer_quant" does
+    made = min(folder.glob(f"*_{kind}.tflite"), key=lambda file: len(file.name), default=None)
     if made is None:
         raise entry.JobFailed(f"onnx2tf left no {kind} file, and its log says why")
     pictures.unlink()
