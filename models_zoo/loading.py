@@ -28,8 +28,8 @@ class LoadedModel:
         module: In evaluation mode.
         args: Its inputs, from the seed, unless the user's file gives them. A model may change them in place:
             clone them before each run.
-        weights: "random" (from the seed), "taught" (the same, but for the last layer, see `taught.teach`), "default" (torchvision's trained weights), "own" (whatever the user's
-            file made) or "none" (the model has no parameters).
+        weights: "random" (from the seed), "taught" (the same, but for the last layer, see `taught.teach`), "default"
+            (torchvision's trained weights), "own" (whatever the user's file made) or "none" (the model has no parameters).
         seed: Of weights and arguments.
     """
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
+from reports import figures
 from reports.chart import colour_of, write_pictures
 from reports.record import FLOAT
 from reports.summary import Group, Row
@@ -115,7 +116,7 @@ def _texts(figure: Figure, group: Group, rows: Sequence[Row]) -> None:
     ]
     figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.78, 0.88), frameon=False, fontsize=9)
     models = len({row.cell.model for row in rows})
-    words = f"A point is a file, of {models} model{'' if models == 1 else 's'}; hollow ones, at the right edge, have no speed."
+    words = f"A point is a file, of {figures.plural(models, 'model')}; hollow ones, at the right edge, have no speed."
     if group.emulated:
         words += " Emulated: instructions, not time."
     figure.text(0.015, 0.03, words, fontsize=8, va="bottom", color=_FAINT)

@@ -46,7 +46,11 @@ class Engine:
         integer_io: bool = False,
     ) -> None:
         self._modules = _modules()
-        self._data, self._info, self._samples = data, info, samples
+        self._info, self._samples = info, samples
+        # one for all recipes: reading the file takes it as long as quantising, and it changes a copy
+        self._quantizer = self._modules.quantizer.Quantizer(bytearray(data))
+        # would run the float file at its default sizes, which are no sizes where they are open
+        self._quantizer._ensure_model_qsv_sufficient = lambda _: None
         self._integer_io = integer_io
         self._ranges = {
             each.name: {
@@ -58,10 +62,8 @@ class Engine:
 
     def quantised(self, recipe: Recipe, only: Sequence[TFLiteOp] | None = None) -> bytes:
         """The file. `only`: the ops that are quantised, all others stay float."""
-        quantizer = self._modules.quantizer.Quantizer(bytearray(self._data))
+        quantizer = self._quantizer
         quantizer.load_quantization_recipe(self._rows(recipe, only))
-        # would run the float file at its default sizes, which are no sizes where they are open
-        quantizer._ensure_model_qsv_sufficient = lambda _: None
         try:
             # it draws its progress on stderr
             with warnings.catch_warnings(), redirect_stderr(io.StringIO()):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from nobuco.tflite.inspection import TFLiteInfo, TFLiteOp
 from nobuco.tflite.precision.engine import Engine, is_kept
@@ -62,6 +64,21 @@ class Precision:
     def snr(self) -> float:
         """Of the worst output, in decibels; of most of its channels, where that is less."""
         return min(each.least for each in self.outputs)
+
+    def save_curve(self, path: str | os.PathLike[str]) -> None:
+        """Draws what "auto" has tried: the share of samples that come out alike, against the size of the file. By the ending
+        of `path` a PNG, an SVG or another kind that matplotlib writes, which has to be installed.
+
+        Raises ValueError where "auto" has tried nothing."""
+        if not self.steps:
+            raise ValueError(
+                f"there is no curve of {self.recipe.name!r}: only precision='auto' tries several files"
+            )
+        from nobuco.tflite.precision.curve import save_curve
+
+        written = [step for step in self.steps if step.size_bytes == self.size_bytes]
+        chosen = max(written or self.steps, key=lambda step: step.agreement)
+        save_curve(self.steps, chosen, self.float_bytes, Path(path))
 
     def __str__(self) -> str:
         lines = [
