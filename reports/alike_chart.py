@@ -75,6 +75,9 @@ def draw(group: Group) -> Figure:
             markerfacecolor="none" if share is None else None,
             clip_on=False,
         )
+    lowest = min(row.accuracy.alike for row, _ in found if row.accuracy and row.accuracy.alike is not None)
+    bottom = min(lowest, 0.94)
+    axes.set_ylim(bottom - 0.05 * (1 - bottom), 1 + 0.05 * (1 - bottom))
     limits = [
         row.accuracy.min_alike for row, _ in found if row.accuracy and row.accuracy.min_alike is not None
     ]

@@ -11,13 +11,16 @@ from reports.summary import Group, Row
 NOISY_MARK = "~"
 
 
-def caption(group: Group, interval: str = "in brackets", noisy: str = NOISY_MARK) -> str:
+def caption(
+    group: Group, interval: str = "in brackets", noisy: str = NOISY_MARK, columns: bool = True
+) -> str:
     """What the figures of a group are and how many launches they rest on, one sentence or two a line.
 
     Args:
         group: The group.
         interval: Where the reader finds the interval of a figure.
         noisy: How a noisy cell is marked.
+        columns: Whether the reader sees the columns of a table, whose headings are explained.
     """
     lines = [_quantity(group, interval)] if any(row.latency for row in group.rows) else []
     if group.software_gpu:
@@ -41,7 +44,7 @@ def caption(group: Group, interval: str = "in brackets", noisy: str = NOISY_MARK
         "(error: max|difference| / max|reference|)."
     )
     if group.reduced:
-        lines += _reduced(group.rows)
+        lines += _reduced(group.rows, columns)
     if group.emulated:
         lines.append(
             "Emulated: executed instructions, not time; caches and memory bandwidth do not count. "
@@ -68,16 +71,18 @@ def _quantity(group: Group, interval: str) -> str:
     return f"{words}, which {takes} where it is missing." if missing else f"{words}."
 
 
-def _reduced(rows: Sequence[Row]) -> list[str]:
+def _reduced(rows: Sequence[Row], columns: bool) -> list[str]:
     """What stands beside files of another precision than float32."""
+    lines = (
+        ["Of fp32: what the file takes of what the same converter's float32 file takes."] if columns else []
+    )
     judged = [row.accuracy for row in rows if row.accuracy and row.accuracy.min_alike is not None]
     counts = sorted({each.alike_samples for each in judged if each.alike_samples})
-    lines = ["Of fp32: what the file takes of what the same converter's float32 file takes."]
     if judged and counts:
         lines.append(
-            f"Alike: of {' or '.join(map(str, counts))} samples that the file was not calibrated on, how many come out as "
-            "PyTorch's (a classifier's with the same class first, others with an SNR of 20 dB). By this, not by the error, "
-            f"files with integers are judged: less than {judged[0].min_alike:.0%} is wrong."
+            f"{'Alike: of' if columns else 'Of'} {' or '.join(map(str, counts))} samples that the file was not calibrated "
+            "on, how many come out as PyTorch's (a classifier's with the same class first, others with an SNR of 20 dB). "
+            f"By this, not by the error, files with integers are judged: less than {judged[0].min_alike:.0%} is wrong."
         )
     return lines
 

@@ -108,6 +108,17 @@ def test_what_stays_float_is_told_with_the_reason(model: keras.Model, tmp_path: 
     assert "2 ops stayed float" in str(file.precision)
 
 
+def test_what_is_slower_than_float_stays_float(tmp_path: Path) -> None:
+    layers = nn.Sequential(nn.Conv2d(64, 64, 3, groups=64), nn.Conv2d(64, 64, 1)).eval()
+    model = nobuco.pytorch_to_keras(layers, [torch.randn(1, 64, 8, 8)], verbose=False)
+    file = exported(model, tmp_path, "int8-dynamic", calibration=None)
+    bytes_of = {row.op: row.weight_bytes for row in file.info.rows}
+    assert bytes_of["DEPTHWISE_CONV_2D"] >= 64 * 9 * 4 and bytes_of["CONV_2D"] < 64 * 64 * 2
+    assert file.precision is not None
+    (stayed,) = file.precision.stayed_float
+    assert "XNNPACK takes DEPTHWISE_CONV_2D in float" in stayed.why
+
+
 def test_rows_of_the_engines_own_recipe(model: keras.Model, tmp_path: Path) -> None:
     from litert_quantizer import recipe
 

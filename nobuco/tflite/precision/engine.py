@@ -92,7 +92,7 @@ class Engine:
         return str(getattr(key, "value", key)) != "no_quantize"
 
     def _rows(self, recipe: Recipe, only: Sequence[TFLiteOp] | None) -> list[dict[str, Any]]:
-        rows = [dict(row) for row in recipe.rows] or [_row(recipe, self._modules)]
+        rows = [dict(row) for row in recipe.rows] or [_row(recipe, self._modules), *_dearer(recipe)]
         if only is not None:
             rows = [{**row, "regex": self._exactly(each)} for each in only for row in rows]
         elif recipe.static and not self._integer_io:
@@ -128,6 +128,16 @@ def is_kept(row: TFLiteOp, recipe: Recipe) -> bool:
         or any(f"{origin.module_path}.".startswith(f"{keep}.") for origin in row.origins)
         for keep in recipe.keep
     )
+
+
+def dearer_than_float(recipe: Recipe, op: str) -> bool:
+    """Whether XNNPACK leaves the form that a recipe would make of an op to slower kernels, and takes the float one."""
+    return recipe.activations == "dynamic" and not recipe.rows and op == "DEPTHWISE_CONV_2D"
+
+
+def _dearer(recipe: Recipe) -> list[dict[str, Any]]:
+    depthwise = "DEPTHWISE_CONV_2D"
+    return [{"regex": ".*", "operation": depthwise, **_FLOAT}] if dearer_than_float(recipe, depthwise) else []
 
 
 def _row(recipe: Recipe, modules: Any) -> dict[str, Any]:

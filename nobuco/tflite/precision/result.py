@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nobuco.tflite.inspection import TFLiteInfo, TFLiteOp
-from nobuco.tflite.precision.engine import Engine, is_kept
+from nobuco.tflite.precision.engine import Engine, dearer_than_float, is_kept
 from nobuco.tflite.precision.judge import OutputError
 from nobuco.tflite.precision.recipe import Recipe
 
@@ -138,6 +138,8 @@ def _why(row: TFLiteOp, recipe: Recipe, engine: Engine | None) -> str:
         return "kept in float"
     if row.subgraph != 0:
         return "stands in a branch or loop, which calibration does not see into"
+    if dearer_than_float(recipe, row.op):
+        return f"XNNPACK takes {row.op} in float, and leaves its {recipe.name} form to slower kernels"
     if engine is not None and not engine.takes(recipe, row):
         return f"{recipe.engine} has no {recipe.name} form of {row.op}"
     return f"{recipe.engine} leaves it as it is"
