@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nobuco.tflite.precision.result import Step
 
-_INK, _FAINT, _LINE = "#222222", "#777777", "#0072B2"
+_INK, _LINE = "#222222", "#0072B2"
 
 
 def save_curve(steps: Sequence[Step], chosen: Step, float_bytes: int, path: Path) -> None:
@@ -20,37 +20,28 @@ def save_curve(steps: Sequence[Step], chosen: Step, float_bytes: int, path: Path
     from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
 
-    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
+    figure = Figure(figsize=(7.5, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    ordered = sorted(steps, key=lambda step: step.size_bytes)
-    sizes = [step.size_bytes / float_bytes for step in ordered]
-    axes.plot(sizes, [step.agreement for step in ordered], "o-", color=_LINE, alpha=0.7, linewidth=1)
-    for step, size in zip(ordered, sizes, strict=True):
-        axes.annotate(
-            str(step.kept),
-            (size, step.agreement),
-            (0, 6),
-            textcoords="offset points",
-            fontsize=8,
-            color=_FAINT,
-            ha="center",
-        )
-    axes.plot(
-        [chosen.size_bytes / float_bytes],
-        [chosen.agreement],
-        "o",
-        color=_INK,
-        markersize=11,
-        fillstyle="none",
+    above, below = figure.subplots(2, sharex=True, height_ratios=(3, 2))
+    kept = [step.kept for step in steps]
+    panels = (
+        (above, [step.agreement for step in steps], chosen.agreement, "samples\nthat come out alike"),
+        (
+            below,
+            [step.size_bytes / float_bytes for step in steps],
+            chosen.size_bytes / float_bytes,
+            "size\nof float32's",
+        ),
     )
-    axes.set_xlabel("size of the file, of the float32 one's", color=_INK)
-    axes.set_ylabel("samples that come out alike", color=_INK)
-    axes.set_title("Layers kept in float (numbers); the ring is the file written", fontsize=10, color=_INK)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.margins(0.08, 0.12)
-    axes.grid(color="#dddddd", linewidth=0.7)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    for axes, values, value, words in panels:
+        axes.plot(kept, values, "o-", color=_LINE, alpha=0.7, linewidth=1)
+        axes.plot([chosen.kept], [value], "o", color=_INK, markersize=11, fillstyle="none")
+        axes.set_ylabel(words, color=_INK)
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.margins(0.04, 0.12)
+        axes.grid(color="#dddddd", linewidth=0.7)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+    below.set_ylim(bottom=0)
+    below.set_xlabel("layers kept in float; the ring is the file that was written", color=_INK)
     figure.savefig(path, dpi=150)
