@@ -207,7 +207,7 @@ def test_what_does_not_exist_is_named_before_anything_is_made(
         ({"settle": -1}, "settle: must be 0 or more, not -1"),
         ({"timeout": 0}, "timeout: must be 1 or more, not 0"),
         ({"tolerance": -1e-3}, "tolerance: must be 0 or more"),
-        ({"weights": "best"}, "weights: must be random or default, not 'best'"),
+        ({"weights": "best"}, "weights: must be random or taught or default, not 'best'"),
         ({"devices": []}, "devices: give at least one"),
         ({"models": "slice_relu"}, r"models: takes a list, not one string; write \['slice_relu'\]"),
     ],
