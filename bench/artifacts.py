@@ -6,18 +6,18 @@ is not made again.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import models_zoo
-from bench.converters.base import Converter, Reference
+from bench.converters.base import Converter, Reference, Samples
 from bench.fingerprints import digest_of, sha256_of, source_digest, versions_of
 from bench.jobs.process import ORIGINS, JobOutcome, amend, finished, job_digest, our_python, run_job
 from bench.progress import Reporter
 from models_zoo import ModelSpec
-from reports.record import Conversion
+from reports.record import FLOAT, Conversion
 
 
 @dataclass(frozen=True)
@@ -61,22 +61,52 @@ class ModelVariant:
 
 
 @dataclass(frozen=True)
+class Output:
+    """An output of a file: PyTorch's number `reference`, transposed by `axes`.
+
+    Where `scale` is not None its numbers are integers, and stand for (number - zero_point) * scale.
+    """
+
+    reference: int
+    axes: tuple[int, ...]
+    scale: float | None = None
+    zero_point: int = 0
+
+
+@dataclass(frozen=True)
+class Answers:
+    """How a file's answers on this host agree with PyTorch's.
+
+    Attributes:
+        alike: The share of `samples`, none of which the file was calibrated on, that come out alike.
+        samples: How many.
+        snr: Signal over noise in decibels, of the worst output, on each of the inputs that devices are given.
+    """
+
+    alike: float
+    samples: int
+    snr: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Artifact:
     """What one converter made of one model.
 
     Attributes:
         reference: The model, its inputs and PyTorch's outputs.
         converter: The converter's name.
+        precision: Of the file.
         version: The converter's version.
         error: Why there is no file; None when there is one.
         file: The `.tflite` file.
         sha256: Its SHA-256.
         inputs: Raw files with the model's inputs, in the order and layout of the file's own.
-        outputs: For each output of the file, in its order: which output of PyTorch it is, and the axes that
-            transpose PyTorch's to it.
+        outputs: For each output of the file, in its order, which output of PyTorch it is and how its numbers stand for
+            PyTorch's.
         conversion: What the conversion took, and what is in the file.
         log: What the converter printed.
         samples: Raw files with further inputs, to compare outputs on.
+        answers: What this host finds of a file of another precision than float32; None for a float32 file.
         origins: Where each op of the file comes from in the PyTorch program, as `bench.jobs.origins` writes it; None:
             the converter does not say.
     """
@@ -88,11 +118,13 @@ class Artifact:
     file: Path | None
     sha256: str | None
     inputs: tuple[Path, ...]
-    outputs: tuple[tuple[int, tuple[int, ...]], ...]
+    outputs: tuple[Output, ...]
     conversion: Conversion
     log: Path
     samples: tuple[tuple[Path, ...], ...] = ()
     origins: Path | None = None
+    precision: str = FLOAT
+    answers: Answers | None = None
 
 
 class ArtifactCache:
@@ -165,12 +197,12 @@ class ArtifactCache:
         if missing:
             with self.say.track("Converting", len(missing)) as track:
                 for model, reference, converter in missing:
-                    track.now(f"{model.name} with {converter.name}")
+                    track.now(f"{model.name} with {_named_file(converter)}")
                     outcome = self.convert(model, reference, converter)
                     seconds = outcome.result.get("seconds")
                     failed = f"FAILED: {outcome.error} (log: {outcome.log})"
                     end = failed if outcome.error else f"{seconds:.1f} s"
-                    track.step(f"{model.name} with {converter.name}: {end}", line=True)
+                    track.step(f"{model.name} with {_named_file(converter)}: {end}", line=True)
         made = [(m, r, c) for m, r, c in todo if self.is_made(m, c)]
         with self.say.track("Inspecting the files", 1) as track:
             read = self.inspect(made)
@@ -186,6 +218,11 @@ class ArtifactCache:
         """Do one conversion, whether or not it was done before. A failure is an outcome with an `error`."""
         folder = self._artifact_folder(model, converter)
         before = finished(folder)
+        if converter.precision != FLOAT:
+            further = self._further(model)
+            if further.error:
+                return amend(JobOutcome(further.folder, further.result), folder, error=further.error)
+            reference = replace(reference, further=further)
         outcome = converter.convert(reference, folder, self.timeout, self.say)
         if outcome.error and before is not None:
             return amend(outcome, folder, attempts=before.attempts + 1)
@@ -196,7 +233,7 @@ class ArtifactCache:
             outcome = finished(self._artifact_folder(model, converter))
             if outcome is not None and outcome.error:
                 self.say.line(
-                    f"{model.name} with {converter.name}: not converted again, it failed in an earlier run: "
+                    f"{model.name} with {_named_file(converter)}: not converted again, it failed in an earlier run: "
                     f"{outcome.error} (log: {outcome.log}); --retry-failed tries it again"
                 )
 
@@ -204,16 +241,35 @@ class ArtifactCache:
         command = our_python("bench.jobs.reference_job")
         return run_job(command, {"model": model.job()}, self._reference_folder(model), self.timeout)
 
+    def _further(self, model: ModelVariant) -> Samples:
+        """The samples for files of other precisions, made if they are not there."""
+        folder = self.folder / model.folder_name / f"samples-{job_digest('samples_job')}"
+        outcome = finished(folder)
+        if outcome is None or outcome.error:
+            job = {"model": model.job(), "reference": self._reference_folder(model)}
+            outcome = run_job(our_python("bench.jobs.samples_job"), job, folder, self.timeout)
+        return Samples(folder, outcome.result)
+
+    def _to_be_judged_on(self, model: ModelVariant, converter: Converter) -> dict[str, list[Path]]:
+        if converter.precision == FLOAT:
+            return {}
+        further = self._further(model)
+        return {kind: further.files(kind) for kind in ("check", "answer")}
+
     def _reference_folder(self, model: ModelVariant) -> Path:
         return self.folder / model.folder_name / "reference"
 
     def _artifact_folder(self, model: ModelVariant, converter: Converter) -> Path:
-        return self.folder / model.folder_name / f"{converter.name}-{converter.version()}"
+        return (
+            self.folder
+            / model.folder_name
+            / f"{_named_file(converter).replace(' ', '-')}-{converter.version()}"
+        )
 
     @staticmethod
     def _facts(folder: Path) -> Path:
         """Named after what reads the file, so that facts of an older reader are not taken for this one's."""
-        return folder / f"facts-{job_digest('facts_job', 'mapping')}"
+        return folder / f"facts-{job_digest('facts_job', 'mapping', 'samples_job')}"
 
     @classmethod
     def _facts_file(cls, folder: Path) -> Path:
@@ -257,6 +313,7 @@ class ArtifactCache:
                         "outputs": reference.outputs,
                         "samples": reference.samples,
                         "layout": converter.layout,
+                        **self._to_be_judged_on(model, converter),
                     }
                 )
         left = files
@@ -294,6 +351,7 @@ class ArtifactCache:
         if error is None:
             facts = json.loads(self._facts_file(folder).read_text(encoding="utf-8"))
             error = facts["error"]
+        answers = facts.get("answers")
         file = folder / outcome.result["file"] if error is None else None
         origins = folder / ORIGINS
         figures = {key: outcome.result.get(key) for key in ("seconds", "cpu_seconds", "peak_rss_mb")}
@@ -309,12 +367,21 @@ class ArtifactCache:
             samples=tuple(
                 tuple(self._facts(folder) / name for name in names) for names in facts.get("samples", ())
             ),
-            outputs=tuple((o["reference"], tuple(o["axes"])) for o in facts.get("outputs", ())),
+            outputs=tuple(
+                Output(**{**each, "axes": tuple(each["axes"])}) for each in facts.get("outputs", ())
+            ),
             conversion=Conversion(**figures, **contents, origins=origins.is_file() if file else None),
             log=outcome.log,
             origins=origins if error is None and origins.is_file() else None,
+            precision=converter.precision,
+            answers=Answers(**{**answers, "snr": tuple(map(float, answers["snr"]))}) if answers else None,
         )
 
 
 def _named(name: str, message: str) -> str:
     return message if name in message else f"{name}: {message}"
+
+
+def _named_file(converter: Converter) -> str:
+    """`nobuco int8`; the converter's name alone of float32 files."""
+    return converter.name if converter.precision == FLOAT else f"{converter.name} {converter.precision}"

@@ -15,7 +15,8 @@ TABLES_END = "<!-- bench:tables end -->"
 
 
 def write_report(groups: Sequence[Group], out: Path) -> list[Path]:
-    """Write `report.md`, `report.csv`, and a chart (PNG and SVG) for each group with times to compare.
+    """Write `report.md`, `report.csv`, and charts (PNG and SVG) for each group with times to compare: of the times, and of
+    what files of other precisions than float32 take against how many of their answers stay what they were.
 
     Args:
         groups: What the report is about.
@@ -27,7 +28,9 @@ def write_report(groups: Sequence[Group], out: Path) -> list[Path]:
     Raises:
         BenchError: The folder cannot be written.
     """
-    from reports.chart import save_chart  # matplotlib takes a second to import
+    # matplotlib takes a second to import
+    from reports.alike_chart import save_alike_chart
+    from reports.chart import save_chart
 
     written = [out / "report.md", out / "report.csv"]
     try:
@@ -41,6 +44,7 @@ def write_report(groups: Sequence[Group], out: Path) -> list[Path]:
                 continue
             stem = "chart" if len(groups) == 1 else f"chart-{group.slug}"
             written += save_chart(group, out / stem)
+            written += save_alike_chart(group, out / f"{stem}-alike")
         pictures = [path.name for path in written if path.suffix == ".png"]
         text = tables.markdown(groups) + "".join(f"\n![{name}]({name})\n" for name in pictures)
         text += "".join(f"\n{line}\n" for line in left_out)

@@ -1,4 +1,7 @@
-"""Draws the pictures of the tutorial: `python docs/pictures.py`; the page's screenshots need chromium on the PATH."""
+"""Draws the pictures of the tutorial, and the curve of the page on precision: `python docs/pictures.py`.
+
+The page's screenshots need chromium on the PATH.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from torch import nn
 
+import models_zoo
 import nobuco
 import nobuco.convert as convert_module
 from nobuco import ChannelOrder, ChannelOrderingStrategy
@@ -121,7 +125,19 @@ def screenshot(page: Path, name: str, dark: bool) -> None:
         subprocess.run(command, check=True, capture_output=True)
 
 
+def curve() -> None:
+    """What "auto" tries on a network that has nothing to lose: random, its classes nearly ties."""
+    loaded = models_zoo.load(models_zoo.resolve(["mobilenet_v3_small"], 64)[0])
+    images = torch.cat([loaded.further_args(number)[0] for number in range(96)])
+    model = nobuco.pytorch_to_keras(loaded.module, args=loaded.args, verbose=False)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "auto.tflite"
+        written = nobuco.export_tflite(model, path, precision="auto", min_agreement=0.95, calibration=images)
+        written.precision.save_curve(IMAGES / "auto.png")
+
+
 def main() -> None:
+    curve()
     torch.manual_seed(0)
     missing()
     nobuco.converter(torch.special.hermite_polynomial_he, channel_ordering_strategy=EITHER)(hermite)

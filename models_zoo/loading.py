@@ -12,6 +12,8 @@ from models_zoo.errors import ModelError
 from models_zoo.random_weights import give_outputs, reproducible, seeded_images, seeded_inputs
 from models_zoo.readme_models import MODULES
 from models_zoo.spec import ModelSpec, Weights
+from models_zoo.taught import taught_view
+from models_zoo.taught import teach as teach_scenes
 from models_zoo.user_file import default_shape, load_user_model, run_once
 
 _FURTHER = 1000  # seeds of a model's further inputs begin so far above its own: batch norms are measured on the next one
@@ -26,8 +28,8 @@ class LoadedModel:
         module: In evaluation mode.
         args: Its inputs, from the seed, unless the user's file gives them. A model may change them in place:
             clone them before each run.
-        weights: "random" (from the seed), "default" (torchvision's trained weights), "own" (whatever the user's
-            file made) or "none" (the model has no parameters).
+        weights: "random" (from the seed), "taught" (the same, but for the last layer, see `taught.teach`), "default"
+            (torchvision's trained weights), "own" (whatever the user's file made) or "none" (the model has no parameters).
         seed: Of weights and arguments.
     """
 
@@ -41,10 +43,13 @@ class LoadedModel:
         """Other inputs of the kind that `args` are, the same for the same number; None where only a user knows the kind."""
         if self.weights == "own":
             return None
-        return seeded_inputs([tuple(arg.shape) for arg in self.args], self.seed + _FURTHER + number)
+        shapes = [tuple(arg.shape) for arg in self.args]
+        if self.weights == "taught":
+            return (taught_view(shapes[0], number, self.seed),)
+        return seeded_inputs(shapes, self.seed + _FURTHER + number)
 
 
-def load(spec: ModelSpec, weights: Weights = "random", seed: int = 0) -> LoadedModel:
+def load(spec: ModelSpec, weights: Weights = "random", seed: int = 0, teach: bool = True) -> LoadedModel:
     """Make a model.
 
     The same seed gives the same weights and arguments, bit for bit, in every process of a machine. torch's global
@@ -54,6 +59,7 @@ def load(spec: ModelSpec, weights: Weights = "random", seed: int = 0) -> LoadedM
         spec: The model, from `resolve`.
         weights: Random from the seed, or trained (downloaded); a user's own model keeps its own.
         seed: Of weights and arguments.
+        teach: Whether "taught" weights are taught; False for a caller that puts others in their place anyway.
 
     Raises:
         ModelError: The weights are unknown or cannot be downloaded, or the user's file does not make a model.
@@ -65,7 +71,7 @@ def load(spec: ModelSpec, weights: Weights = "random", seed: int = 0) -> LoadedM
         if entry is None:
             return _from_file(spec, seed)
         try:
-            return _from_catalogue(spec, entry, weights, seed)
+            return _from_catalogue(spec, entry, weights, seed, teach)
         # What torchvision says of a size that a model cannot have.
         except (ValueError, RuntimeError, AssertionError) as error:
             if spec.size is None:
@@ -74,15 +80,19 @@ def load(spec: ModelSpec, weights: Weights = "random", seed: int = 0) -> LoadedM
             raise ModelError(f"{spec.name}: {reason}") from error
 
 
-def _from_catalogue(spec: ModelSpec, entry: Entry, weights: Weights, seed: int) -> LoadedModel:
+def _from_catalogue(spec: ModelSpec, entry: Entry, weights: Weights, seed: int, teach: bool) -> LoadedModel:
     trained = weights == "default" and entry.group != "module"
     module = MODULES[entry.name]().eval() if entry.group == "module" else build(entry, trained, spec.size)
     # A model of one size alone may have trained weights for another one than the catalogue's.
     shapes = entry.input_shapes(spec.size or getattr(module, "image_size", None))
     made = "none" if entry.group == "module" else weights
-    if made == "random":
+    if made in ("random", "taught"):
         give_outputs(module, shapes, seed)
     args = seeded_inputs(shapes, seed)
+    if made == "taught":
+        args = (taught_view(shapes[0], 0, seed),)
+        if teach:
+            teach_scenes(module, shapes[0], seed)
     if spec.size is not None:
         with torch.no_grad():
             module(*(arg.clone() for arg in args))

@@ -10,8 +10,8 @@ from typing import Literal
 from models_zoo.catalogue import ENTRIES, GROUPS, Entry
 from models_zoo.errors import ModelError, UnknownModelError
 
-Weights = Literal["random", "default"]
-"""Random ones from a seed, or torchvision's trained ones."""
+Weights = Literal["random", "taught", "default"]
+"""Random ones from a seed; the same with a last layer that has learnt to tell scenes apart; torchvision's trained ones."""
 
 
 @dataclass(frozen=True)

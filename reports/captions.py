@@ -11,13 +11,16 @@ from reports.summary import Group, Row
 NOISY_MARK = "~"
 
 
-def caption(group: Group, interval: str = "in brackets", noisy: str = NOISY_MARK) -> str:
+def caption(
+    group: Group, interval: str = "in brackets", noisy: str = NOISY_MARK, columns: bool = True
+) -> str:
     """What the figures of a group are and how many launches they rest on, one sentence or two a line.
 
     Args:
         group: The group.
         interval: Where the reader finds the interval of a figure.
         noisy: How a noisy cell is marked.
+        columns: Whether the reader sees the columns of a table, whose headings are explained.
     """
     lines = [_quantity(group, interval)] if any(row.latency for row in group.rows) else []
     if group.software_gpu:
@@ -40,6 +43,8 @@ def caption(group: Group, interval: str = "in brackets", noisy: str = NOISY_MARK
         "Only files whose output on the device agrees with PyTorch have a speed "
         "(error: max|difference| / max|reference|)."
     )
+    if group.reduced:
+        lines += _reduced(group.rows, columns)
     if group.emulated:
         lines.append(
             "Emulated: executed instructions, not time; caches and memory bandwidth do not count. "
@@ -64,6 +69,22 @@ def _quantity(group: Group, interval: str) -> str:
         return f"{words}no interval, which {takes}."
     words += f"{interval} the 95 % interval over launches"
     return f"{words}, which {takes} where it is missing." if missing else f"{words}."
+
+
+def _reduced(rows: Sequence[Row], columns: bool) -> list[str]:
+    """What stands beside files of another precision than float32."""
+    lines = (
+        ["Of fp32: what the file takes of what the same converter's float32 file takes."] if columns else []
+    )
+    judged = [row.accuracy for row in rows if row.accuracy and row.accuracy.min_alike is not None]
+    counts = sorted({each.alike_samples for each in judged if each.alike_samples})
+    if judged and counts:
+        lines.append(
+            f"{'Alike: of' if columns else 'Of'} {' or '.join(map(str, counts))} samples that the file was not calibrated "
+            "on, how many come out as PyTorch's (a classifier's with the same class first, others with an SNR of 20 dB). "
+            f"By this, not by the error, files with integers are judged: less than {judged[0].min_alike:.0%} is wrong."
+        )
+    return lines
 
 
 def _sustained(group: Group) -> str:
@@ -109,7 +130,7 @@ def _shared(said: Iterable[tuple[Row, str | None]]) -> list[str]:
     cells: dict[str, dict[str, list[str]]] = {}
     for row, words in said:
         if words is not None:
-            cells.setdefault(words, {}).setdefault(row.cell.model, []).append(row.cell.converter)
+            cells.setdefault(words, {}).setdefault(row.cell.model, []).append(row.cell.label)
     return [
         f"{'; '.join(f'{model}, {_and(converters)}' for model, converters in models.items())}: {words}"
         for words, models in cells.items()
@@ -121,7 +142,12 @@ def _and(names: Sequence[str]) -> str:
 
 
 def _weights(rows: Sequence[Row]) -> str:
-    words = {"random": "random, seed {}", "default": "trained", "own": "the model file's own"}
+    words = {
+        "random": "random, seed {}",
+        "taught": "random, seed {}, the last layer fitted to tell 100 seeded scenes apart",
+        "default": "trained",
+        "own": "the model file's own",
+    }
     kinds = dict.fromkeys(
         words.get(row.provenance.weights, row.provenance.weights).format(row.provenance.seed)
         for row in rows

@@ -12,6 +12,7 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
@@ -30,6 +31,8 @@ COLOURS = {
 }
 _OTHER = "#999999"
 _VARIANT = "#56B4E9"
+_SHADES = {"fp16": 0.8, "int8-dynamic": 0.6, "int8": 0.42}
+_OTHER_SHADE = 0.3
 _PALE = 0.35
 _INK = "#222222"
 _FAINT = "#777777"
@@ -52,7 +55,11 @@ def save_chart(group: Group, stem: Path) -> list[Path]:
     Returns:
         The paths of the PNG and the SVG file.
     """
-    figure = draw(group)
+    return write_pictures(draw(group), stem)
+
+
+def write_pictures(figure: Figure, stem: Path) -> list[Path]:
+    """Write a figure as `stem` with .png and .svg; returns the paths."""
     paths = [stem.with_name(stem.name + suffix) for suffix in (".png", ".svg")]
     # Without a date, and with the names of its parts from a fixed salt, the same records make the same file.
     with rc_context({"svg.hashsalt": "chart"}):
@@ -79,7 +86,7 @@ def draw(group: Group) -> Figure:
         len(columns),
         width_ratios=columns,
         height_ratios=heights,
-        left=0.24,
+        left=0.3 if group.reduced else 0.24,
         right=0.97,
         top=1 - _TOP / total,
         bottom=bottom / total,
@@ -123,12 +130,23 @@ def _texts(figure: Figure, group: Group, total: float, has_speedup: bool, grid) 
 
 
 def _caption(group: Group) -> list[str]:
-    text = caption(group, interval="dots are launches, whiskers", noisy="Pale, or a cross,")
+    text = caption(group, interval="dots are launches, whiskers", noisy="Pale, or a cross,", columns=False)
     return [part for line in text.splitlines() for part in textwrap.wrap(line, 165)]
 
 
 def colour_of(converter: str) -> str:
-    """The converter's colour; a paler one for its variants (`nobuco:arm`), grey for one that has none of its own."""
+    """The converter's colour; another one for its variants (`nobuco:arm`), grey for one that has none of its own.
+
+    Paler where a precision stands behind the name (`nobuco int8`), as in `Cell.label`.
+    """
+    converter, _, precision = converter.partition(" ")
+    colour = _plain_colour(converter)
+    share = _SHADES.get(precision, _OTHER_SHADE) if precision else 1.0
+    red, green, blue = (share * part + 1 - share for part in to_rgb(colour))
+    return to_hex((red, green, blue)).upper()
+
+
+def _plain_colour(converter: str) -> str:
     return COLOURS.get(converter) or (_VARIANT if ":" in converter else _OTHER)
 
 
@@ -142,11 +160,11 @@ def _latency_panel(axes: Axes, model: str, rows: Sequence[Row]) -> None:
             continue
         estimate = row.latency
         pale = _PALE if row.noise else 0.85
-        axes.barh(y, estimate.value, height=0.72, color=colour_of(row.cell.converter), alpha=pale, zorder=2)
+        axes.barh(y, estimate.value, height=0.72, color=colour_of(row.cell.label), alpha=pale, zorder=2)
         _dots(axes, row.launches, y)
         _whisker(axes, estimate.value, estimate.low, estimate.high, y)
         _figure(axes, y, figures.number(estimate.value) + (" noisy" if row.noise else ""))
-    axes.set_yticks(range(len(rows)), [row.cell.converter for row in rows], fontsize=8.5, color=_INK)
+    axes.set_yticks(range(len(rows)), [row.cell.label for row in rows], fontsize=8.5, color=_INK)
     axes.annotate(
         _short(model),
         (0, 0.5),
@@ -191,7 +209,7 @@ def _speedup_panel(
             continue
         _whisker(axes, estimate.value, estimate.low, estimate.high, y)
         mark = "o" if row.proven else "X"
-        axes.plot([estimate.value], [y], mark, color=colour_of(row.cell.converter), markersize=8, zorder=4)
+        axes.plot([estimate.value], [y], mark, color=colour_of(row.cell.label), markersize=8, zorder=4)
         _figure(axes, y, f"{figures.number(estimate.value)}x" + ("" if row.proven else " noisy"))
 
 

@@ -6,12 +6,14 @@ themselves, so that whatever a record holds is within reach.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from statistics import median
 from typing import Any
 
 from reports import figures
 from reports.record import Delegation, Timing
 from reports.sets import shown
+from reports.stats import Estimate
 from reports.summary import Group, Row
 
 
@@ -99,6 +101,10 @@ def _speedup_with_interval(row: Row) -> str:
     return figures.with_interval(row.speedup, "x") if row.speedup else _speedup(row)
 
 
+def _times(estimate: Estimate | None) -> str:
+    return f"{estimate.value:.2f}x" if estimate else figures.NONE
+
+
 def _verdict_style(row: Row) -> str:
     styles = {"faster": "green", "slower": "red", "no difference": "yellow", "noisy": "dim"}
     return styles.get(row.verdict, "")
@@ -155,6 +161,29 @@ def _times_count(group: Group) -> bool:
     return not group.software_gpu
 
 
+def _reduced(group: Group) -> bool:
+    return group.reduced
+
+
+def _all_float(group: Group) -> bool:
+    return not group.reduced
+
+
+def _speedups_of_float(group: Group) -> bool:
+    return _times_count(group) and _all_float(group)
+
+
+def _alike(row: Row) -> str:
+    """`98.0 %`, of a file that is not float32."""
+    accuracy = row.accuracy
+    return figures.NONE if accuracy is None or accuracy.alike is None else f"{100 * accuracy.alike:.0f} %"
+
+
+def _snr(row: Row) -> float | None:
+    snr = row.accuracy.snr if row.accuracy else None
+    return snr if snr is not None and isfinite(snr) else None
+
+
 def _times_mean_nothing(group: Group) -> bool:
     return group.software_gpu
 
@@ -179,7 +208,6 @@ COLUMNS: tuple[Column, ...] = (
     Column("device", lambda row: row.cell.device),
     Column("delegate", lambda row: row.cell.delegate),
     Column("threads", lambda row: row.cell.threads),
-    Column("precision", lambda row: row.cell.precision),
     Column("cores", lambda row: row.cell.cores),
     Column("benchmark_binary", lambda row: row.cell.benchmark_binary),
     Column("model", lambda row: row.cell.model, page=View("Model", left=True)),
@@ -188,6 +216,12 @@ COLUMNS: tuple[Column, ...] = (
         lambda row: row.cell.converter,
         page=View("Converter", left=True),
         terminal=View("", _converter, left=True, width=13),
+    ),
+    Column(
+        "precision",
+        lambda row: row.cell.precision,
+        page=View("Precision", left=True, shown=_reduced),
+        terminal=View("precision", left=True, width=12, shown=_reduced),
     ),
     Column("converter_version", lambda row: row.provenance.converter_version),
     Column("weights", lambda row: row.provenance.weights),
@@ -222,12 +256,20 @@ COLUMNS: tuple[Column, ...] = (
             lambda row: figures.interval(row.speedup),
             width=11,
             style=_verdict_style,
-            shown=_times_count,
+            shown=_speedups_of_float,
         ),
     ),
     Column("speedup_high", lambda row: row.speedup and row.speedup.high),
     Column("paired_rounds", lambda row: row.speedup and row.speedup.n),
     Column("verdict", lambda row: row.verdict or None),
+    Column(
+        "of_fp32",
+        lambda row: row.of_fp32 and row.of_fp32.value,
+        page=View("Of fp32", lambda row: figures.with_interval(row.of_fp32, "x"), shown=_reduced),
+        terminal=View("of\nfp32", lambda row: _times(row.of_fp32), width=5, shown=_reduced),
+    ),
+    Column("of_fp32_low", lambda row: row.of_fp32 and row.of_fp32.low),
+    Column("of_fp32_high", lambda row: row.of_fp32 and row.of_fp32.high),
     Column(
         "sustained",
         lambda row: row.sustained,
@@ -257,14 +299,14 @@ COLUMNS: tuple[Column, ...] = (
         lambda row: row.conversion.transposes,
         figures.count,
         page=View("Transposes"),
-        terminal=View("trans-\nposes", width=6),
+        terminal=View("trans-\nposes", width=6, shown=_all_float),
     ),
     Column(
         "ops",
         lambda row: row.conversion.n_ops,
         figures.count,
         page=View("Ops"),
-        terminal=View("ops", width=4),
+        terminal=View("ops", width=4, shown=_all_float),
     ),
     Column(
         "size_bytes",
@@ -278,7 +320,20 @@ COLUMNS: tuple[Column, ...] = (
         lambda row: row.max_error,
         figures.error,
         page=View("Max error"),
-        terminal=View("error", width=7),
+        terminal=View("error", width=7, shown=_all_float),
+    ),
+    Column(
+        "alike",
+        lambda row: row.accuracy and row.accuracy.alike,
+        page=View("Alike", _alike, shown=_reduced),
+        terminal=View("alike", _alike, width=6, shown=_reduced),
+    ),
+    Column("alike_samples", lambda row: row.accuracy and row.accuracy.alike_samples),
+    Column(
+        "snr_db",
+        _snr,
+        lambda value: figures.NONE if value is None else f"{value:.0f}",
+        page=View("SNR, dB", shown=_reduced),
     ),
     Column("error_inputs", lambda row: row.accuracy and row.accuracy.samples),
     Column(

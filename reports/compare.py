@@ -6,7 +6,7 @@ from statistics import median
 from typing import Literal
 
 from reports import figures
-from reports.record import Cell, Delegation, LaunchRecord
+from reports.record import FLOAT, Cell, Delegation, LaunchRecord
 from reports.sets import LaunchSet, medians_by_round, newest_sets
 from reports.stats import REPEATABLE, Estimate, counted, paired_ratio, unpaired_ratio
 
@@ -84,7 +84,7 @@ class Comparison:
             cell.delegate,
             figures.plural(cell.threads, "thread"),
         ]
-        parts += [cell.precision] if cell.precision != "fp32" else []
+        parts += [cell.precision] if cell.precision != FLOAT else []
         parts += [f"cores {cell.cores}"] if cell.cores else []
         parts += [f"benchmark_model {cell.benchmark_binary}"] if cell.benchmark_binary else []
         return ", ".join(part for part in parts if part)

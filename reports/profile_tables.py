@@ -73,7 +73,9 @@ def _profiles(groups: Sequence[Group]) -> Iterator[_Profile]:
         for row in group.rows:
             for record in row.profiles:
                 device = f"{group.device} (emulated)" if group.emulated else group.device
-                title = f"Where the time goes: {row.cell.model}, {row.cell.converter}, {device}, {ran_with(record)}"
+                title = (
+                    f"Where the time goes: {row.cell.model}, {row.cell.label}, {device}, {ran_with(record)}"
+                )
                 headings, rows, costs = _table(record, group.short_unit)
                 notes = remarks(record, group.short_unit)
                 if left := costs[MOST_LINES:]:

@@ -14,10 +14,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Older versions are still read. Version 1 called the provenance `subject`; up to version 2 it lacked the runner and the
-system, which stood elsewhere in the record; up to version 3 all launches were made for a figure."""
+system, which stood elsewhere in the record; up to version 3 all launches were made for a figure; up to version 4 all files
+were float32, and a cell's precision was the delegate's."""
 
+FLOAT = "fp32"
+"""The precision of a file that computes as PyTorch does."""
 Unit = Literal["us", "kinstr"]
 Stage = Literal["conversion", "launch", "device"]
 """Where a failure happened; one of the device says nothing about the file that it was to run."""
@@ -40,7 +43,8 @@ class Cell(_Part):
         device: The device's name.
         delegate: The delegate asked for.
         threads: How many.
-        precision: In which numbers the delegate computes.
+        precision: Of the file: `fp32`, or what its weights and activations were made of it. In which numbers a delegate
+            computes what is float, its own name says.
         cores: What was asked for ("big", "4-7"); None when the device chose.
         benchmark_binary: Begins the SHA-256 of a `benchmark_model` of the user's own; None when none was given.
     """
@@ -50,9 +54,14 @@ class Cell(_Part):
     device: str
     delegate: str
     threads: int
-    precision: str = "fp32"
+    precision: str = FLOAT
     cores: str | None = None
     benchmark_binary: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The converter, and the file's precision where that is not float32: what tells the files of a model apart."""
+        return self.converter if self.precision == FLOAT else f"{self.converter} {self.precision}"
 
 
 class Provenance(_Part):
@@ -107,21 +116,56 @@ class Accuracy(_Part):
         worst_at: Which element that is, and both values.
         top1_agreeing: For a classifier, how many rows of scores have the largest one where PyTorch's have it.
         top1_rows: Of how many rows; None for other models.
+        alike: Of a file of another precision than float32: the share of further samples, none of which it was calibrated
+            on, that this host finds to come out alike. A classifier's with the same class first; those of any other model
+            with an SNR of 20 dB or more.
+        alike_samples: How many samples.
+        min_alike: What `alike` must be for a file that computes with integers, which is not judged by `max_error`; None
+            for others.
+        snr: The device's signal over noise against PyTorch, in decibels, on the input where it is lowest.
+        least_snr: What `snr` must be at least: 6 dB, a factor of two, below what this host finds on the same inputs.
     """
 
     max_error: float
     per_output: tuple[float, ...]
-    tolerance: float
+    tolerance: float | None
     samples: int = 1
     worst_element: float | None = None
     worst_at: str | None = None
     top1_agreeing: int | None = None
     top1_rows: int | None = None
+    alike: float | None = None
+    alike_samples: int | None = None
+    min_alike: float | None = None
+    snr: float | None = None
+    least_snr: float | None = None
 
     @property
     def right(self) -> bool:
-        """Whether the error is within the tolerance."""
-        return self.max_error <= self.tolerance
+        """Whether nothing speaks against the file."""
+        return self.fault is None
+
+    @property
+    def fault(self) -> str | None:
+        """What is wrong, in words; None when the file does what it should."""
+        if self.tolerance is not None:
+            if self.max_error <= self.tolerance:
+                return None
+            return f"error {self.max_error:.1e} above {self.tolerance:.0e}"
+        if self.alike is None or self.min_alike is None:
+            return "nothing is known of how many samples come out alike"
+        if self.alike < self.min_alike:
+            return f"{self.alike:.1%} of {self.alike_samples} samples come out as PyTorch's, less than {self.min_alike:.0%}"
+        if self.snr is None or self.least_snr is None or not self.snr >= self.least_snr:
+            return (
+                f"SNR {_decibels(self.snr)} on the device, where this host's own answers lead to expect "
+                f"{_decibels(self.least_snr)}"
+            )
+        return None
+
+
+def _decibels(snr: float | None) -> str:
+    return "unknown" if snr is None else f"{snr:.1f} dB"
 
 
 class Delegation(_Part):
@@ -259,7 +303,7 @@ class LaunchRecord(_Part):
     `sustained`: the place of a launch in a sustained run.
     """
 
-    schema_version: Literal[1, 2, 3, 4] = SCHEMA_VERSION
+    schema_version: Literal[1, 2, 3, 4, 5] = SCHEMA_VERSION
     started: str
     wall_seconds: float
     cell: Cell
@@ -301,7 +345,12 @@ class LaunchRecord(_Part):
 
 def as_of_today(data: Any) -> Any:
     """A record's JSON with what older versions have elsewhere put where it belongs; anything else as it is."""
-    if not isinstance(data, dict) or data.get("schema_version") not in (1, 2):
+    if not isinstance(data, dict) or data.get("schema_version") not in (1, 2, 3, 4):
+        return data
+    cell = data.get("cell")
+    if isinstance(cell, dict):
+        data = {**data, "cell": {**cell, "precision": FLOAT}}
+    if data["schema_version"] > 2:
         return data
     provenance = data.get("subject" if "subject" in data else "provenance")
     if not isinstance(provenance, dict):

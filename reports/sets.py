@@ -91,7 +91,7 @@ class LaunchSet:
         """Why there is no figure, or None when there is one."""
         wrong = next((r.accuracy for r in self.records if r.accuracy and not r.accuracy.right), None)
         if wrong is not None:
-            return f"wrong output: error {wrong.max_error:.1e} above {wrong.tolerance:.0e}"
+            return f"wrong output: {wrong.fault}"
         good = [r for r in self.records if r.counts]
         if good:
             return None if any(r.accuracy for r in good) else "output not checked against PyTorch"

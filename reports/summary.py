@@ -10,6 +10,7 @@ from typing import Any
 from reports import figures
 from reports.noise import Quiet, verdict
 from reports.record import (
+    FLOAT,
     Accuracy,
     Cell,
     Conversion,
@@ -35,7 +36,9 @@ class Row:
         latency: In milliseconds, or in millions of instructions when `emulated`; None, with a `reason`, when
             there is none.
         timings: Of the launches that count, in order of rounds; empty without a `latency`.
-        speedup: Over the baseline's file of the same model, paired within the rounds; None for the baseline.
+        speedup: Over the baseline's file of the same model and precision, paired within the rounds; None for the baseline.
+        of_fp32: What it takes of what the same converter's float32 file takes, paired within the rounds: 0.3 is less than a
+            third. None for that file.
         noise: What was noisy about the launches that count.
         quiet: The verdict on that.
         proven: Whether neither these launches nor the baseline's were noisy, so that `speedup` proves something.
@@ -61,6 +64,7 @@ class Row:
     latency: Estimate | None
     timings: tuple[Timing, ...]
     speedup: Estimate | None
+    of_fp32: Estimate | None
     noise: tuple[str, ...]
     quiet: Quiet
     proven: bool
@@ -113,13 +117,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows that may be compared: they share device, delegate, threads, precision, cores, runner and unit.
+    """Rows that may be compared: they share device, delegate, threads, cores, runner and unit.
 
     Attributes:
         device: The device's name.
         delegate: The delegate asked for.
         threads: How many.
-        precision: In which numbers the delegate computes.
         cores: The cores asked for; None when the device chose.
         benchmark_binary: Begins the SHA-256 of a `benchmark_model` of the user's own.
         emulated: Whether instructions were counted instead of time.
@@ -132,7 +135,6 @@ class Group:
     device: str
     delegate: str
     threads: int
-    precision: str
     cores: str | None
     benchmark_binary: str | None
     emulated: bool
@@ -160,7 +162,7 @@ class Group:
     def title(self) -> str:
         """What the rows share, for people."""
         threads = figures.plural(self.threads, "thread")
-        parts = [self.device_title, self.delegate, threads, self.precision]
+        parts = [self.device_title, self.delegate, threads]
         parts += [f"cores {self.cores}"] if self.cores else []
         parts += [f"benchmark_model {self.benchmark_binary}"] if self.benchmark_binary else []
         return ", ".join(parts) + (" (GPU in software: times mean nothing)" if self.software_gpu else "")
@@ -168,10 +170,20 @@ class Group:
     @property
     def slug(self) -> str:
         """What the rows share, as a part of a file name."""
-        parts = [self.device, self.delegate, f"{self.threads}t", self.precision]
+        parts = [self.device, self.delegate, f"{self.threads}t"]
         parts += [f"cores-{self.cores}"] if self.cores else []
         parts += [self.benchmark_binary] if self.benchmark_binary else []
         return re.sub("[/:#,]", "_", "-".join(parts))
+
+    @property
+    def precisions(self) -> list[str]:
+        """The precisions of the files, each once, in their order."""
+        return list(dict.fromkeys(row.cell.precision for row in self.rows))
+
+    @property
+    def reduced(self) -> bool:
+        """Whether any file is of another precision than float32."""
+        return self.precisions not in ([], [FLOAT])
 
     @property
     def models(self) -> list[str]:
@@ -195,14 +207,20 @@ def summarise(
         baseline: The converter that others are compared with.
     """
     newest = newest_sets(records)
-    by_name = sorted(newest, key=lambda c: (c.model, c.converter == baseline, c.converter))
+    by_name = sorted(
+        newest,
+        key=lambda c: (c.model, c.converter == baseline, c.converter, c.precision != FLOAT, c.precision),
+    )
     chosen = [c for c in cells if c in newest] if cells is not None else by_name
     among = set(chosen)
     baselines = {_place(c): each for c, each in newest.items() if c.converter == baseline and c in among}
     groups: dict[tuple[object, ...], Group] = {}
     for cell in chosen:
-        row = _row(cell, newest[cell], baselines.get(_place(cell)), baseline)
-        shared = (cell.device, cell.delegate, cell.threads, cell.precision, cell.cores, cell.benchmark_binary)
+        in_float = (
+            newest.get(cell.model_copy(update={"precision": FLOAT})) if cell.precision != FLOAT else None
+        )
+        row = _row(cell, newest[cell], baselines.get(_place(cell)), in_float, baseline)
+        shared = (cell.device, cell.delegate, cell.threads, cell.cores, cell.benchmark_binary)
         key = (*shared, row.emulated, row.software_gpu)
         title = device_title(newest[cell].last)
         groups.setdefault(key, Group(*key, title, baseline)).rows.append(row)
@@ -223,15 +241,20 @@ def _place(cell: Cell) -> Cell:
     return cell.model_copy(update={"converter": ""})
 
 
-def _row(cell: Cell, measured: LaunchSet, base: LaunchSet | None, baseline: str) -> Row:
+def _row(
+    cell: Cell, measured: LaunchSet, base: LaunchSet | None, in_float: LaunchSet | None, baseline: str
+) -> Row:
     last, timings, accuracy, reasons = measured.last, measured.timings, measured.accuracy, measured.noise
     is_baseline = cell.converter == baseline
     medians = medians_by_round(timings)
     warm = [shown(r.timing.median) for r in warmed_up(measured.sustained) if r.timing] if timings else []
     speedup, noisy_pair = None, bool(reasons)
     if base is not None and not is_baseline and not measured.software_gpu:
-        speedup = _speedup(medians_by_round(base.timings), medians, last.emulated)
+        speedup = _ratio(medians_by_round(base.timings), medians, last.emulated)
         noisy_pair = noisy_pair or bool(base.noise)
+    of_fp32 = None
+    if in_float is not None and not measured.software_gpu:
+        of_fp32 = _ratio(medians, medians_by_round(in_float.timings), last.emulated)
     return Row(
         cell=cell,
         provenance=last.provenance,
@@ -241,6 +264,7 @@ def _row(cell: Cell, measured: LaunchSet, base: LaunchSet | None, baseline: str)
         latency=_latency(list(medians.values()), last.emulated),
         timings=tuple(timings.values()),
         speedup=speedup,
+        of_fp32=of_fp32,
         noise=tuple(reasons),
         quiet=verdict(reasons, len(timings), last.emulated) if timings else "unknown",
         proven=not noisy_pair,
@@ -264,9 +288,9 @@ def _latency(medians: Sequence[float], emulated: bool) -> Estimate | None:
     return counted(medians[0], len(medians)) if emulated else median_of_launches(medians)
 
 
-def _speedup(base: dict[int, float], ours: dict[int, float], emulated: bool) -> Estimate | None:
-    if not base or not ours:
+def _ratio(above: dict[int, float], below: dict[int, float], emulated: bool) -> Estimate | None:
+    if not above or not below:
         return None
     if emulated:
-        return counted(next(iter(base.values())) / next(iter(ours.values())), min(len(base), len(ours)))
-    return paired_ratio(base, ours)
+        return counted(next(iter(above.values())) / next(iter(below.values())), min(len(above), len(below)))
+    return paired_ratio(above, below)

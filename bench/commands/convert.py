@@ -5,17 +5,19 @@ from typing import Any, get_args
 
 import click
 
-from bench.commands.options import CommaList, json_option, out_option, print_json
+from bench.commands.options import CommaList, Precisions, json_option, out_option, print_json
 from bench.commands.zoo import CELLS_FAILED, NOTHING_MEASURED
+from bench.converters.precisions import KNOWN as PRECISIONS
 from bench.converters.registry import KNOWN
 from bench.progress import Reporter
 from bench.run.convert import Prepared, convert
 from bench.run.options import ZooOptions
 from models_zoo import Weights
 from reports import figures
+from reports.record import FLOAT
 
 _HEADINGS = ("model", "converter", "output", "transposes", "ops", "left", "MB", "s", "peak MB")
-_WIDTHS = (38, 14, 16, 10, 6, 6, 7, 6, 8)
+_WIDTHS = (38, 25, 16, 10, 6, 6, 7, 6, 8)
 
 
 @click.command("convert")
@@ -36,6 +38,15 @@ _WIDTHS = (38, 14, 16, 10, 6, 6, 7, 6, 8)
     show_default=True,
     envvar="BENCH_CONVERTER",
     help=f"Converters: {KNOWN}.",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    type=Precisions(),
+    default=FLOAT,
+    show_default=True,
+    envvar="BENCH_PRECISION",
+    help=f"Precisions of the files: {PRECISIONS}.",
 )
 @click.option(
     "--jobs",
@@ -69,7 +80,8 @@ def command(ctx: click.Context, jobs: int, table: Path | None, as_json: bool, **
     `bench zoo` with the same --out takes them from there. What an earlier run has made is not made again.
 
     \b
-    output      right, WRONG with its error, or FAILED; reasons follow the table
+    output      right, WRONG with its error, or FAILED; reasons follow the table. Of a file with integers the share of
+                samples that come out as PyTorch's
     transposes  ops that only move data, of all `ops`
     left        nodes that XNNPACK did not take
     s, peak MB  time and memory of the conversion
@@ -87,7 +99,7 @@ def command(ctx: click.Context, jobs: int, table: Path | None, as_json: bool, **
         print_json([one.record.model_dump(mode="json") for one in prepared])
     else:
         for one in failed:
-            click.echo(f"{one.record.cell.model}, {one.record.cell.converter}: {one.reason}")
+            click.echo(f"{one.record.cell.model}, {one.record.cell.label}: {one.reason}")
         right = len(prepared) - len(failed)
         click.echo(f"{right} of {figures.plural(len(prepared), 'file')} right")
     if table is not None:
@@ -101,9 +113,7 @@ def markdown(prepared: list[Prepared]) -> str:
     rows += [_cells(one) for one in prepared]
     lines = [f"| {' | '.join(row)} |" for row in rows]
     reasons = [
-        f"- {one.record.cell.model}, {one.record.cell.converter}: {one.reason}"
-        for one in prepared
-        if one.reason
+        f"- {one.record.cell.model}, {one.record.cell.label}: {one.reason}" for one in prepared if one.reason
     ]
     return "\n".join([*lines, "", *reasons, ""])
 
@@ -120,13 +130,15 @@ def _cells(one: Prepared) -> tuple[str, ...]:
     record, made = one.record, one.record.conversion
     output = "FAILED" if not record.ok else "unchecked"
     if record.accuracy is not None:
-        output = f"{'right' if record.accuracy.right else 'WRONG'} {figures.error(record.accuracy.max_error)}"
+        alike = record.accuracy.alike if record.accuracy.tolerance is None else None
+        figure = figures.error(record.accuracy.max_error) if alike is None else f"{alike:.0%} alike"
+        output = f"{'right' if record.accuracy.right else 'WRONG'} {figure}"
     took = record.delegation
     known = took is not None and took.total_nodes is not None and took.delegated_nodes is not None
     left = str(took.total_nodes - took.delegated_nodes) if known else figures.NONE  # pyright: ignore
     return (
         record.cell.model,
-        record.cell.converter,
+        record.cell.label,
         output,
         figures.count(made.transposes if made else None),
         figures.count(made.n_ops if made else None),

@@ -8,7 +8,9 @@ from typing import Any
 import click
 from rich.console import Console
 
+from bench.converters.precisions import check_precision
 from bench.converters.registry import BASELINE
+from bench.errors import BenchError
 from reports import profile_tables, tables
 from reports.columns import EXTRA
 from reports.summary import Group
@@ -36,9 +38,12 @@ class CommaList(click.ParamType):
 
 
 class Percent(click.ParamType):
-    """`2%` or `0.02` -> 0.02; above 0 and below 1."""
+    """`2%` or `0.02` -> 0.02; above 0 and below 1, or both allowed where it is a share of the `whole`."""
 
     name = "PERCENT"
+
+    def __init__(self, whole: bool = False) -> None:
+        self.whole = whole
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The share; what is none is a usage error."""
@@ -47,9 +52,20 @@ class Percent(click.ParamType):
             share = float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
         except ValueError:
             self.fail(f"{text!r} is no share; write 2% or 0.02", param, ctx)
-        if not 0 < share < 1:
+        if not (0 <= share <= 1 if self.whole else 0 < share < 1):
             self.fail(f"{text} must lie between 0% and 100%", param, ctx)
         return share
+
+
+class Precisions(CommaList):
+    """Names of precisions."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The names; what is none is a usage error."""
+        try:
+            return tuple(map(check_precision, super().convert(value, param, ctx)))
+        except BenchError as error:
+            self.fail(str(error), param, ctx)
 
 
 def positive(text: str) -> int:

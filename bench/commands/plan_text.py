@@ -2,8 +2,9 @@
 
 from bench.progress import duration
 from bench.run.options import ZooOptions
-from bench.run.planning import PlannedDevice, ZooPlan
+from bench.run.planning import PlannedDevice, ZooPlan, without_a_way
 from reports.figures import plural
+from reports.record import FLOAT
 
 _NAMED = 6
 
@@ -14,6 +15,8 @@ def described(planned: ZooPlan, options: ZooOptions) -> str:
     lines = [
         ("models", f"{len(models)}: {_few(models)}"),
         ("converters", ", ".join(options.converters)),
+        *([("precisions", ", ".join(options.precisions))] if options.precisions != (FLOAT,) else []),
+        *(("left out", line) for line in without_a_way(options)),
     ]
     for environment in planned.environments:
         state = "installed" if environment.installed else "to be installed, once: some minutes, 1 to 2 GB"

@@ -9,6 +9,7 @@ import click
 from bench.commands.options import (
     CommaList,
     Percent,
+    Precisions,
     baseline_option,
     columns_option,
     json_option,
@@ -18,9 +19,10 @@ from bench.commands.options import (
     print_table,
 )
 from bench.commands.plan_text import described
+from bench.converters.precisions import KNOWN as PRECISIONS
 from bench.converters.registry import KNOWN
 from bench.measure.targets import EMULATED_ARM
-from bench.measure.workload import TOLERANCES
+from bench.measure.workload import HALF_TOLERANCE, TOLERANCE
 from bench.progress import Reporter
 from bench.run import ZooResult, zoo
 from bench.run.options import DEFAULT_ROUNDS, ZooOptions
@@ -107,7 +109,13 @@ def _option(flag: str, field: str, type: Any, help: str, show_default: bool = Tr
 )
 @_option(
     "--precision",
-    "precision",
+    "precisions",
+    Precisions(),
+    f"Precisions of the files: {PRECISIONS}. Of those with integers, scales are found from samples of each model.",
+)
+@_option(
+    "--interval",
+    "interval",
     Percent(),
     "Add rounds within --minutes until intervals are this narrow: half their width, such as 2%.",
     show_default=False,
@@ -116,7 +124,8 @@ def _option(flag: str, field: str, type: Any, help: str, show_default: bool = Tr
     "--weights",
     "weights",
     click.Choice(get_args(Weights)),
-    "Random from --seed, or torchvision's trained ones (downloaded).",
+    "Random from --seed; taught: with a last layer that tells scenes apart, so that answers have a meaning; default: "
+    "torchvision's trained ones (downloaded).",
 )
 @_option("--seed", "seed", int, "For weights and inputs.")
 @_option(
@@ -124,8 +133,14 @@ def _option(flag: str, field: str, type: Any, help: str, show_default: bool = Tr
     "tolerance",
     click.FloatRange(min=0),
     "Largest error against PyTorch, max|difference| / max|reference|, for a file to get a speed. "
-    f"[default: {TOLERANCES['fp32']:g}, in half precision {TOLERANCES['fp16']:g}]",
+    f"[default: {TOLERANCE:g}, in half precision {HALF_TOLERANCE:g}]",
     show_default=False,
+)
+@_option(
+    "--min-alike",
+    "min_alike",
+    Percent(whole=True),
+    "Share of samples that are to come out as PyTorch's, for a file with integers to get a speed, such as 95%.",
 )
 @_option("--timeout", "timeout", click.FloatRange(min=1), "Seconds for one conversion or one launch.")
 @out_option

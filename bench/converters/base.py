@@ -11,6 +11,28 @@ from bench.progress import Reporter
 
 
 @dataclass(frozen=True)
+class Samples:
+    """Inputs to find the ranges of activations from, and others to compare on, as `jobs.samples_job` left them.
+
+    Attributes:
+        folder: Where the arrays are.
+        result: The result of the job.
+    """
+
+    folder: Path
+    result: dict[str, Any]
+
+    @property
+    def error(self) -> str | None:
+        """Why there are none; None when there are."""
+        return self.result.get("error")
+
+    def files(self, kind: str) -> list[Path]:
+        """An array (samples, ...) for each tensor of a `kind`: "calibration" and "check" inputs, "answer" of the latter."""
+        return [self.folder / name for name in self.result[kind]]
+
+
+@dataclass(frozen=True)
 class Reference:
     """A model with its inputs, weights and PyTorch's outputs on disk, as `jobs.reference_job` left them.
 
@@ -19,12 +41,14 @@ class Reference:
         model: The part of every job file that says which model is meant.
         folder: Where the arrays and the weights are.
         result: The result of the job.
+        further: Samples for files of other precisions than float32; None where there are no such files.
     """
 
     name: str
     model: dict[str, Any]
     folder: Path
     result: dict[str, Any]
+    further: Samples | None = None
 
     @property
     def error(self) -> str | None:
@@ -63,7 +87,13 @@ class Reference:
 
     def job(self) -> dict[str, Any]:
         """What the file of a conversion job says about the model."""
-        return {"model": self.model, "reference": self.folder, "n_outputs": len(self.outputs)}
+        calibration = self.further.files("calibration") if self.further else []
+        return {
+            "model": self.model,
+            "reference": self.folder,
+            "n_outputs": len(self.outputs),
+            "calibration": calibration,
+        }
 
 
 class Converter(Protocol):
@@ -72,6 +102,11 @@ class Converter(Protocol):
     @property
     def name(self) -> str:
         """The name on the command line, in tables and in records."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """Of the files that it makes, one of `precisions.PRECISIONS`."""
         ...
 
     @property

@@ -3,6 +3,7 @@
 from bench.converters.torch_route import TorchRoute
 from bench.jobs.mapping import Layout
 from bench.peers.environments import Environment
+from reports.record import FLOAT
 
 
 class LitertTorch(TorchRoute):
@@ -19,3 +20,4 @@ class LitertTorch(TorchRoute):
     )
     script = "litert_torch_script.py"
     release = "0.10.0"
+    precisions = (FLOAT, "fp16", "int8-dynamic", "int8-weights", "int4-weights", "int8", "int8-io", "int16x8")

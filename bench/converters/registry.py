@@ -9,19 +9,24 @@ from bench.converters.nobuco_upstream_adapter import NobucoUpstream
 from bench.converters.onnx2tf_adapter import Onnx2Tf
 from bench.converters.onnx_tf_adapter import OnnxTf
 from bench.errors import BenchError
+from reports.record import FLOAT
 
-_ALL: tuple[Converter, ...] = (Nobuco(), OnnxTf(), Onnx2Tf(), LitertTorch(), NobucoUpstream())
-_BY_NAME = {converter.name: converter for converter in _ALL}
-NAMES = tuple(_BY_NAME)
+_PEERS = {kind.name: kind for kind in (OnnxTf, Onnx2Tf, LitertTorch, NobucoUpstream)}
+NAMES = (Nobuco().name, *_PEERS)
 KNOWN = f"{', '.join(NAMES)}; nobuco:arm, nobuco:speed, nobuco:arm-speed for files made for that"
 """What may be asked for, in words."""
 BASELINE = "onnx-tf"
 """The converter that others are compared with, unless another is chosen."""
 
 
-def get_converter(name: str) -> Converter:
-    """The converter of this name. Raises BenchError, with the nearest names, when there is none."""
-    converter = _BY_NAME.get(name) or Nobuco.named(name)
+def get_converter(name: str, precision: str = FLOAT) -> Converter:
+    """The converter of this name, for files of one of `precisions_of` it.
+
+    Raises BenchError, with the nearest names, when there is none.
+    """
+    if name in _PEERS:
+        return _PEERS[name](precision)
+    converter = Nobuco.named(name, precision)
     if converter is not None:
         return converter
     if name.startswith(f"{Nobuco().name}:"):
@@ -32,3 +37,9 @@ def get_converter(name: str) -> Converter:
     near = difflib.get_close_matches(name.lower(), NAMES, n=2, cutoff=0.6)
     hint = f"did you mean {' or '.join(near)}?" if near else f"converters: {', '.join(NAMES)}"
     raise BenchError(f"unknown converter {name!r}; {hint}")
+
+
+def precisions_of(name: str) -> tuple[str, ...]:
+    """Those in which a converter makes files, as its authors describe it. Raises BenchError as `get_converter`."""
+    get_converter(name)
+    return _PEERS[name].precisions if name in _PEERS else Nobuco.precisions

@@ -27,7 +27,9 @@ def load_model(job: dict[str, Any]) -> LoadedModel:
     file = Path(model["file"]) if model["file"] else None
     spec = ModelSpec(model["name"], file, model["factory"])
     try:
-        loaded = models_zoo.load(spec, weights=model["weights"], seed=model["seed"])
+        loaded = models_zoo.load(
+            spec, weights=model["weights"], seed=model["seed"], teach="reference" not in job
+        )
     except ModelError as error:
         raise JobFailed(str(error)) from error
     if reference := job.get("reference"):
@@ -39,6 +41,14 @@ def load_model(job: dict[str, Any]) -> LoadedModel:
 def fresh_args(loaded: LoadedModel) -> tuple[Tensor, ...]:
     """Copies, because a model may change its arguments in place."""
     return tuple(arg.clone() for arg in loaded.args)
+
+
+def shuffled(arg: Tensor, seed: int) -> Tensor:
+    """The elements in another order, so that the values are of the kind that the model takes; whole numbers as they are."""
+    if not arg.is_floating_point():
+        return arg
+    order = torch.randperm(arg.numel(), generator=torch.Generator().manual_seed(seed))
+    return arg.flatten()[order].reshape(arg.shape)
 
 
 def input_names(loaded: LoadedModel) -> list[str]:

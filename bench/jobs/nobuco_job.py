@@ -32,9 +32,23 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
             missing = {call.name: call.user_line for call in reversed(error.calls)}
             named = ", ".join(f"{name} ({line})" for name, line in reversed(missing.items()))
             raise entry.JobFailed(f"nobuco has no converter for {named}") from error
-        exported = export_tflite(keras_model, Path(job["out"]) / "model.tflite", **job["aim"])
+        exported = export_tflite(
+            keras_model, Path(job["out"]) / "model.tflite", **job["aim"], **_precision(job["precision"], job)
+        )
     write_origins(exported.info, flat, Path(job["out"]))
     return {"file": "model.tflite", **watch.figures()}
+
+
+def _precision(name: str, job: dict[str, Any]) -> dict[str, Any]:
+    """What `export_tflite` is told of it."""
+    import numpy as np
+    import torch
+
+    told: dict[str, Any] = {"precision": name.removesuffix("-io"), "integer_io": name.endswith("-io")}
+    if job["calibration"]:
+        inputs = [torch.from_numpy(np.load(file)) for file in job["calibration"]]
+        told["calibration"] = list(zip(*inputs, strict=True))
+    return told
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from bench.jobs import entry
-from bench.jobs.models import STATE, flatten, fresh_args, load_model
+from bench.jobs.models import STATE, flatten, fresh_args, load_model, shuffled
 from models_zoo import LoadedModel
 
 FURTHER_SAMPLES = 3
@@ -46,7 +46,7 @@ def _samples(loaded: LoadedModel, outputs: list[dict[str, Any]], out: Path) -> l
         return []
     samples = []
     for k in range(1, FURTHER_SAMPLES + 1):
-        args = loaded.further_args(k) or tuple(_shuffled(arg, loaded.seed + k) for arg in loaded.args)
+        args = loaded.further_args(k) or tuple(shuffled(arg, loaded.seed + k) for arg in loaded.args)
         try:
             with torch.no_grad():
                 results = flatten(loaded.module(*(arg.clone() for arg in args)))
@@ -69,13 +69,6 @@ def _samples(loaded: LoadedModel, outputs: list[dict[str, Any]], out: Path) -> l
             }
         )
     return samples
-
-
-def _shuffled(arg: torch.Tensor, seed: int) -> torch.Tensor:
-    if not arg.is_floating_point():
-        return arg
-    order = torch.randperm(arg.numel(), generator=torch.Generator().manual_seed(seed))
-    return arg.flatten()[order].reshape(arg.shape)
 
 
 def _save(value: torch.Tensor, path: Path) -> dict[str, Any]:

@@ -13,9 +13,9 @@ _HOMES = {"gpu-opencl": "Android devices", "gpu-webgpu": "this host"}
 """Where to find delegates that few devices have, by how their names begin."""
 
 
-def precision_of(delegate: str) -> str:
-    """In which numbers a delegate computes: "fp32" or "fp16"."""
-    return "fp16" if delegate.endswith("-fp16") else "fp32"
+def in_half_precision(delegate: str) -> bool:
+    """Whether a delegate computes what is float in half precision, whatever the file's own."""
+    return delegate.endswith("-fp16")
 
 
 def ran_in_software(log: str) -> bool:

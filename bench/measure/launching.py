@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.measure.accuracy import Answer, accuracy_of
 from bench.measure.delegates import ran_in_software
 from bench.measure.op_times import op_times
-from bench.measure.workload import TOLERANCES, Effort, Workload
+from bench.measure.workload import MIN_ALIKE, Effort, Workload
 from bench.progress import Reporter
 from devices import (
     Device,
@@ -43,6 +43,7 @@ class Launcher:
         device: The device, opened.
         effort: How long each launch runs.
         tolerance: Largest error against PyTorch for a file to get a speed; None: that of the precision.
+        min_alike: Share of samples that are to come out as PyTorch's, for a file with integers to get a speed.
         environment: What each record says about this machine.
         out: The output folder; raw logs go into `logs/` there.
         benchmark_binary: A `benchmark_model` of the user's own to launch with.
@@ -56,8 +57,10 @@ class Launcher:
         environment: Environment,
         out: Path,
         benchmark_binary: Path | None = None,
+        min_alike: float = MIN_ALIKE,
     ) -> None:
         self.device = device
+        self.min_alike = min_alike
         self.effort = effort
         self.tolerance = tolerance
         self.environment = environment
@@ -239,8 +242,12 @@ class Launcher:
             )
             result = launch(self.device, once)
             answers.append(Answer(result.outputs, None if result.ok else f"launch failed: {result.error}"))
-        tolerance = TOLERANCES[workload.precision] if self.tolerance is None else self.tolerance
-        return accuracy_of(workload.artifact, answers, tolerance)
+        tolerance = workload.tolerance
+        if tolerance is None:
+            return accuracy_of(workload.artifact, answers, None, self.min_alike)
+        return accuracy_of(
+            workload.artifact, answers, self.tolerance if self.tolerance is not None else tolerance
+        )
 
     def _keep_log(self, name: str, log: str) -> str:
         path = self.out / "logs" / f"{name}.txt"

@@ -19,7 +19,7 @@ FEWEST_ROUNDS = FEWEST_FOR_INTERVAL
 EMULATED_ROUNDS = 2
 """One launch decides; the other shows that it repeats."""
 PILOT_ROUNDS = 12
-"""What a precision asked for takes is judged by these."""
+"""How many rounds an interval takes is judged by these."""
 MOST_ROUNDS = 200
 """However narrow the interval is to be."""
 LAUNCH_ATTEMPTS = 3
@@ -33,14 +33,14 @@ class Rounds:
     """How many rounds: exactly `most`, or, with `budget_seconds`, as many of them as fit, but at least `fewest`.
 
     What fits is judged by how long launches take, never by the figures they give: stopping when a result
-    looks good would make intervals lie. For the same reason `precision`, the half-width of the intervals as a share of
+    looks good would make intervals lie. For the same reason `interval`, the half-width of the intervals as a share of
     their values, is turned into a number of rounds once, after PILOT_ROUNDS.
     """
 
     most: int
     budget_seconds: float | None = None
     fewest: int = FEWEST_ROUNDS
-    precision: float | None = None
+    interval: float | None = None
 
     def on(self, emulated: bool) -> "Rounds":
         """The same for an emulated device, which needs fewer."""
@@ -113,7 +113,7 @@ class History:
             self._checked.add(cell)
             if not record.accuracy.right:
                 self._wrong.add(cell)
-                self._reasons[cell] = f"wrong output, error {record.accuracy.max_error:.1e}"
+                self._reasons[cell] = f"wrong output: {record.accuracy.fault}"
 
     def has(self, workload: Workload, round_number: int) -> bool:
         """Whether the launch of this round need not be done."""
@@ -157,7 +157,7 @@ class History:
 
 
 def _place(workload: Workload) -> Cell:
-    return workload.cell.model_copy(update={"converter": ""})
+    return workload.cell.model_copy(update={"converter": "", "precision": ""})
 
 
 def _to_be_done_again(record: LaunchRecord, retry_failed: bool, tried: int) -> bool:
@@ -251,13 +251,13 @@ class Schedule:
             self._launch(self.missing(1), launcher, add, say, "first round")
         rounds = self.affordable_rounds()
         self._launch(self.missing(rounds), launcher, add, say, plural(rounds, "round"))
-        if self.rounds.precision is not None and rounds >= PILOT_ROUNDS:
-            more = self.further(rounds, self.rounds.precision)
-            self._launch(more, launcher, add, say, f"rounds for {100 * self.rounds.precision:g} %")
+        if self.rounds.interval is not None and rounds >= PILOT_ROUNDS:
+            more = self.further(rounds, self.rounds.interval)
+            self._launch(more, launcher, add, say, f"rounds for {100 * self.rounds.interval:g} %")
         self._say_what_is_wide(say)
 
-    def further(self, rounds: int, precision: float) -> list[tuple[int, Workload]]:
-        """The launches after `rounds` that a precision takes, as far as the time allows.
+    def further(self, rounds: int, interval: float) -> list[tuple[int, Workload]]:
+        """The launches after `rounds` that an interval of this half-width takes, as far as the time allows.
 
         All converters of a model get the same rounds, so that their ratios are paired.
         """
@@ -265,7 +265,7 @@ class Schedule:
         for workload in self.workloads:
             pilot = self.history.figure(workload, PILOT_ROUNDS)
             if pilot is not None and not self.history.given_up(workload):
-                needed = launches_needed(pilot, precision, MOST_ROUNDS)
+                needed = launches_needed(pilot, interval, MOST_ROUNDS)
                 wanted[_place(workload)] = max(needed, wanted.get(_place(workload), 0))
         launches: list[tuple[int, Workload]] = []
         spent = sum(self.history.expected_seconds(w) or 0.0 for w in self.workloads) * rounds
@@ -278,15 +278,15 @@ class Schedule:
         return launches
 
     def _say_what_is_wide(self, say: Reporter) -> None:
-        if self.rounds.precision is None:
+        if self.rounds.interval is None:
             return
         for workload in self.workloads:
             figure = self.history.figure(workload, MOST_ROUNDS)
             width = figure.relative_half_width if figure else None
-            if figure and width is not None and width > self.rounds.precision:
+            if figure and width is not None and width > self.rounds.interval:
                 say.line(
                     f"{workload}: the interval is ±{100 * width:.2g} % after {plural(figure.n, 'round')}, "
-                    f"wider than ±{100 * self.rounds.precision:g} %; more --minutes may narrow it"
+                    f"wider than ±{100 * self.rounds.interval:g} %; more --minutes may narrow it"
                 )
 
     def _launch(

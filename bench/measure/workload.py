@@ -6,13 +6,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from bench.artifacts import Artifact
-from bench.measure.delegates import precision_of
+from bench.converters.precisions import computes_with_integers
+from bench.measure.delegates import in_half_precision
 from devices import Device
 from reports.figures import plural
-from reports.record import Cell, Provenance, launch_key
+from reports.record import FLOAT, Cell, Provenance, launch_key
 
-TOLERANCES = {"fp32": 1e-3, "fp16": 2e-2}
+TOLERANCE, HALF_TOLERANCE = 1e-3, 2e-2
 """Largest error for a file to get a speed. Half precision rounds at 5e-4, and networks add that up."""
+MIN_ALIKE = 0.95
+"""Share of samples that are to come out as PyTorch's, for a file with integers to get a speed."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,12 @@ class Workload:
     system: str | None = None
 
     @property
-    def precision(self) -> str:
-        """In which numbers the delegate computes."""
-        return precision_of(self.delegate)
+    def tolerance(self) -> float | None:
+        """Largest error for the file to get a speed; None where it is judged by how many samples come out alike."""
+        if computes_with_integers(self.artifact.precision):
+            return None
+        half = in_half_precision(self.delegate) or self.artifact.precision != FLOAT
+        return HALF_TOLERANCE if half else TOLERANCE
 
     @cached_property
     def cell(self) -> Cell:
@@ -70,7 +76,7 @@ class Workload:
             device=self.device,
             delegate=self.delegate,
             threads=self.threads,
-            precision=self.precision,
+            precision=self.artifact.precision,
             cores=self.cores,
             benchmark_binary=self.benchmark_binary,
         )
@@ -93,7 +99,7 @@ class Workload:
         return launch_key(self.cell, self.provenance, round_number)
 
     def __str__(self) -> str:
-        return f"{self.cell.model} {self.cell.converter}, {self.delegate}, {plural(self.threads, 'thread')}"
+        return f"{self.cell.model} {self.cell.label}, {self.delegate}, {plural(self.threads, 'thread')}"
 
 
 def identity_of(device: Device) -> str:

@@ -22,7 +22,7 @@ from bench.measure.workload import Effort, Workload, identity_of
 from bench.progress import Reporter, Track
 from bench.run.options import ZooOptions
 from bench.run.output_folder import locked, writable
-from bench.run.planning import chosen_converters, chosen_models
+from bench.run.planning import chosen_converters, chosen_models, without_a_way
 from bench.run.setting_up import set_up
 from devices import open_device
 from devices.interruption import interrupt
@@ -56,7 +56,7 @@ class Prepared:
         if not self.record.ok:
             return f"{self.record.stage} failed: {self.record.error}"
         if accuracy is None or not accuracy.right:
-            return "wrong output"
+            return "wrong output" if accuracy is None else f"wrong output: {accuracy.fault}"
         return None
 
 
@@ -118,6 +118,8 @@ def convert(
         raise BenchError(f"jobs: must be 1 or more, not {jobs}")
     say = say or Reporter()
     models, converters = chosen_models(options), chosen_converters(options)
+    for line in without_a_way(options):
+        say.line(line)
     cache = ArtifactCache(options.out, options.timeout, say, options.retry_failed)
     store = RecordStore(writable(options.out) / RECORDS)
     with ExitStack() as opened:
@@ -126,9 +128,11 @@ def convert(
         known = {record.key: record for record in store.read().records}
         unusable = set_up(converters, models, cache, say)
         effort = Effort(0.0, num_runs=1, min_seconds=0.0, timeout=options.timeout, settle_seconds=0.0)
-        launcher = Launcher(host, effort, options.tolerance, environment(), options.out)
+        launcher = Launcher(
+            host, effort, options.tolerance, environment(), options.out, min_alike=options.min_alike
+        )
         shares, gate = MemoryShares(0.9 * psutil.virtual_memory().available), threading.Lock()
-        outcomes: dict[tuple[str, str], Prepared] = {}
+        outcomes: dict[tuple[str, str, str], Prepared] = {}
         with say.track("Converting", len(models) * len(converters)) as track:
 
             def prepare(model: ModelVariant) -> None:
@@ -142,12 +146,18 @@ def convert(
                             store.append(outcome.record)
                         else:
                             outcome = Prepared(before, earlier=True)
-                        outcomes[model.name, converter.name] = outcome
-                        track.step(f"{model.name} with {converter.name}: {outcome.reason or 'right'}")
+                        outcomes[model.name, converter.name, converter.precision] = outcome
+                        track.step(
+                            f"{model.name} with {outcome.record.cell.label}: {outcome.reason or 'right'}"
+                        )
                         show(outcome)
 
             _side_by_side([lambda model=model: prepare(model) for model in models], jobs)
-    return [outcomes[model.name, converter.name] for model in models for converter in converters]
+    return [
+        outcomes[model.name, converter.name, converter.precision]
+        for model in models
+        for converter in converters
+    ]
 
 
 def _artifact(
@@ -167,7 +177,7 @@ def _artifact(
                 f"machine has {there / 1e9:.0f} GB"
             )
         with shares.share(needed):
-            track.now(f"{model.name} with {converter.name}")
+            track.now(f"{model.name} with {converter.name}, {converter.precision}")
             reference = cache.reference(model)
             if not reference.error and not unusable:
                 cache.convert(model, reference, converter)

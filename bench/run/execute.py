@@ -18,7 +18,14 @@ from bench.progress import Reporter
 from bench.report_files import write_report
 from bench.run.options import ZooOptions
 from bench.run.output_folder import locked, writable
-from bench.run.planning import binary_digest, check_sustained, chosen_converters, chosen_models, rounds_of
+from bench.run.planning import (
+    binary_digest,
+    check_sustained,
+    chosen_converters,
+    chosen_models,
+    rounds_of,
+    without_a_way,
+)
 from bench.run.setting_up import set_up
 from devices import Device, affinity_prefix
 from reports import tables
@@ -81,6 +88,8 @@ def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooRe
     """
     options, say = options or ZooOptions(), say or Reporter()
     models, converters = chosen_models(options), chosen_converters(options)
+    for line in without_a_way(options):
+        say.line(line)
     baseline = options.baseline_name()
     out = options.out
     with ExitStack() as opened:
@@ -110,7 +119,9 @@ def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooRe
             workloads = _workloads(options, artifacts, device, binary, say)
             cells += [workload.cell for workload in workloads]
             effort = Effort(timeout=options.timeout, settle_seconds=options.settle).on(device.emulated)
-            launcher = Launcher(device, effort, options.tolerance, facts, out, options.benchmark_binary)
+            launcher = Launcher(
+                device, effort, options.tolerance, facts, out, options.benchmark_binary, options.min_alike
+            )
             history = History(contents.records, options.retry_failed)
             rounds = rounds_of(options).on(device.emulated)
             schedule = Schedule(workloads, rounds, history, options.seed)

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from bench.converters.precisions import check_precision
 from bench.converters.registry import BASELINE, get_converter
 from bench.errors import BenchError
 from bench.measure.schedule import PILOT_ROUNDS
-from bench.measure.workload import Effort
+from bench.measure.workload import MIN_ALIKE, Effort
 from models_zoo import Weights
+from reports.record import FLOAT
 
 DEFAULT_ROUNDS = PILOT_ROUNDS
 
@@ -30,12 +32,16 @@ class ZooOptions:
         settle: Longest wait, in seconds, for a steady temperature before each launch.
         rounds: Launches of each cell; None: DEFAULT_ROUNDS, fewer where they would not fit `minutes`.
         minutes: Time for measuring on each device, when `rounds` is None.
-        precision: Half-width of the intervals to reach within `minutes`, as a share of the figure; None: no more rounds
+        precisions: Those of the files; `bench.converters.precisions.PRECISIONS` lists them. A converter without a way to one
+            is left out there.
+        interval: Half-width of the intervals to reach within `minutes`, as a share of the figure; None: no more rounds
             than `rounds` says.
         weights: "random" from the seed, or "default": torchvision's trained ones.
         seed: For weights and inputs.
         tolerance: Largest error against PyTorch, max|difference| / max|reference|, for a file to get a speed;
-            None: `bench.measure.workload.TOLERANCES`, by precision.
+            None: `bench.measure.workload.TOLERANCE`, or that of half precision.
+        min_alike: Share of samples that are to come out as PyTorch's for a file that computes with integers to get a speed:
+            such files are not judged by `tolerance`.
         timeout: Seconds for one conversion or one launch.
         out: Folder for records, artifacts, tables and charts. What is there is not done again.
         baseline: The converter that others are compared with; None: onnx-tf, if it is measured.
@@ -51,6 +57,7 @@ class ZooOptions:
     models: Sequence[str] = ("readme",)
     size: int | None = None
     converters: Sequence[str] = ("nobuco", "onnx-tf")
+    precisions: Sequence[str] = (FLOAT,)
     devices: Sequence[str] = ("host",)
     delegates: Sequence[str] = ("xnnpack",)
     threads: Sequence[int] = (1,)
@@ -59,10 +66,11 @@ class ZooOptions:
     settle: float = Effort.settle_seconds
     rounds: int | None = None
     minutes: float = 6.0
-    precision: float | None = None
+    interval: float | None = None
     weights: Weights = "random"
     seed: int = 0
     tolerance: float | None = None
+    min_alike: float = MIN_ALIKE
     timeout: float = 900.0
     out: Path = Path("results")
     baseline: str | None = None
@@ -71,7 +79,7 @@ class ZooOptions:
     sustained: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("models", "converters", "devices", "delegates", "threads"):
+        for name in ("models", "converters", "precisions", "devices", "delegates", "threads"):
             object.__setattr__(self, name, _several(name, getattr(self, name)))
         object.__setattr__(self, "out", Path(self.out))
         if self.benchmark_binary is not None:
@@ -79,11 +87,12 @@ class ZooOptions:
         for number in self.threads:
             _require(number >= 1, "threads", number, "1 or more")
         _require(self.rounds is None or self.rounds >= 1, "rounds", self.rounds, "1 or more")
-        _require(
-            self.precision is None or 0 < self.precision < 1, "precision", self.precision, "between 0 and 1"
-        )
-        if self.precision is not None and self.rounds is not None:
-            raise BenchError("precision: takes as many rounds as it needs; leave rounds out")
+        for name in self.precisions:
+            check_precision(name)
+        _require(self.interval is None or 0 < self.interval < 1, "interval", self.interval, "between 0 and 1")
+        if self.interval is not None and self.rounds is not None:
+            raise BenchError("interval: takes as many rounds as it needs; leave rounds out")
+        _require(0 <= self.min_alike <= 1, "min_alike", self.min_alike, "from 0 to 1")
         _require(self.size is None or self.size >= 1, "size", self.size, "1 or more")
         _require(self.minutes > 0, "minutes", self.minutes, "more than 0")
         _require(self.sustained is None or self.sustained > 0, "sustained", self.sustained, "more than 0")

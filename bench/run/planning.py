@@ -11,7 +11,7 @@ import devices
 import models_zoo
 from bench.artifacts import ArtifactCache, ModelVariant
 from bench.converters.base import Converter
-from bench.converters.registry import get_converter
+from bench.converters.registry import NAMES, get_converter, precisions_of
 from bench.errors import BenchError
 from bench.fingerprints import sha256_of
 from bench.measure.delegates import check_delegates
@@ -40,10 +40,11 @@ class PlannedEnvironment:
 
 @dataclass(frozen=True)
 class PlannedConversion:
-    """A model and a converter; `made`: it is there, `failed`: its failure is not tried again."""
+    """A model, a converter and a precision; `made`: it is there, `failed`: its failure is not tried again."""
 
     model: str
     converter: str
+    precision: str
     made: bool
     failed: bool
 
@@ -66,6 +67,7 @@ class PlannedCell:
 
     model: str
     converter: str
+    precision: str
     device: str
     delegate: str
     threads: int
@@ -120,7 +122,7 @@ def plan(options: ZooOptions, say: Reporter | None = None) -> ZooPlan:
     cache = ArtifactCache(options.out, options.timeout, say, options.retry_failed)
     conversions = [_conversion(cache, m, c) for m in models for c in converters]
     missing = [c for c in conversions if not c.made and not c.failed]
-    environments = [_environment(c, missing) for c in converters if c.environment]
+    environments = [_environment(c, missing) for c in _each_once(converters) if c.environment]
     sizes = {model.name: _weight_bytes(model) for model in models}
     megabytes = sum(sizes[c.model] for c in missing) / 1e6
     records = RecordStore(options.out / RECORDS).read().records
@@ -133,6 +135,7 @@ def plan(options: ZooOptions, say: Reporter | None = None) -> ZooPlan:
             PlannedCell(
                 c.model,
                 c.converter,
+                c.precision,
                 info.name,
                 delegate,
                 threads,
@@ -194,7 +197,9 @@ def _outline(name: str) -> DeviceInfo:
 def _conversion(cache: ArtifactCache, model: ModelVariant, converter: Converter) -> PlannedConversion:
     kept = not cache.to_be_made(model, converter)
     failed = kept and cache.failed(model, converter)
-    return PlannedConversion(model.name, converter.name, made=kept and not failed, failed=failed)
+    return PlannedConversion(
+        model.name, converter.name, converter.precision, made=kept and not failed, failed=failed
+    )
 
 
 def _environment(converter: Converter, missing: Sequence[PlannedConversion]) -> PlannedEnvironment:
@@ -222,9 +227,9 @@ def _device(
     records: Sequence[LaunchRecord],
 ) -> PlannedDevice:
     rounds = rounds_of(options).on(info.kind == "emulated")
-    versions = {converter.name: converter.version() for converter in converters}
+    versions = {(each.name, each.precision): each.version() for each in converters}
     cells = [
-        (c.model, c.converter, delegate, threads)
+        (c.model, c.converter, c.precision, delegate, threads)
         for delegate in options.delegates
         for threads in options.threads
         for c in conversions
@@ -237,7 +242,7 @@ def _device(
         if record.counts
         and record.cell.device == info.name
         and _place(record.cell) in wanted
-        and record.provenance.converter_version == versions[record.cell.converter]
+        and record.provenance.converter_version == versions[record.cell.converter, record.cell.precision]
         and record.provenance.seed == options.seed
         and record.round < rounds.most
     }
@@ -254,8 +259,8 @@ def _device(
     )
 
 
-def _place(cell: Cell) -> tuple[str, str, str, int]:
-    return cell.model, cell.converter, cell.delegate, cell.threads
+def _place(cell: Cell) -> tuple[str, str, str, str, int]:
+    return cell.model, cell.converter, cell.precision, cell.delegate, cell.threads
 
 
 def _problems(model: ModelVariant) -> Iterator[str]:
@@ -294,15 +299,48 @@ def chosen_models(options: ZooOptions) -> list[ModelVariant]:
 
 
 def chosen_converters(options: ZooOptions) -> Sequence[Converter]:
-    """The converters of a run. Raises BenchError."""
-    return [get_converter(name) for name in options.converters]
+    """The converters of a run, each once for every precision that it has a way to.
+
+    Raises BenchError: There is no such converter, or none has a way to a precision.
+    """
+    ways = {name: precisions_of(name) for name in options.converters}
+    for precision in options.precisions:
+        if not any(precision in known for known in ways.values()):
+            able = [name for name in NAMES if precision in precisions_of(name)]
+            raise BenchError(
+                f"precision {precision}: none of {', '.join(ways)} has a way to it; {', '.join(able)} "
+                f"{'has' if len(able) == 1 else 'have'}"
+            )
+    return [
+        get_converter(name, precision)
+        for name, known in ways.items()
+        for precision in options.precisions
+        if precision in known
+    ]
+
+
+def without_a_way(options: ZooOptions) -> list[str]:
+    """A line for each converter that a precision asked for is left out of."""
+    lines = []
+    for name in options.converters:
+        lacking = [each for each in options.precisions if each not in precisions_of(name)]
+        if lacking:
+            lines.append(
+                f"{name}: left out of {', '.join(lacking)}: its authors describe no way to such files"
+            )
+    return lines
+
+
+def _each_once(converters: Sequence[Converter]) -> list[Converter]:
+    """Whatever the number of precisions."""
+    return list({converter.name: converter for converter in converters}.values())
 
 
 def rounds_of(options: ZooOptions) -> Rounds:
     """How often each cell is launched."""
     if options.rounds is not None:
         return Rounds(options.rounds)
-    return Rounds(DEFAULT_ROUNDS, options.minutes * 60, precision=options.precision)
+    return Rounds(DEFAULT_ROUNDS, options.minutes * 60, interval=options.interval)
 
 
 def binary_digest(options: ZooOptions) -> str | None:

@@ -15,6 +15,8 @@ def set_up(
     unusable = {}
     for converter in converters:
         if converter.environment and any(cache.to_be_made(model, converter) for model in models):
+            if converter.name in unusable:
+                continue
             try:
                 converter.environment.ensure(say)
             except BenchError as error:

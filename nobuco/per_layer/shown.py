@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import os
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from nobuco.per_layer.accuracy import Accuracy, LayerAccuracy
 
 _SHOWN = 15  # layers in the table
-_BAD, _POOR = 10.0, 20.0  # dB
+_BAD, _POOR, _EXACT = 10.0, 20.0, 100.0  # dB
 
 
 class Shown:
@@ -43,6 +44,16 @@ class Shown:
         """Writes the call tree with the errors as a page of its own, see `save_trace_html` of `pytorch_to_keras`."""
         write_page(self.report, Path(path), remarks(self), [summary(self)])
 
+    def save_node_data(self: Accuracy, path: str | os.PathLike[str], figure: str = "so_far") -> None:  # type: ignore[misc]
+        """Writes the SNR (dB) of each tensor as Model Explorer takes it ("Add node data" on the opened float or quantised
+        file), red below 10 dB, yellow below 20.
+
+        figure: "so_far", with all that was lost before the tensor, or "alone", of the outputs when the layer alone is
+        quantised. What is exact has 100 dB.
+
+        Raises ValueError for another figure."""
+        Path(path).write_text(json.dumps(node_data(self, figure), indent=1), encoding="utf-8")
+
     def to_dict(self: Accuracy) -> dict[str, Any]:  # type: ignore[misc]
         """As plain data, ready for `json.dumps`."""
         return {
@@ -60,6 +71,29 @@ class Shown:
                 for layer in self.layers
             ],
         }
+
+
+def node_data(found: Accuracy, figure: str) -> dict[str, Any]:
+    """By the tensor's name, in the form of Model Explorer's own node data: a node has the colour of the first threshold that
+    its value does not exceed."""
+    if figure not in ("so_far", "alone"):
+        raise ValueError(f"figure is {figure!r}: give 'so_far' or 'alone'")
+    values = {
+        layer.row.name: layer.alone if figure == "alone" else layer.tensor and layer.tensor.snr
+        for layer in found.layers
+    }
+    return {
+        "results": {
+            name: {"value": round(min(max(snr, -_EXACT), _EXACT), 2)}
+            for name, snr in values.items()
+            if snr is not None
+        },
+        "thresholds": [
+            {"value": _BAD, "bgColor": "#e57373"},
+            {"value": _POOR, "bgColor": "#ffd54f"},
+            {"value": _EXACT, "bgColor": "#aed581"},
+        ],
+    }
 
 
 def summary(found: Accuracy) -> str:

@@ -160,3 +160,11 @@ def signature_indices(model: Any) -> tuple[dict[str, int], dict[str, int]]:
         {entry.Name().decode(): entry.TensorIndex() for entry in inputs},
         {entry.Name().decode(): entry.TensorIndex() for entry in outputs},
     )
+
+
+def quantisation(tensor: Any) -> tuple[float | None, int]:
+    """The scale and the zero point of a tensor that has one of each; None and 0 of any other."""
+    found = tensor.Quantization()
+    if found is None or found.ScaleLength() != 1:
+        return None, 0
+    return float(found.Scale(0)), int(found.ZeroPoint(0)) if found.ZeroPointLength() else 0

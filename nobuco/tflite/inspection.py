@@ -20,12 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TFLiteTensor:
-    """An input or output. `name` is the one in the file's signature, or else the tensor's own."""
+    """An input or output. `name` is the one in the file's signature, or else the tensor's own.
+
+    Where `scale` is not None its integers stand for (integer - zero_point) * scale.
+    """
 
     name: str
     shape: tuple[int, ...]
     shape_signature: tuple[int, ...]  # -1 for a dynamic axis
     dtype: str
+    scale: float | None = None
+    zero_point: int = 0
 
     def __str__(self) -> str:
         sizes = ", ".join("?" if size < 0 else str(size) for size in self.shape_signature)
@@ -169,7 +174,12 @@ def _tensors(graph: Any, indices: list[int], named: dict[str, int]) -> tuple[TFL
         tensor = graph.Tensors(index)
         # One tensor may be two outputs: then it has two names, given in turn.
         name = names[index].pop(0) if names.get(index) else tensor.Name().decode()
-        found.append(TFLiteTensor(name, fb.shape(tensor), fb.shape_signature(tensor), fb.type_name(tensor)))
+        scale, zero_point = fb.quantisation(tensor)
+        found.append(
+            TFLiteTensor(
+                name, fb.shape(tensor), fb.shape_signature(tensor), fb.type_name(tensor), scale, zero_point
+            )
+        )
     return tuple(found)
 
 

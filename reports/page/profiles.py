@@ -24,7 +24,7 @@ def profile_part(
     dearest = sorted(modules, key=lambda module: -module.total)[:MOST_MODULES]
     kept = {module.path for module in dearest}
     return {
-        "title": f"{row.cell.converter}, {ran_with(record)}",
+        "title": f"{row.cell.label}, {ran_with(record)}",
         "group": group.title + (", emulated: instructions, not time" if group.emulated else ""),
         "unit": group.short_unit,
         "log": record.log,

@@ -29,12 +29,12 @@ def latency(group: Group, models: Sequence[str]) -> Spec:
         (row for row in group.rows if row.cell.model in order),
         key=lambda row: (order[row.cell.model], row.latency.value if row.latency else float("inf")),
     )
-    converters = list(dict.fromkeys(row.cell.converter for row in group.rows if row.latency))
+    converters = list(dict.fromkeys(row.cell.label for row in group.rows if row.latency))
     data = [
         {
             "model": row.cell.model,
-            "converter": row.cell.converter,
-            "label": f"{row.cell.converter}  {_label(row)}",
+            "converter": row.cell.label,
+            "label": f"{row.cell.label}  {_label(row)}",
             "value": row.latency.value if row.latency else None,
             "low": row.latency.low if row.latency else None,
             "high": row.latency.high if row.latency else None,
@@ -110,11 +110,11 @@ def speedup(group: Group, models: Sequence[str]) -> Spec | None:
     rows = [row for row in group.rows if row.speedup and row.cell.model in models]
     if not rows:
         return None
-    converters = list(dict.fromkeys(row.cell.converter for row in rows))
+    converters = list(dict.fromkeys(row.cell.label for row in rows))
     data = [
         {
             "model": row.cell.model,
-            "converter": row.cell.converter,
+            "converter": row.cell.label,
             "value": row.speedup.value,
             "low": row.speedup.low,
             "high": row.speedup.high,
@@ -164,7 +164,7 @@ def speedup(group: Group, models: Sequence[str]) -> Spec | None:
 
 def ops(rows: Sequence[Row]) -> Spec | None:
     """How many ops of each kind are in the files of one model, by converter; None where that is not known."""
-    by_converter = {row.cell.converter: row.conversion.ops for row in rows if row.conversion.ops}
+    by_converter = {row.cell.label: row.conversion.ops for row in rows if row.conversion.ops}
     if not by_converter:
         return None
     converters = list(by_converter)

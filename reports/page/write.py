@@ -118,8 +118,8 @@ def _json(value: object) -> str:
 def _means(groups: Sequence[Group]) -> list[_Mean]:
     found = []
     for group in groups:
-        for converter in dict.fromkeys(row.cell.converter for row in group.rows):
-            rows = [row for row in group.rows if row.cell.converter == converter and row.speedup]
+        for converter in dict.fromkeys(row.cell.label for row in group.rows):
+            rows = [row for row in group.rows if row.cell.label == converter and row.speedup]
             proven = [row.speedup.value for row in rows if row.speedup and row.proven]
             if rows:
                 mean = math.exp(fmean(map(math.log, proven))) if proven else None
@@ -216,7 +216,7 @@ def _model(
     number: int, model: str, groups: Sequence[Group], charts: list[specs.Spec], most_profiles: int
 ) -> dict[str, Any]:
     rows = [(group, row) for group in groups for row in group.rows if row.cell.model == model]
-    files = {row.cell.converter: row for _, row in rows}
+    files = {row.cell.label: row for _, row in rows}
     profiled = [(group, row, record) for group, row in rows for record in row.profiles]
     parts = [
         profile_part(group, row, record, partial(_chart, charts))
@@ -239,7 +239,7 @@ def _model(
         "cells": [
             {
                 "group": group.title,
-                "converter": row.cell.converter,
+                "converter": row.cell.label,
                 "figure": f"{figures.with_interval(row.latency)} {group.short_unit}"
                 if row.latency
                 else row.reason,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.artifacts import Artifact
+from bench.artifacts import Artifact, Output
 from bench.converters.base import Reference
 from bench.jobs.reference_job import FURTHER_SAMPLES, work
 from bench.measure import launching
@@ -37,7 +37,17 @@ def an_artifact(folder: Path, *expected: np.ndarray, outputs: int = 1) -> Artifa
     file = folder / "model.tflite"
     file.write_bytes(b"")
     return Artifact(
-        reference, "nobuco", "1", None, file, "sha", (), ((0, axes),), Conversion(), folder / "log", ((), ())
+        reference,
+        "nobuco",
+        "1",
+        None,
+        file,
+        "sha",
+        (),
+        (Output(0, axes),),
+        Conversion(),
+        folder / "log",
+        ((), ()),
     )
 
 

@@ -35,7 +35,7 @@ def test_what_files_are_made_for_is_part_of_the_name(
     converter = get_converter(name)
     assert converter.name == name
     converter.convert(Reference(), Path(), 1.0, Reporter())  # type: ignore[arg-type]
-    assert jobs == [{"model": {}, "aim": aim}]
+    assert jobs == [{"model": {}, "aim": aim, "precision": "fp32"}]
 
 
 @pytest.mark.parametrize(

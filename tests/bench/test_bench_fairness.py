@@ -8,7 +8,7 @@ from bench.artifacts import Artifact
 from bench.converters.base import Reference
 from bench.measure import launching
 from bench.measure.launching import Launcher
-from bench.measure.workload import Effort, Workload
+from bench.measure.workload import HALF_TOLERANCE, TOLERANCE, Effort, Workload
 from bench.progress import Reporter
 from devices import DeviceState, LaunchRequest, LaunchResult
 from reports.record import Conversion, Environment, LaunchRecord
@@ -89,9 +89,10 @@ def test_a_gpu_in_software_is_told_by_its_log(tmp_path: Path, asked: list) -> No
     assert not launched(StandInDevice(), tmp_path, delegate="gpu-opencl").software_gpu
 
 
-def test_half_precision_is_a_cell_of_its_own(tmp_path: Path, asked: list) -> None:
-    assert launched(StandInDevice(), tmp_path, delegate="gpu-opencl-fp16").cell.precision == "fp16"
-    assert launched(StandInDevice(), tmp_path, delegate="gpu-opencl").cell.precision == "fp32"
+def test_what_a_delegate_computes_with_is_no_precision_of_the_file(tmp_path: Path, asked: list) -> None:
+    assert launched(StandInDevice(), tmp_path, delegate="gpu-opencl-fp16").cell.precision == "fp32"
+    assert a_workload(tmp_path, "gpu-opencl-fp16").tolerance == HALF_TOLERANCE
+    assert a_workload(tmp_path, "gpu-opencl").tolerance == TOLERANCE
 
 
 def test_a_launch_without_a_time_has_failed(tmp_path: Path, asked: list) -> None:

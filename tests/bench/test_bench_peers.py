@@ -17,6 +17,8 @@ def convert(input_onnx_file_path, output_folder_path, **_):
     folder.mkdir()
     (folder / "net_float32.tflite").write_bytes(pathlib.Path(input_onnx_file_path).read_bytes())
     (folder / "net_float16.tflite").write_bytes(b"")
+    (folder / "net_integer_quant.tflite").write_bytes(b"int8")
+    (folder / "net_full_integer_quant.tflite").write_bytes(b"int8, inputs too")
 """
 ONNX = """
 import pathlib
@@ -81,11 +83,16 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def convert(script: str, content: bytes = b"net") -> JobOutcome:
+def convert(script: str, content: bytes = b"net", precision: str = "fp32") -> JobOutcome:
     """Run a script as an adapter does, with relative paths."""
     Path("model.onnx").write_bytes(content)
     command = script_command(BARE_PYTHON, script)
-    return run_job(command, {"onnx": Path("model.onnx")}, Path("results") / "made", timeout=60)
+    return run_job(
+        command,
+        {"onnx": Path("model.onnx"), "precision": precision, "calibration": []},
+        Path("results") / "made",
+        timeout=60,
+    )
 
 
 @pytest.mark.parametrize("script", ["onnx_tf_script.py", "onnx2tf_script.py"])
@@ -102,3 +109,15 @@ def test_a_converter_that_raises_is_an_outcome_with_its_words() -> None:
     outcome = convert("onnx_tf_script.py", b"bad")
     assert outcome.error == "ValueError: no such op"
     assert "Traceback" in outcome.log.read_text()
+
+
+@pytest.mark.parametrize(("precision", "content"), [("int8", b"int8"), ("int8-io", b"int8, inputs too")])
+def test_onnx2tf_s_file_of_a_precision_is_taken(precision: str, content: bytes) -> None:
+    outcome = convert("onnx2tf_script.py", precision=precision)
+    assert outcome.error is None, outcome.log.read_text()
+    assert Path("results/made/model.tflite").read_bytes() == content
+
+
+def test_a_precision_that_onnx2tf_left_no_file_of_is_an_outcome() -> None:
+    outcome = convert("onnx2tf_script.py", precision="int16x8")
+    assert outcome.error == "onnx2tf left no integer_quant_with_int16_act file, and its log says why"

@@ -61,8 +61,8 @@ def test_no_chart_of_an_earlier_report_stays(out: Path) -> None:
     RecordStore(out / RECORDS).append(a_record(cell=cell))
     assert run(main, ["report", "--out", str(out)]).exit_code == 0
     assert pictures() == [
-        "chart-host-xnnpack-1t-fp32.png",
-        "chart-host-xnnpack-2t-fp32.png",
+        "chart-host-xnnpack-1t.png",
+        "chart-host-xnnpack-2t.png",
         "chart-of-my-own.png",
     ]
     assert not (out / "chart.svg").exists()

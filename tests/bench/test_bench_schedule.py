@@ -79,10 +79,10 @@ class ScatteringLauncher(FakeLauncher):
         return record.model_copy(update={"timing": Timing.of_runs("us", [median])})
 
 
-def test_rounds_are_added_for_a_precision_to_all_converters_of_the_model() -> None:
+def test_rounds_are_added_for_an_interval_to_all_converters_of_the_model() -> None:
     cells = [workload("a"), workload("a", "onnx-tf"), workload("b")]
     launcher = ScatteringLauncher(0.05)
-    rounds = Rounds(PILOT_ROUNDS, 1e6, precision=0.02)
+    rounds = Rounds(PILOT_ROUNDS, 1e6, interval=0.02)
     records = run(Schedule(cells, rounds, History([]), seed=0), launcher)
     counts = Counter((r.cell.model, r.cell.converter) for r in records)
     assert counts["b", "nobuco"] == PILOT_ROUNDS
@@ -92,9 +92,9 @@ def test_rounds_are_added_for_a_precision_to_all_converters_of_the_model() -> No
     assert again.launched == [], "a run that goes on comes to the same number"
 
 
-def test_a_precision_is_bounded_by_time_and_what_is_wide_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interval_is_bounded_by_time_and_what_is_wide_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     launcher = ScatteringLauncher(0.05)
-    run(Schedule([workload("a")], Rounds(PILOT_ROUNDS, 20.0, precision=0.005), History([]), seed=0), launcher)
+    run(Schedule([workload("a")], Rounds(PILOT_ROUNDS, 20.0, interval=0.005), History([]), seed=0), launcher)
     assert len(launcher.launched) == 20
     assert "after 20 rounds, wider than ±0.5 %; more --minutes may narrow it" in capsys.readouterr().err
 
@@ -143,7 +143,7 @@ def test_a_cell_that_failed_earlier_says_so(capsys: pytest.CaptureFixture[str]) 
         "a nobuco, xnnpack, 1 thread on host: not launched again, it failed in an earlier run: crashed"
         in said
     )
-    assert "earlier run: wrong output, error 1.0e+00; --retry-failed tries it again" in said
+    assert "earlier run: wrong output: error 1.0e+00 above 1e-03; --retry-failed tries it again" in said
     run(Schedule(cells, Rounds(5), History(records, retry_failed=True), seed=0), again)
     assert Counter(name for _, name in again.launched) == {"a": 5, "b": 5}
 

@@ -1,8 +1,10 @@
 """Files of fewer bits: what they are made of, how far they are, and what is said where they cannot be good."""
 
 import io
+import json
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -13,6 +15,10 @@ from rich.console import Console
 from torch import nn
 
 import nobuco
+from nobuco.tflite.precision import layers
+from nobuco.tflite.precision.engine import Engine
+from nobuco.tflite.precision.ranges import ranges_on
+from nobuco.tflite.precision.recipe import RECIPES
 from nobuco.tflite.precision.running import outputs_on
 from tests.tflite.digits import DigitNet, digits, trained
 
@@ -102,6 +108,17 @@ def test_what_stays_float_is_told_with_the_reason(model: keras.Model, tmp_path: 
     assert "2 ops stayed float" in str(file.precision)
 
 
+def test_what_is_slower_than_float_stays_float(tmp_path: Path) -> None:
+    layers = nn.Sequential(nn.Conv2d(64, 64, 3, groups=64), nn.Conv2d(64, 64, 1)).eval()
+    model = nobuco.pytorch_to_keras(layers, [torch.randn(1, 64, 8, 8)], verbose=False)
+    file = exported(model, tmp_path, "int8-dynamic", calibration=None)
+    bytes_of = {row.op: row.weight_bytes for row in file.info.rows}
+    assert bytes_of["DEPTHWISE_CONV_2D"] >= 64 * 9 * 4 and bytes_of["CONV_2D"] < 64 * 64 * 2
+    assert file.precision is not None
+    (stayed,) = file.precision.stayed_float
+    assert "XNNPACK takes DEPTHWISE_CONV_2D in float" in stayed.why
+
+
 def test_rows_of_the_engines_own_recipe(model: keras.Model, tmp_path: Path) -> None:
     from litert_quantizer import recipe
 
@@ -156,6 +173,8 @@ def test_the_faulty_layer_is_named_and_kept(
     assert {each.row.module_path for each in stayed} == kept and len(stayed) == len(kept)
     agreements = [step.agreement for step in mended.precision.steps]
     assert agreements[0] < 0.5 and agreements[-1] >= 0.99
+    mended.precision.save_curve(tmp_path / "curve.svg")
+    assert "</svg>" in (tmp_path / "curve.svg").read_text()
     named_in_float = exported(model, tmp_path, nobuco.Recipe(keep=found.keep))
     assert named_in_float.precision is not None and named_in_float.precision.agreement >= 0.99
 
@@ -193,9 +212,52 @@ def test_the_error_by_layer_stands_beside_the_calls(model: keras.Model, tmp_path
     assert shown.count("dB alone") == 8 and "stem: torch.conv2d, F.batch_norm, F.hardtanh" in shown
     found.save_html(tmp_path / "page.html")
     assert (tmp_path / "page.html").read_text().count('class="remark r-good"') == 9
+    for figure in ("so_far", "alone"):
+        found.save_node_data(tmp_path / "nodes.json", figure)
+        nodes = json.loads((tmp_path / "nodes.json").read_text())
+        tensors = {name for row in file.info.rows for name in row.output_names}
+        assert len(nodes["results"]) >= 8 and set(nodes["results"]) <= tensors
+        assert all(20 < each["value"] <= 100 for each in nodes["results"].values())
+        assert [each["value"] for each in nodes["thresholds"]] == [10, 20, 100]
+    with pytest.raises(ValueError, match="give 'so_far' or 'alone'"):
+        found.save_node_data(tmp_path / "nodes.json", "both")
     # of a path it is told by the scales that stand in the file
     alone = [layer.alone for layer in nobuco.accuracy(model, file.path, CALIBRATION).layers]
     assert alone == [layer.alone for layer in found.layers]
+
+
+def test_a_recipe_leaves_nothing_behind_for_the_next(model: keras.Model, tmp_path: Path) -> None:
+    plain = exported(model, tmp_path, "fp32")
+    data, info = plain.path.read_bytes(), plain.info
+    samples = [[image[None]] for image in CALIBRATION[:16].permute(0, 2, 3, 1).numpy()]
+    ranges = ranges_on(data, samples)
+    engine = Engine(data, info, ranges)
+    alone = [engine.quantised(RECIPES["int8"], only=[row]) for row in info.rows]
+    assert engine.quantised(RECIPES["int8"]) == Engine(data, info, ranges).quantised(RECIPES["int8"])
+    assert alone == [Engine(data, info, ranges).quantised(RECIPES["int8"], only=[row]) for row in info.rows]
+
+
+def test_there_is_a_curve_of_auto_alone(model: keras.Model, tmp_path: Path) -> None:
+    file = exported(model, tmp_path, "int8")
+    assert file.precision is not None
+    with pytest.raises(ValueError, match="only precision='auto' tries several files"):
+        file.precision.save_curve(tmp_path / "curve.svg")
+
+
+def test_layers_beyond_a_hundred_get_fewer_samples(
+    model: keras.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[int] = []
+    monkeypatch.setattr(
+        layers, "outputs_on", lambda data, samples: counts.append(len(samples)) or [[np.ones(1)]]
+    )
+    monkeypatch.setattr(layers, "output_errors", lambda names, got, wanted: [SimpleNamespace(least=1.0)])
+    engine = SimpleNamespace(quantised=lambda recipe, only: b"")
+    info = SimpleNamespace(outputs=[])
+    for rows in (20, 200, 2000):
+        monkeypatch.setattr(layers, "quantised_rows", lambda *_, rows=rows: [None] * rows)
+        layers.alone(engine, RECIPES["int8"], info, [[]] * 64, [[]] * 64)  # type: ignore[arg-type]
+    assert counts == [32] * 20 + [16] * 200 + [8] * 2000
 
 
 def test_values_that_a_scale_does_not_reach_are_counted(model: keras.Model, tmp_path: Path) -> None:

@@ -46,7 +46,11 @@ class Engine:
         integer_io: bool = False,
     ) -> None:
         self._modules = _modules()
-        self._data, self._info, self._samples = data, info, samples
+        self._info, self._samples = info, samples
+        # one for all recipes: reading the file takes it as long as quantising, and it changes a copy
+        self._quantizer = self._modules.quantizer.Quantizer(bytearray(data))
+        # would run the float file at its default sizes, which are no sizes where they are open
+        self._quantizer._ensure_model_qsv_sufficient = lambda _: None
         self._integer_io = integer_io
         self._ranges = {
             each.name: {
@@ -58,10 +62,8 @@ class Engine:
 
     def quantised(self, recipe: Recipe, only: Sequence[TFLiteOp] | None = None) -> bytes:
         """The file. `only`: the ops that are quantised, all others stay float."""
-        quantizer = self._modules.quantizer.Quantizer(bytearray(self._data))
+        quantizer = self._quantizer
         quantizer.load_quantization_recipe(self._rows(recipe, only))
-        # would run the float file at its default sizes, which are no sizes where they are open
-        quantizer._ensure_model_qsv_sufficient = lambda _: None
         try:
             # it draws its progress on stderr
             with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
@@ -90,7 +92,7 @@ class Engine:
         return str(getattr(key, "value", key)) != "no_quantize"
 
     def _rows(self, recipe: Recipe, only: Sequence[TFLiteOp] | None) -> list[dict[str, Any]]:
-        rows = [dict(row) for row in recipe.rows] or [_row(recipe, self._modules)]
+        rows = [dict(row) for row in recipe.rows] or [_row(recipe, self._modules), *_dearer(recipe)]
         if only is not None:
             rows = [{**row, "regex": self._exactly(each)} for each in only for row in rows]
         elif recipe.static and not self._integer_io:
@@ -126,6 +128,16 @@ def is_kept(row: TFLiteOp, recipe: Recipe) -> bool:
         or any(f"{origin.module_path}.".startswith(f"{keep}.") for origin in row.origins)
         for keep in recipe.keep
     )
+
+
+def dearer_than_float(recipe: Recipe, op: str) -> bool:
+    """Whether XNNPACK leaves the form that a recipe would make of an op to slower kernels, and takes the float one."""
+    return recipe.activations == "dynamic" and not recipe.rows and op == "DEPTHWISE_CONV_2D"
+
+
+def _dearer(recipe: Recipe) -> list[dict[str, Any]]:
+    depthwise = "DEPTHWISE_CONV_2D"
+    return [{"regex": ".*", "operation": depthwise, **_FLOAT}] if dearer_than_float(recipe, depthwise) else []
 
 
 def _row(recipe: Recipe, modules: Any) -> dict[str, Any]:

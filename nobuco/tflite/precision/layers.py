@@ -14,7 +14,8 @@ from nobuco.tflite.precision.recipe import Recipe
 from nobuco.tflite.precision.result import Step
 from nobuco.tflite.precision.running import Sample, outputs_on
 
-_ENOUGH = 32  # samples for the error of one layer
+_FEWEST, _ENOUGH = 8, 32  # samples for the error of one layer
+_RUNS = 3200  # of a file, for the error of all layers: those of more than a hundred get fewer samples each
 _NEAR = 3.0  # dB; half the noise
 _PRUNED = 16  # kept layers up to which each is tried without
 
@@ -36,10 +37,12 @@ def alone(
     """Of each op that the recipe quantises, the SNR (dB) of the model's worst output when it alone is quantised.
 
     The worst first. What is lost in the tensor between two counts against both; then the one that makes it comes first."""
-    samples, wanted = samples[:_ENOUGH], wanted[:_ENOUGH]
+    rows = quantised_rows(engine, recipe, info)
+    enough = min(_ENOUGH, max(_FEWEST, _RUNS // max(len(rows), 1)))
+    samples, wanted = samples[:enough], wanted[:enough]
     names = [tensor.name for tensor in info.outputs]
     found = []
-    for row in quantised_rows(engine, recipe, info):
+    for row in rows:
         try:
             got = outputs_on(engine.quantised(recipe, only=[row]), samples)
         except TFLiteMismatchError:  # a scale that the runtime cannot compute with

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from nobuco.tflite.inspection import TFLiteInfo, TFLiteOp
-from nobuco.tflite.precision.engine import Engine, is_kept
+from nobuco.tflite.precision.engine import Engine, dearer_than_float, is_kept
 from nobuco.tflite.precision.judge import OutputError
 from nobuco.tflite.precision.recipe import Recipe
 
@@ -62,6 +64,21 @@ class Precision:
     def snr(self) -> float:
         """Of the worst output, in decibels; of most of its channels, where that is less."""
         return min(each.least for each in self.outputs)
+
+    def save_curve(self, path: str | os.PathLike[str]) -> None:
+        """Draws what "auto" has tried: the share of samples that come out alike, against the size of the file. By the ending
+        of `path` a PNG, an SVG or another kind that matplotlib writes, which has to be installed.
+
+        Raises ValueError where "auto" has tried nothing."""
+        if not self.steps:
+            raise ValueError(
+                f"there is no curve of {self.recipe.name!r}: only precision='auto' tries several files"
+            )
+        from nobuco.tflite.precision.curve import save_curve
+
+        written = [step for step in self.steps if step.size_bytes == self.size_bytes]
+        chosen = max(written or self.steps, key=lambda step: step.agreement)
+        save_curve(self.steps, chosen, self.float_bytes, Path(path))
 
     def __str__(self) -> str:
         lines = [
@@ -121,6 +138,8 @@ def _why(row: TFLiteOp, recipe: Recipe, engine: Engine | None) -> str:
         return "kept in float"
     if row.subgraph != 0:
         return "stands in a branch or loop, which calibration does not see into"
+    if dearer_than_float(recipe, row.op):
+        return f"XNNPACK takes {row.op} in float, and leaves its {recipe.name} form to slower kernels"
     if engine is not None and not engine.takes(recipe, row):
         return f"{recipe.engine} has no {recipe.name} form of {row.op}"
     return f"{recipe.engine} leaves it as it is"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from nobuco.tflite import flatbuffer as fb
 from nobuco.tflite.errors import TFLiteMismatchError
 
 Sample = Sequence[np.ndarray]  # one array an input, in the file's order
+_THREADS = min(4, os.cpu_count() or 1)
 
 
 def outputs_on(data: bytes, samples: Sequence[Sample]) -> list[list[np.ndarray]]:
@@ -59,7 +61,9 @@ def parameters(data: bytes) -> dict[int, tuple[float, int, np.dtype[Any]]]:
 def _interpreter(data: bytes, keep_all: bool) -> Any:
     with warnings.catch_warnings(), without_native_noise():
         warnings.simplefilter("ignore")  # that keeping all tensors takes memory
-        return Interpreter(model_content=bytes(data), experimental_preserve_all_tensors=keep_all)
+        return Interpreter(
+            model_content=bytes(data), num_threads=_THREADS, experimental_preserve_all_tensors=keep_all
+        )
 
 
 def _runs(data: bytes, samples: Sequence[Sample], keep_all: bool) -> Iterator[Any]:

@@ -1,0 +1,61 @@
+"""Job: inputs to find the ranges of activations from, and others, with PyTorch's answers, to compare files on.
+
+Only files of other precisions than float32 need them: the same for all converters. Leaves an array (samples, ...) for each
+input, `calibration_<i>.npy` and `check_<i>.npy`, and for each output `answer_<j>.npy`. Images of the kind that the model is
+measured with; the inputs of a user's own model are shuffled.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.jobs import entry
+from bench.jobs.models import flatten, load_model, shuffled
+from models_zoo import LoadedModel
+
+CALIBRATION, CHECK = 64, 100
+_FIRST = 10_000  # numbers of further inputs begin so far above those that devices are given
+
+
+def work(job: dict[str, Any]) -> dict[str, Any]:
+    """Make the samples; see `entry.main`."""
+    out = Path(job["out"])
+    loaded = load_model(job)
+    if not any(arg.is_floating_point() for arg in loaded.args):
+        raise entry.JobFailed(
+            "there are no samples to calibrate on: the model takes whole numbers, and which ones it takes is not known"
+        )
+    calibration = [_inputs(loaded, number) for number in range(CALIBRATION)]
+    check = [_inputs(loaded, CALIBRATION + number) for number in range(CHECK)]
+    answers = []
+    with torch.no_grad():
+        for inputs in check:
+            answers.append(flatten(loaded.module(*(each.clone() for each in inputs))))
+    if len({tuple(tuple(each.shape) for each in answer) for answer in answers}) > 1:
+        raise entry.JobFailed(
+            "other inputs give outputs of other shapes: there is nothing to compare a file on"
+        )
+    return {
+        "calibration": _saved(calibration, out, "calibration"),
+        "check": _saved(check, out, "check"),
+        "answer": _saved(answers, out, "answer"),
+    }
+
+
+def _inputs(loaded: LoadedModel, number: int) -> tuple[torch.Tensor, ...]:
+    further = loaded.further_args(_FIRST + number)
+    return further or tuple(shuffled(arg, loaded.seed + _FIRST + number) for arg in loaded.args)
+
+
+def _saved(samples: list[Any], out: Path, kind: str) -> list[str]:
+    names = []
+    for i, arrays in enumerate(zip(*samples, strict=True)):
+        names.append(f"{kind}_{i}.npy")
+        np.save(out / names[-1], np.stack([array.detach().contiguous().numpy() for array in arrays]))
+    return names
+
+
+if __name__ == "__main__":
+    entry.main(work)
