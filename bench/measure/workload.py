@@ -7,7 +7,7 @@ from functools import cached_property
 
 from bench.artifacts import Artifact
 from bench.measure.delegates import precision_of
-from devices import Device
+from devices import DeviceInfo
 from reports.figures import plural
 from reports.record import Cell, Provenance, launch_key
 
@@ -96,8 +96,7 @@ class Workload:
         return f"{self.cell.model} {self.cell.converter}, {self.delegate}, {plural(self.threads, 'thread')}"
 
 
-def identity_of(device: Device) -> str:
+def identity_of(name: str, info: DeviceInfo) -> str:
     """Equal for two devices only if they are the same kind of machine under the same name."""
-    info = device.info()
-    parts = [device.name, info.kind, info.model, info.soc, info.abi, info.cores]
+    parts = [name, info.kind, info.model, info.soc, info.abi, info.cores]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
