@@ -6,7 +6,7 @@ is not made again.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,30 @@ class Artifact:
     log: Path
     samples: tuple[tuple[Path, ...], ...] = ()
     origins: Path | None = None
+
+    def launch_files(self) -> list[Path]:
+        """The files that a launch of it needs, where there is a file: itself, inputs, PyTorch's outputs, origins."""
+        assert self.file is not None
+        numbers = range(1 + len(self.reference.samples))
+        expected = {self.reference.output_file(n, index) for n in numbers for index, _ in self.outputs}
+        own = [self.file, *self.inputs, *(path for sample in self.samples for path in sample)]
+        return [*own, *sorted(expected), *([self.origins] if self.origins else [])]
+
+    def moved(self, old: Path, new: Path) -> "Artifact":
+        """The same with all its files below `new`, where they lie below `old` now."""
+
+        def at(path: Path) -> Path:
+            return new / path.relative_to(old)
+
+        return replace(
+            self,
+            reference=replace(self.reference, folder=at(self.reference.folder)),
+            file=at(self.file) if self.file else None,
+            inputs=tuple(at(path) for path in self.inputs),
+            samples=tuple(tuple(at(path) for path in paths) for paths in self.samples),
+            origins=at(self.origins) if self.origins else None,
+            log=at(self.log),
+        )
 
 
 class ArtifactCache:
@@ -199,6 +223,55 @@ class ArtifactCache:
                     f"{model.name} with {converter.name}: not converted again, it failed in an earlier run: "
                     f"{outcome.error} (log: {outcome.log}); --retry-failed tries it again"
                 )
+
+    def kept_reference(self, model: ModelVariant) -> Reference | None:
+        """The reference of one model, without making it; None when it is not there."""
+        return None if finished(self._reference_folder(model)) is None else self._reference(model)
+
+    def lacks(self, model: ModelVariant, converters: Sequence[Converter]) -> bool:
+        """Whether anything is to be made of this model: its reference, or a conversion."""
+        if self._kept(self._reference_folder(model)) is None:
+            return True
+        reference = self._reference(model)
+        return reference.error is None and any(self.to_be_made(model, each) for each in converters)
+
+    def folders(self, model: ModelVariant, converters: Sequence[Converter]) -> list[Path]:
+        """The folders of a model that are there: of its reference, and of what the converters made."""
+        all_of_them = [self._reference_folder(model), *(self._artifact_folder(model, c) for c in converters)]
+        return [folder for folder in all_of_them if folder.is_dir()]
+
+    def make(
+        self,
+        model: ModelVariant,
+        converters: Sequence[Converter],
+        unusable: Mapping[str, str],
+    ) -> None:
+        """Make all that is missing of one model, one after the other, and read the files."""
+        reference = self.reference(model)
+        if reference.error is None:
+            for converter in converters:
+                if converter.name not in unusable and self.to_be_made(model, converter):
+                    self.convert(model, reference, converter)
+            made = [(model, reference, each) for each in converters if self.is_made(model, each)]
+            self.inspect(made)
+
+    def unmade(self, model: ModelVariant, converter: Converter, reason: str) -> Artifact:
+        """What stands for an artifact that could not even be tried; no reference is needed."""
+        weights = "own" if model.spec.file else model.weights
+        result = {"weights": weights, "seed": model.seed, "inputs": [], "outputs": []}
+        folder = self._artifact_folder(model, converter)
+        return Artifact(
+            reference=Reference(model.name, model.job(), self._reference_folder(model), result),
+            converter=converter.name,
+            version=converter.version(),
+            error=reason,
+            file=None,
+            sha256=None,
+            inputs=(),
+            outputs=(),
+            conversion=Conversion(),
+            log=JobOutcome(folder, {}).log,
+        )
 
     def _make_reference(self, model: ModelVariant) -> JobOutcome:
         command = our_python("bench.jobs.reference_job")

@@ -14,9 +14,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Older versions are still read. Version 1 called the provenance `subject`; up to version 2 it lacked the runner and the
-system, which stood elsewhere in the record; up to version 3 all launches were made for a figure."""
+system, which stood elsewhere in the record; up to version 3 all launches were made for a figure; up to version 4 none was
+made in a lab."""
 
 Unit = Literal["us", "kinstr"]
 Stage = Literal["conversion", "launch", "device"]
@@ -257,9 +258,11 @@ class LaunchRecord(_Part):
     `profile`: the operators of a launch made for a profile, whose times do not count; `profile_delegate`: the delegate
     that it ran with, which need not be the cell's.
     `sustained`: the place of a launch in a sustained run.
+    `launch`: what a launch made in a lab was called before it was made: two records of one are a launch done twice.
+    `host`: the machine of the lab that it was made from.
     """
 
-    schema_version: Literal[1, 2, 3, 4] = SCHEMA_VERSION
+    schema_version: Literal[1, 2, 3, 4, 5] = SCHEMA_VERSION
     started: str
     wall_seconds: float
     cell: Cell
@@ -287,6 +290,8 @@ class LaunchRecord(_Part):
     state_after: dict[str, Any] = Field(default_factory=dict)
     environment: Environment
     log: str | None = None
+    launch: str | None = None
+    host: str | None = None
 
     @property
     def counts(self) -> bool:

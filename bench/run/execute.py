@@ -94,6 +94,7 @@ def zoo(
         cache = ArtifactCache(out, options.timeout, say, options.retry_failed)
         store = RecordStore(writable(out) / RECORDS)
         opened.enter_context(locked(out))
+        site.collect(options, store, say)
         contents = store.read()
         for complaint in contents.complaints:
             say.line(f"warning: {complaint}")

@@ -21,6 +21,7 @@ from bench.run.memory import MemoryShares, expected_bytes
 from bench.run.options import ZooOptions
 from bench.run.setting_up import set_up
 from devices import Device, DeviceInfo
+from reports.store import RecordStore
 
 Maker = Callable[[ModelVariant, Converter, Track], Artifact]
 """Makes an artifact that is not there, and returns it; several threads may call it at the same time."""
@@ -43,6 +44,10 @@ class Site(Protocol):
 
     def launcher(self, target: Target, effort: Effort, options: ZooOptions) -> Launching:
         """What launches on a device of this site."""
+        ...
+
+    def collect(self, options: ZooOptions, store: RecordStore, say: Reporter) -> None:
+        """Bring records that were made for the output folder, and lie elsewhere, into its store."""
         ...
 
     def artifacts(
@@ -98,6 +103,9 @@ class Here:
         return Launcher(
             target, effort, options.tolerance, environment(), options.out, options.benchmark_binary
         )
+
+    def collect(self, options: ZooOptions, store: RecordStore, say: Reporter) -> None:
+        """See `Site`; there are none."""
 
     def artifacts(
         self,
