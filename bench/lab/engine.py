@@ -1,6 +1,7 @@
 """The engine, Dask's `distributed`: whether it is there, how it is set, and which addresses need which certificates."""
 
 import ipaddress
+import logging
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,8 +24,16 @@ _SETTINGS = {
     "distributed.scheduler.active-memory-manager.start": False,
     "distributed.comm.tls.min-version": 1.2,
     "distributed.comm.timeouts.connect": "30s",
-    "distributed.admin.log-format": "%(message)s",
 }
+_LOGGERS = (
+    "distributed",
+    "distributed.client",
+    "distributed.core",
+    "distributed.http.proxy",
+    "distributed.nanny",
+    "distributed.scheduler",
+    "distributed.worker",
+)
 
 
 def require_engine() -> None:
@@ -41,9 +50,13 @@ def apply_settings(patience: float) -> None:
     Args:
         patience: Seconds that a scheduler in this process lets work wait for a machine.
     """
+    import distributed  # it sets its loggers up when it is imported
     from dask import config
 
     config.set({**_SETTINGS, "distributed.scheduler.no-workers-timeout": f"{patience:g}s"})
+    for name in (distributed.__name__, *_LOGGERS):
+        # What becomes of work reaches whoever ordered it; what the engine writes of itself is of no use to users.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def is_loopback(host: str) -> bool:

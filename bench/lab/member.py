@@ -2,6 +2,8 @@
 
 import dataclasses
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from bench.lab.orders import (
     Launched,
     LaunchOrder,
     Missing,
+    OtherDevice,
     PhoneLost,
 )
 from bench.lab.phone import Phone
@@ -30,9 +33,11 @@ from bench.measure.workload import identity_of
 from bench.progress import Reporter
 from bench.run.setting_up import set_up
 from devices import DeviceError, prepare_runner
+from devices.errors import DeviceInUse
 from reports.record import Environment, LaunchRecord, system_of
 
-_LOST_PAUSE_SECONDS = 1.0
+_PAUSE_SECONDS = 1.0
+_IN_USE_SECONDS = 120.0
 
 
 class Member:
@@ -53,6 +58,7 @@ class Member:
         self.address = ""
         self.say = Reporter()
         self._journals: dict[str, Journal] = {}
+        self._told: tuple[str, str | None] = "", None
 
     @cached_property
     def environment(self) -> Environment:
@@ -83,6 +89,8 @@ class Member:
 
         Raises:
             PhoneLost: The device stopped answering, or cannot be reached.
+            DeviceInUse: Somebody outside the lab uses it.
+            OtherDevice: It is not the device that the workload was planned for.
         """
         phone = self._phone()
         with phone.alone():
@@ -105,7 +113,7 @@ class Member:
                     self._binary(root),
                 )
                 self._require_same_device(workload.device_identity, workload.system, launcher)
-                with launcher.steady(self.say):
+                with self._steady(launcher):
                     if order.purpose == "profile":
                         assert order.profile_delegate is not None
                         record = launcher.profile(workload, order.profile_delegate)
@@ -114,6 +122,8 @@ class Member:
                         record = launcher.launch_warm(workload, order.round_number, order.sustained)
                     else:
                         record = launcher.launch(workload, order.round_number, order.check_output)
+            except (DeviceInUse, OtherDevice):
+                raise
             except DeviceError as error:
                 raise self._lost(phone, str(error)) from error
             record = record.model_copy(update={"launch": order.launch, "host": self.host})
@@ -121,6 +131,7 @@ class Member:
             journal.append(record)
             if not record.ok and record.stage == "device" and not launcher.responds():
                 raise self._lost(phone, record.error or "the device failed", record)
+            self._tell(f"{workload}, {order.purpose}, round {order.round_number + 1}", record.error)
             return Launched(record, self.log_of(order.run, record))
 
     def convert(self, order: ConvertOrder) -> Converted | Missing:
@@ -144,12 +155,35 @@ class Member:
             cache.make(model, converters, unusable)
             made = Tree.of(out, cache.folders(model, converters))
             self.folder.files.keep(out, made)
+        self._tell(f"{model.name} with {', '.join(order.converters)}", None)
         return Converted(self.host, self.address, made, unusable)
 
     def log_of(self, run: str, record: LaunchRecord) -> str | None:
         """What a launch printed; None where that is not here."""
         path = self.folder.run(run) / record.log if record.log else None
         return path.read_text(encoding="utf-8", errors="replace") if path and path.is_file() else None
+
+    @contextmanager
+    def _steady(self, launcher: Launcher) -> Iterator[None]:
+        """The device locked for a launch; someone else's use of it outside the lab is waited for. Raises DeviceInUse."""
+        deadline = time.monotonic() + _IN_USE_SECONDS
+        while True:
+            with ExitStack() as held:
+                try:
+                    held.enter_context(launcher.steady(self.say))
+                except DeviceInUse as error:
+                    if time.monotonic() > deadline:
+                        raise
+                    self._tell("waiting", str(error))
+                else:
+                    yield
+                    return
+            time.sleep(_PAUSE_SECONDS)
+
+    def _tell(self, what: str, problem: str | None) -> None:
+        if (what, problem) != self._told:
+            self._told = what, problem
+            self.say.line(f"{self.name}: {what}{f': {problem}' if problem else ''}")
 
     def _journal(self, run: str) -> Journal:
         if run not in self._journals:
@@ -162,7 +196,7 @@ class Member:
         if self.phone.lost.is_set():
             from distributed import Reschedule
 
-            time.sleep(_LOST_PAUSE_SECONDS)  # it is about to leave the lab
+            time.sleep(_PAUSE_SECONDS)  # it is about to leave the lab
             raise Reschedule
         return self.phone
 
@@ -192,7 +226,7 @@ class Member:
         info = launcher.device.info()
         name = launcher.device.name
         if identity != identity_of(name, info) or system != system_of(dataclasses.asdict(info)):
-            raise BenchError(
+            raise OtherDevice(
                 f"{name} on {self.host} is another device, or has another system, than when this run began: "
                 f"{info.model}, {info.os}, {info.kernel}; the same command begins anew with it"
             )

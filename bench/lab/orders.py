@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.artifacts import ModelVariant
 from bench.lab.files import Tree
 from bench.measure.workload import Effort, Workload
-from devices import DeviceInfo
+from devices import DeviceError, DeviceInfo
 from reports.record import LaunchRecord, Purpose, Sustained
 
 BINARY = "benchmark_model"
@@ -121,13 +121,16 @@ class Missing:
     contents: tuple[str, ...]
 
 
+class OtherDevice(DeviceError):
+    """A device is not what it was when the run began: its launches could not be pooled with the earlier ones."""
+
+
 class PhoneLost(Exception):
     """A phone stopped answering in the middle of a launch, or could not be reached for one. Another attempt may help.
 
     Args:
         reason: What happened.
         record: The record of the launch, if there was one.
-        log: What it printed.
     """
 
     def __init__(self, reason: str, record: LaunchRecord | None = None) -> None:

@@ -63,7 +63,7 @@ def look(address: str, certificates: Path | None) -> LabStatus:
     finally:
         connection.close()
     running = [
-        Running(task["what"], names.get(task["worker"], task["worker"]), task["running_seconds"])
+        Running(task["what"], names.get(task["worker"], str(task["worker"])), task["running_seconds"])
         for task in tasks
         if task["running_seconds"] is not None
     ]
