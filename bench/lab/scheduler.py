@@ -1,6 +1,8 @@
 """The scheduler of a lab: it knows the machines and gives them work. It keeps nothing that would be missed."""
 
 import asyncio
+import platform
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +49,8 @@ def serve(
 async def _serve(
     host: str | None, port: int, certificates: Path | None, encrypted: bool, say: Callable[[str], None]
 ) -> None:
+    # It guesses an address of its own by a route to the Internet, which a lab may lack.
+    warnings.filterwarnings("ignore", message="Couldn't detect a suitable IP address")
     scheme = "tls" if encrypted else "tcp"
     address = host or ("" if encrypted else "127.0.0.1")
     try:
@@ -65,7 +69,9 @@ async def _serve(
             "give another --port"
         ) from error
     try:
-        say(f"Scheduler at {scheduler.address}")
+        where = address or "all addresses of this machine"
+        name = address or platform.node()
+        say(f"The scheduler listens on {where}, port {scheduler.port}: {scheme}://{name}:{scheduler.port}")
         await scheduler.finished()
     finally:
         await scheduler.close()

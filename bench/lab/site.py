@@ -176,12 +176,13 @@ class Lab:
         """See `Site`; all conversions of a model are one piece of work."""
         gates = {model.name: threading.Lock() for model in models}
         done: dict[str, Mapping[str, str]] = {}
+        run = run_of(options.out)  # here, where there is one thread
 
         def make(model: ModelVariant, converter: Converter, track: Track) -> Artifact:
             with gates[model.name]:
                 if model.name not in done:
                     track.now(model.name)
-                    done[model.name] = self._made(options, cache, model, converters)
+                    done[model.name] = self._made(run, options, cache, model, converters)
             unusable = done[model.name].get(converter.name)
             reference = cache.kept_reference(model)
             if reference is None or (reference.error is None and not cache.is_made(model, converter)):
@@ -195,7 +196,12 @@ class Lab:
         return max(8, 2 * jobs, 4 * len(self.connection.workers()))
 
     def _made(
-        self, options: ZooOptions, cache: ArtifactCache, model: ModelVariant, converters: Sequence[Converter]
+        self,
+        run: str,
+        options: ZooOptions,
+        cache: ArtifactCache,
+        model: ModelVariant,
+        converters: Sequence[Converter],
     ) -> Mapping[str, str]:
         """Have all that is missing of a model made; returns why converters could not, by name."""
         if not cache.lacks(model, converters):
@@ -212,7 +218,7 @@ class Lab:
         place = f"models/{model.folder_name}/{file.name}" if file else None
         parcel = Parcel.of(options.out, cache.folders(model, ()), {place: file} if file and place else {})
         order = ConvertOrder(
-            run=run_of(options.out),
+            run=run,
             model=model,
             model_file=place,
             converters=tuple(each.name for each in converters),

@@ -113,6 +113,7 @@ class WorkerProcess:
             name=configuration.name,
             nthreads=configuration.jobs,
             resources=offered,
+            host="127.0.0.1" if configuration.scheduler.startswith("tcp://") else None,
             security=security_for(configuration.scheduler, _path(configuration.certificates)),
             startup_information={KEY: lambda _: facts.plain()},
             # Its memory is not the conversions', which are processes of their own.
