@@ -16,6 +16,8 @@ from distributed.scheduler import KilledWorker, NoValidWorkerError, NoWorkerErro
 from bench.errors import BenchError
 from bench.lab.engine import PATIENCE_SECONDS, apply_settings, security_for
 from bench.lab.facts import KEY, Facts
+from bench.lab.program import program
+from bench.lab.resources import of_program
 from bench.progress import Reporter
 from devices.interruption import look_for_interruption
 
@@ -116,7 +118,7 @@ class Connection:
         """
         while True:
             client = self._running()
-            key = f"{what} ({uuid.uuid4().hex[:8]})"
+            key = f"{function.__name__}-0: {what} ({uuid.uuid4().hex[:8]})"  # up to the dash: see `engine`
             try:
                 future = client.submit(
                     function, order, key=key, resources=dict(resources), retries=_RETRIES, pure=False
@@ -173,8 +175,11 @@ class Connection:
             for name, number in resources.items()
             if not any(worker.resources.get(name, 0.0) >= number for worker in workers)
         ]
-        wanted = ", ".join(lacking or resources)
-        return f"no machine of the lab offers {wanted}" if workers else "there is no worker in the lab"
+        if not workers:
+            return "there is no worker in the lab"
+        if lacking == [of_program(program())]:
+            return f"{', '.join(sorted({w.facts.host for w in workers}))}: another version of this program"
+        return f"no machine of the lab offers {', '.join(lacking or resources)}"
 
     def _tell(self, words: str) -> None:
         """Once: many threads wait for the same."""

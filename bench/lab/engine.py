@@ -19,8 +19,8 @@ PATIENCE_SECONDS = 300.0
 _SETTINGS = {
     # A worker that is lost in the middle of a launch is tried as often as an attachment that is.
     "distributed.scheduler.allowed-failures": 3,
-    # Launches belong to their phone, conversions to the host that has the memory: nobody takes another's work.
-    "distributed.scheduler.work-stealing": False,
+    # By the name that work begins with. Without a guess, the engine takes all work for short, and piles it up on one host.
+    "distributed.scheduler.default-task-durations": {"convert": "60s", "launch": "10s", "describe": "1s"},
     "distributed.scheduler.active-memory-manager.start": False,
     "distributed.comm.tls.min-version": 1.2,
     "distributed.comm.timeouts.connect": "30s",

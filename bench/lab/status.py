@@ -84,7 +84,7 @@ def tasks_of(dask_scheduler: Any) -> list[dict[str, Any]]:
     now = time.monotonic()
     return [
         {
-            "what": str(task.key).rpartition(" (")[0] or str(task.key),
+            "what": str(task.key).partition(": ")[2].rpartition(" (")[0] or str(task.key),
             "worker": task.processing_on.address if task.processing_on else None,
             "running_seconds": executing.get(task),
             "unrunnable_seconds": now - dask_scheduler.unrunnable[task]
