@@ -2,15 +2,12 @@
 
 import platform
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
-import bench
-import devices
-import models_zoo
-import nobuco
-import reports
 from bench.fingerprints import digest_of, source_digest, versions_of
 
+_SOURCES = ("bench", "devices", "models_zoo", "nobuco", "reports")
 _PACKAGES = (
     "torch",
     "torchvision",
@@ -27,8 +24,11 @@ _PACKAGES = (
 @cache
 def program() -> str:
     """Equal on two machines whose sources, frameworks and Python (3.x) are the same."""
-    sources = [
-        source_digest(Path(each.__path__[0])) for each in (bench, devices, models_zoo, nobuco, reports)
-    ]
     python = platform.python_version_tuple()[:2]
-    return digest_of(*sources, versions_of(_PACKAGES), python)
+    return digest_of(*(_digest(name) for name in _SOURCES), versions_of(_PACKAGES), python)
+
+
+def _digest(package: str) -> str:
+    spec = find_spec(package)  # without importing it: that takes seconds
+    assert spec is not None and spec.origin is not None
+    return source_digest(Path(spec.origin).parent)
