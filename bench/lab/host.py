@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from bench.lab.host_folder import HostFolder
 from bench.lab.worker import Configuration
 from bench.progress import Reporter
 from devices import DeviceError, list_devices
@@ -49,6 +50,9 @@ class HostOptions:
 
 def serve(options: HostOptions, say: Reporter) -> None:
     """Keep the machine's workers in the lab until the process is ended."""
+    freed = HostFolder(options.folder).prune()
+    if freed:
+        say.line(f"{options.folder}: {freed / 1e6:.0f} MB removed, of runs that nobody went on with")
     with _workers() as running:
         while True:
             wanted = {each.name: each for each in _configurations(options, say)}

@@ -1,5 +1,7 @@
 """The folder of one machine of a lab: files by content, and for each run what was made and what was measured for it."""
 
+import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +9,10 @@ from pathlib import Path
 from bench.lab.files import FileStore
 from reports.record import LaunchRecord
 from reports.store import RecordStore
+
+_USED = "used"
+_REMADE = ("artifacts", "trees", "models", "locks")
+_KEPT_DAYS = 30.0
 
 
 class HostFolder:
@@ -39,6 +45,26 @@ class HostFolder:
     def run(self, run: str) -> Path:
         """The folder of one run."""
         return self.path / "runs" / run
+
+    def used(self, run: str) -> None:
+        """Note that a run goes on."""
+        self.run(run).mkdir(parents=True, exist_ok=True)
+        (self.run(run) / _USED).touch()
+
+    def prune(self, days: float = _KEPT_DAYS) -> int:
+        """Remove the files of runs that nobody has gone on with for so many days, never records; returns the bytes freed."""
+        oldest, freed = time.time() - days * 86_400, 0
+        for note in self.path.glob(f"runs/*/{_USED}"):
+            if note.stat().st_mtime < oldest:
+                for name in _REMADE:
+                    shutil.rmtree(note.with_name(name), ignore_errors=True)
+        for file in (self.path / "files").rglob("*"):
+            found = file.stat()
+            # A file that lies anywhere else, too, has another name: those that have none are of no run any more.
+            if file.is_file() and found.st_nlink == 1 and found.st_mtime < oldest:
+                file.unlink()
+                freed += found.st_size
+        return freed
 
     def journal(self, run: str, worker: str) -> "Journal":
         """What was measured here for a run, where this worker adds what it measures."""

@@ -97,6 +97,7 @@ class Member:
             journal = self._journal(order.run)
             if (done := journal.find(order.launch)) is not None:
                 return Launched(done, self.log_of(order.run, done), again=True)
+            self.folder.used(order.run)
             if missing := self.folder.files.missing(order.files):
                 return self._missing(missing)
             root = self._placed(order.run, order.files)
@@ -136,6 +137,7 @@ class Member:
 
     def convert(self, order: ConvertOrder) -> Converted | Missing:
         """Make all that is missing of a model. Raises BenchError where it would not be made as where it was ordered."""
+        self.folder.used(order.run)
         if missing := self.folder.files.missing(order.files):
             return self._missing(missing)
         out = self.folder.run(order.run)

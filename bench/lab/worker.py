@@ -6,6 +6,7 @@ It ends when its standard input closes, that is, when `bench lab worker` ends.
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import threading
@@ -27,6 +28,7 @@ from bench.run.site import outline
 from devices import DeviceError, DeviceInfo, open_device
 
 _PAUSE_SECONDS = 2.0
+_JOIN_SECONDS = 15.0
 _END_SECONDS = 30.0
 
 
@@ -90,8 +92,14 @@ class WorkerProcess:
                 self.phone.lost.clear()
             try:
                 worker = await self._joined(facts)
-            except (OSError, TimeoutError, ValueError) as error:
-                self._say(f"no scheduler at {self.configuration.scheduler} takes it ({error}); trying again")
+            except (
+                OSError,
+                RuntimeError,
+                TimeoutError,
+            ) as error:  # what the engine raises where it cannot join
+                self._say(
+                    f"cannot join the lab at {self.configuration.scheduler}: {_why(error)}; trying again"
+                )
                 await self._pause()
                 continue
             self._say(f"in the lab at {self.configuration.scheduler}")
@@ -122,9 +130,25 @@ class WorkerProcess:
             dashboard_address="127.0.0.1:0",
         )
         worker.member = self.member  # type: ignore[attr-defined]
-        await worker
+        await self._start(worker)
         self.member.address = worker.address
         return worker
+
+    async def _start(self, worker: Worker) -> None:
+        """Start it, within a time: the engine would wait for a scheduler without end, and without a word."""
+
+        async def start() -> None:
+            await worker
+
+        begun, stop = asyncio.ensure_future(start()), asyncio.ensure_future(self.stopping.wait())
+        await asyncio.wait((begun, stop), timeout=_JOIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if begun.done():
+            return begun.result()
+        begun.cancel()
+        await asyncio.wait((begun,))
+        await worker.close(timeout=1, executor_wait=False)
+        raise TimeoutError("no scheduler answers there")
 
     async def _until_over(self, worker: Worker) -> str:
         """Until the scheduler is lost, the device is lost, or the process is asked to end; returns which."""
@@ -169,6 +193,15 @@ def _looked_at(name: str) -> tuple[DeviceInfo, str | None]:
     return info, serial or None
 
 
+def _why(error: BaseException) -> str:
+    """The engine wraps what went wrong; a name that is taken is the one reason that a user can do something about."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if "name taken" in str(error):
+        return "a worker of this name is there already; if it is not the one before, give another --name"
+    return str(error) or type(error).__name__
+
+
 def _path(text: str | None) -> Path | None:
     return Path(text) if text else None
 
@@ -180,7 +213,9 @@ async def _main(configuration: Configuration) -> None:
         loop.add_signal_handler(number, process.stopping.set)
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        # Not by `sys.stdin`, whose lock would be held when the interpreter ends.
+        while os.read(0, 1024):
+            pass
         loop.call_soon_threadsafe(process.stopping.set)
 
     threading.Thread(target=watch, daemon=True).start()

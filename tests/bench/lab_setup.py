@@ -66,7 +66,9 @@ class LabHere:
             dashboard_address="127.0.0.1:0",
         )
 
-    def join(self, host: str, device: str | None = None, megabytes: float = 4000.0) -> WorkerProcess:
+    def join(
+        self, host: str, device: str | None = None, megabytes: float = 4000.0, wait: bool = True
+    ) -> WorkerProcess:
         """Let a worker join, and wait until the scheduler knows it."""
         configuration = Configuration(
             scheduler=self.address,
@@ -82,7 +84,8 @@ class LabHere:
 
         process = self._loop.run(make())
         self._members.append((process, self._loop.begin(process.work())))
-        self.wait_until(lambda: process.configuration.name in self.names())
+        if wait:
+            self.wait_until(lambda: process.configuration.name in self.names())
         return process
 
     def leave(self, process: WorkerProcess) -> None:
@@ -94,6 +97,9 @@ class LabHere:
 
     def names(self) -> set[str]:
         return {str(worker.name) for worker in list(self.scheduler.workers.values())}
+
+    def stop_scheduler(self) -> None:
+        self._loop.run(self.scheduler.close())
 
     def restart(self) -> None:
         """Another scheduler at the same address, which knows nothing of the first one's work."""

@@ -267,6 +267,19 @@ def test_the_state_of_a_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "converts, in up to 4.0 GB" in said and "Stand-in, arm64" in said
 
 
+def test_a_worker_waits_for_its_scheduler_and_ends_when_it_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with lab_here(tmp_path) as lab:
+        first = lab.join("desk")
+        double = lab.join("desk", wait=False)
+        lab.wait_until(lambda: "a worker of this name is there already" in capsys.readouterr().err)
+        lab.leave(first)
+        lab.wait_until(lambda: double.configuration.name in lab.names())
+        lab.stop_scheduler()
+        lab.leave(double)
+
+
 LAUNCHES = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=8)
 
 

@@ -1,5 +1,8 @@
 """What lies on the machines of a lab: files by their content, and records that outlive the scheduler."""
 
+import os
+import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -124,3 +127,21 @@ def test_a_journal_torn_by_a_kill_is_read_up_to_there(tmp_path: Path) -> None:
     assert again.find("x #0") is not None and again.find("x #1") is None
     again.append(launched("x #1"))
     assert again.find("x #1") is not None and [each.launch for each in again.records()] == ["x #0", "x #1"]
+
+
+def test_files_of_runs_that_nobody_goes_on_with_are_removed_and_records_are_not(tmp_path: Path) -> None:
+    folder, month_ago = HostFolder(tmp_path / "host"), time.time() - 31 * 86_400
+    trees = {}
+    for run in ("old", "new"):
+        trees[run] = write(tmp_path / run, {"a/model": run.encode() * 1000})
+        folder.files.keep(tmp_path / run, trees[run])
+        folder.files.place(trees[run], folder.run(run) / "trees" / "t")
+        shutil.rmtree(tmp_path / run)
+        folder.journal(run, "desk").append(launched("x #0"))
+        folder.used(run)
+        for path in (tmp_path / "host").rglob("*"):
+            os.utime(path, (month_ago, month_ago))
+    folder.used("new")
+    assert folder.prune() == 3000 and folder.prune() == 0
+    assert folder.files.missing(trees["old"]) and not folder.files.missing(trees["new"])
+    assert all(folder.journal(run, "desk").find("x #0") for run in ("old", "new"))
