@@ -30,6 +30,14 @@ _RETRIES = 2
 Answer = TypeVar("Answer")
 
 
+class _OfTheWork(Exception):
+    """What the work itself raised: it may look like a lost connection, and is none."""
+
+
+class LostOnTheWay(BenchError):
+    """The scheduler or a worker was lost while it was talked to. Asking again may help."""
+
+
 class NobodyCan(BenchError):
     """There was no machine for a piece of work for as long as one was waited for."""
 
@@ -127,18 +135,29 @@ class Connection:
                     return self._result(future, resources, what)
                 finally:
                     future.release()
-            except (CancelledError, CommClosedError, OSError) as error:
-                self._tell(f"the scheduler was lost ({error}); what was under way is asked for again")
-            except (NoValidWorkerError, NoWorkerError) as error:
-                raise NobodyCan(self._nobody(resources, what)) from error
-            except KilledWorker as error:
-                raise NobodyCan(
-                    f"{what}: the machines that tried it were lost in the middle of it"
-                ) from error
+            except (CancelledError, CommClosedError, OSError):
+                self._tell("the scheduler was lost; what was under way is asked for again")
+            except _OfTheWork as raised:
+                error = raised.__cause__
+                if isinstance(error, NoValidWorkerError | NoWorkerError):
+                    raise NobodyCan(self._nobody(resources, what)) from error
+                if isinstance(error, KilledWorker):
+                    lost = "the machines that tried it were lost in the middle of it"
+                    raise NobodyCan(f"{what}: {lost}") from error
+                assert error is not None
+                raise error from None
 
     def on_worker(self, address: str, function: Callable[..., Answer], *arguments: object) -> Answer:
-        """Run a function of `bench.lab.tasks` on a worker at once, whatever else it does. Raises what it raises."""
-        answers: Any = self._running().run(function, *arguments, workers=[address])
+        """Run a function of `bench.lab.tasks` on a worker at once, whatever else it does.
+
+        Raises:
+            LostOnTheWay: The worker or the scheduler cannot be reached.
+            BenchError: What the function raised.
+        """
+        try:
+            answers: Any = self._running().run(function, *arguments, workers=[address])
+        except (CancelledError, CommClosedError, OSError) as error:
+            raise LostOnTheWay(f"the worker at {address} was lost: {error}") from error
         return answers[address]
 
     def on_scheduler(self, function: Callable[..., Answer]) -> Answer:
@@ -162,6 +181,8 @@ class Connection:
                 if now - alone_since > self.patience:
                     future.cancel()
                     raise NobodyCan(self._nobody(resources, what))
+        if future.status == "error":
+            raise _OfTheWork from future.exception()
         return future.result()
 
     def _nobody(self, resources: Mapping[str, float], what: str) -> str:

@@ -67,10 +67,9 @@ class Member:
 
     def describe(self, order: DeviceOrder) -> DeviceAnswer | Missing:
         """What the device is; one that is emulated is started. Raises PhoneLost."""
-        phone = self._phone()
-        if missing := self.folder.files.missing(order.files):
-            return self._missing(missing)
-        with phone.alone():
+        with self.disk(), self._phone() as phone:
+            if missing := self.folder.files.missing(order.files):
+                return self._missing(missing)
             try:
                 device = phone.device()
                 info = device.info()
@@ -92,8 +91,7 @@ class Member:
             DeviceInUse: Somebody outside the lab uses it.
             OtherDevice: It is not the device that the workload was planned for.
         """
-        phone = self._phone()
-        with phone.alone():
+        with self.disk(), self._phone() as phone:
             journal = self._journal(order.run)
             if (done := journal.find(order.launch)) is not None:
                 return Launched(done, self.log_of(order.run, done), again=True)
@@ -137,6 +135,10 @@ class Member:
 
     def convert(self, order: ConvertOrder) -> Converted | Missing:
         """Make all that is missing of a model. Raises BenchError where it would not be made as where it was ordered."""
+        with self.disk():
+            return self._convert(order)
+
+    def _convert(self, order: ConvertOrder) -> Converted | Missing:
         self.folder.used(order.run)
         if missing := self.folder.files.missing(order.files):
             return self._missing(missing)
@@ -192,7 +194,18 @@ class Member:
             self._journals[run] = self.folder.journal(run, self.name)
         return self._journals[run]
 
-    def _phone(self) -> Phone:
+    @contextmanager
+    def disk(self) -> Iterator[None]:
+        """Raises BenchError for what the disk refuses: for another machine it would look like a lost connection."""
+        try:
+            yield
+        except OSError as error:
+            place = f" ({error.filename})" if error.filename else ""
+            raise BenchError(f"{self.host}: {error.strerror or error}{place}; look at its disk") from error
+
+    @contextmanager
+    def _phone(self) -> Iterator[Phone]:
+        """The device, for this piece of work alone."""
         if self.phone is None:
             raise BenchError(f"{self.name} has no device to launch on")
         if self.phone.lost.is_set():
@@ -200,7 +213,8 @@ class Member:
 
             time.sleep(_PAUSE_SECONDS)  # it is about to leave the lab
             raise Reschedule
-        return self.phone
+        with self.phone.alone():
+            yield self.phone
 
     def _placed(self, run: str, files: Tree) -> Path:
         root = self.folder.run(run) / "trees" / files.digest

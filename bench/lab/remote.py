@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+from bench.errors import BenchError
 from bench.lab import resources, tasks
-from bench.lab.connection import Connection, NobodyCan
-from bench.lab.orders import BINARY, DeviceAnswer, DeviceOrder, Launched, LaunchOrder, Missing, PhoneLost
+from bench.lab.connection import Connection
+from bench.lab.orders import BINARY, DeviceAnswer, DeviceOrder, Launched, LaunchOrder, PhoneLost
 from bench.lab.program import program
 from bench.lab.transfer import Parcel, Transfer
 from bench.measure.host_facts import environment
@@ -158,7 +159,7 @@ class RemoteLauncher:
                     f"{self.device.name}: {lost.reason}; the same command goes on from here"
                 ) from lost
             launched = Launched(lost.record, None)
-        except NobodyCan as error:
+        except BenchError as error:  # the other devices go on
             raise DeviceError(str(error)) from error
         self._tried[what] += 1
         if launched.again:
@@ -168,11 +169,9 @@ class RemoteLauncher:
 
     def _ask(self, order: LaunchOrder, parcel: Parcel, words: str) -> Launched:
         asked = resources.for_device(self.device.name, program())
-        while True:
-            answer = self._connection.ask(tasks.launch, order, asked, words)
-            if not isinstance(answer, Missing):
-                return answer
-            self._transfer.send(answer, parcel)
+        return self._transfer.supplied(
+            lambda: self._connection.ask(tasks.launch, order, asked, words), parcel
+        )
 
     def _parcel(self, workload: Workload) -> Parcel:
         file = workload.artifact.file
@@ -197,15 +196,12 @@ def described(
     """Ask the machine that has a device what it is. Raises DeviceError."""
     parcel = Parcel.of(Path(), [], {BINARY: binary} if binary else {})
     asked = resources.for_device(name, program())
+    order = DeviceOrder(run, parcel.tree)
     try:
-        while True:
-            answer = connection.ask(
-                tasks.describe, DeviceOrder(run, parcel.tree), asked, f"{name}: what it is"
-            )
-            if not isinstance(answer, Missing):
-                return answer
-            transfer.send(answer, parcel)
+        return transfer.supplied(
+            lambda: connection.ask(tasks.describe, order, asked, f"{name}: what it is"), parcel
+        )
     except PhoneLost as lost:
         raise DeviceError(f"{name}: {lost.reason}") from lost
-    except NobodyCan as error:
+    except BenchError as error:
         raise DeviceError(str(error)) from error

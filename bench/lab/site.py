@@ -11,9 +11,9 @@ from bench.artifacts import Artifact, ArtifactCache, ModelVariant
 from bench.converters.base import Converter
 from bench.errors import BenchError
 from bench.lab import resources, tasks
-from bench.lab.connection import Connection, LabWorker, NobodyCan
+from bench.lab.connection import Connection, LabWorker, LostOnTheWay
 from bench.lab.engine import PATIENCE_SECONDS, checked_address
-from bench.lab.orders import Converted, ConvertOrder, Missing
+from bench.lab.orders import Converted, ConvertOrder
 from bench.lab.program import program
 from bench.lab.remote import RemoteDevice, RemoteLauncher, described, keep_log
 from bench.lab.transfer import Parcel, Transfer
@@ -59,7 +59,7 @@ class Lab:
         address = checked_address(lab) if isinstance(lab, str) else lab
         self.connection = Connection(address, certificates, patience, say)
         self.transfer = Transfer(self.connection)
-        self._tried: Counter[str] = Counter()
+        self._tried: dict[str, Counter[str]] = {}
         self._tell_of_other_programs()
 
     def close(self) -> None:
@@ -104,7 +104,7 @@ class Lab:
             self.connection,
             self.transfer,
             run_of(options.out),
-            self._tried,
+            self._tried.setdefault(run_of(options.out), Counter()),
             effort,
             options.tolerance,
             options.out,
@@ -113,13 +113,19 @@ class Lab:
 
     def collect(self, options: ZooOptions, store: RecordStore, say: Reporter) -> None:
         """Bring what machines of the lab measured for this folder, and nobody was told of, into its store."""
-        own = store.read().records
+        run, own = run_of(options.out), store.read().records
         known = {record.launch for record in own if record.launch}
-        self._tried.update(record.launch.rpartition(" #")[0] for record in own if record.launch)
         by_host = {worker.facts.host_id: worker for worker in self.connection.workers()}
         for worker in by_host.values():
             brought = 0
-            for launched in self.connection.on_worker(worker.address, tasks.measured, run_of(options.out)):
+            try:
+                measured = self.connection.on_worker(worker.address, tasks.measured, run)
+            except LostOnTheWay as error:
+                say.line(
+                    f"warning: {worker.facts.host}: what it measured earlier cannot be asked for: {error}"
+                )
+                continue
+            for launched in measured:
                 record = launched.record
                 if record.launch is None or (record.stage == "device" and not record.ok):
                     continue
@@ -133,10 +139,10 @@ class Lab:
                 keep_log(launched, options.out)
                 own.append(record)
                 known.add(record.launch)
-                self._tried[record.launch.rpartition(" #")[0]] += 1
                 brought += 1
             if brought:
                 say.line(f"{worker.facts.host}: {brought} of its records were not here yet")
+        self._tried[run] = Counter(record.launch.rpartition(" #")[0] for record in own if record.launch)
 
     def artifacts(
         self,
@@ -230,25 +236,24 @@ class Lab:
         )
         try:
             made = self._converted(order, parcel, megabytes, options.out)
-        except NobodyCan as error:
+        except BenchError as error:
             return {converter.name: str(error) for converter in converters}
         return made.unusable
 
     def _converted(self, order: ConvertOrder, parcel: Parcel, megabytes: float, out: Path) -> Converted:
         asked = resources.for_conversion(megabytes, program())
         words = f"{order.model.name} with {', '.join(order.converters)}"
-        lost: Exception | None = None
-        for _ in range(_FETCHES):
-            answer = self.connection.ask(tasks.convert, order, asked, words)
-            while isinstance(answer, Missing):
-                self.transfer.send(answer, parcel)
-                answer = self.connection.ask(tasks.convert, order, asked, words)
+        for attempt in range(_FETCHES):
+            made = self.transfer.supplied(
+                lambda: self.connection.ask(tasks.convert, order, asked, words), parcel
+            )
             try:
-                self.transfer.fetch(answer, out)
-                return answer
-            except (OSError, KeyError) as error:  # the machine was lost before all was here
-                lost = error
-        raise NobodyCan(f"{words}: was converted, but the files could not be fetched: {lost}")
+                self.transfer.fetch(made, out)
+                return made
+            except LostOnTheWay:  # before all was here: another machine does it again
+                if attempt + 1 == _FETCHES:
+                    raise
+        raise AssertionError("the loop above returns or raises")
 
     def _offering(self, name: str) -> list[LabWorker]:
         asked = {f"{resources.DEVICE} {name}": 1.0}

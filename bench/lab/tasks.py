@@ -44,26 +44,34 @@ def convert(order: ConvertOrder) -> Converted | Missing:
 def measured(run: str, dask_worker: Any) -> list[Launched]:
     """All that was measured on this machine for a run."""
     member = _member(dask_worker)
-    records = member.folder.journal(run, member.name).records()
-    return [Launched(record, member.log_of(run, record)) for record in records]
+    with member.disk():
+        records = member.folder.journal(run, member.name).records()
+        return [Launched(record, member.log_of(run, record)) for record in records]
 
 
 def read(sha256: str, offset: int, dask_worker: Any) -> bytes:
     """A piece of a file; see `FileStore.read`."""
-    return _member(dask_worker).folder.files.read(sha256, offset)
+    member = _member(dask_worker)
+    with member.disk():
+        return member.folder.files.read(sha256, offset)
 
 
 def begin(sha256: str, dask_worker: Any) -> str | None:
     """See `FileStore.begin`; None when the file is there already."""
-    store = _member(dask_worker).folder.files
-    return None if store.path(sha256).is_file() else store.begin()
+    member = _member(dask_worker)
+    with member.disk():
+        return None if member.folder.files.path(sha256).is_file() else member.folder.files.begin()
 
 
 def add(name: str, piece: bytes, dask_worker: Any) -> None:
     """See `FileStore.add`."""
-    _member(dask_worker).folder.files.add(name, piece)
+    member = _member(dask_worker)
+    with member.disk():
+        member.folder.files.add(name, piece)
 
 
 def end(name: str, sha256: str, dask_worker: Any) -> None:
     """See `FileStore.end`."""
-    _member(dask_worker).folder.files.end(name, sha256)
+    member = _member(dask_worker)
+    with member.disk():
+        member.folder.files.end(name, sha256)

@@ -3,16 +3,21 @@
 import shutil
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from bench.errors import BenchError
 from bench.fingerprints import sha256_of
 from bench.lab import tasks
-from bench.lab.connection import Connection
+from bench.lab.connection import Connection, LostOnTheWay
 from bench.lab.files import CHUNK_BYTES, Tree
 from bench.lab.orders import Converted, Missing
+
+_ATTEMPTS = 5
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,22 @@ class Transfer:
         self._connection = connection
         self._gates: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self.sent: list[tuple[str, str]] = []
+
+    def supplied(self, ask: Callable[[], Answer | Missing], parcel: Parcel) -> Answer:
+        """Ask for a piece of work, and send the files that are missing until it is done. Raises what `ask` raises.
+
+        Raises:
+            LostOnTheWay: Machines were lost again and again while files were sent.
+        """
+        attempts = 0
+        while isinstance(answer := ask(), Missing):
+            try:
+                self.send(answer, parcel)
+            except LostOnTheWay:
+                attempts += 1
+                if attempts == _ATTEMPTS:
+                    raise
+        return answer
 
     def send(self, missing: Missing, parcel: Parcel) -> None:
         """Send what a machine said that it lacks. Raises BenchError when a file changed meanwhile."""

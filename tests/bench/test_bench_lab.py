@@ -1,8 +1,10 @@
 """The lab as a whole, within this process: the same records as on one machine, whatever is lost on the way."""
 
+import shutil
 import socket
 import ssl
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +21,7 @@ import bench.lab.site
 from bench.artifacts import ModelVariant
 from bench.cli import main
 from bench.errors import BenchError
+from bench.fingerprints import sha256_of
 from bench.lab import Lab
 from bench.lab.certificates import Certificates, Member
 from bench.lab.connection import Connection
@@ -141,56 +144,69 @@ def options(tmp_path: Path, **changes: Any) -> ZooOptions:
     return ZooOptions(**{**chosen, **changes})
 
 
-def test_a_run_in_a_lab_gives_what_it_gives_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tiny model's file in it, which a machine of a lab made and this one found right."""
+    folder = tmp_path_factory.mktemp("converted")
+    with lab_here(tmp_path_factory.mktemp("hosts")) as lab, Lab(lab.address) as site:
+        lab.join("desk")
+        assert [each.made for each in plan(options(folder, devices=["host"])).conversions] == [False]
+        (prepared,) = convert(options(folder), site=site)
+        assert prepared.reason is None and not prepared.earlier
+        assert Counter(site.transfer.sent).most_common(1)[0][1] == 1, "a user's own file was sent twice"
+        (again,) = convert(options(folder), site=site)
+        assert again.earlier and again.record.started == prepared.record.started
+    (file,) = (folder / "out" / "artifacts").rglob("model.tflite")
+    assert prepared.record.provenance.file_sha256 == sha256_of(file)
+    return folder
+
+
+@pytest.fixture
+def made(converted: Path, tmp_path: Path) -> Path:
+    """The same for one test. The models are known by their paths: it has another output folder alone."""
+    shutil.copytree(converted / "out" / "artifacts", tmp_path / "out" / "artifacts")
+    return tmp_path / "out"
+
+
+def test_a_run_in_a_lab_gives_what_it_gives_here(
+    converted: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     launches = Launches()
     launches.install(monkeypatch, "adb:PHONE")
+    chosen = options(converted, out=made)
     # By a client that the user has.
     with lab_here(tmp_path / "hosts") as lab, Client(lab.address, set_as_default=False) as client:
-        lab.join("desk")
         phone = lab.join("shelf", "adb:PHONE")
         site = Lab(client)
-        assert [c.made for c in plan(options(tmp_path), site=site).conversions] == [False]
-        result = zoo(options(tmp_path), site=site)
+        assert [c.made for c in plan(chosen, site=site).conversions] == [True]
+        result = zoo(chosen, site=site)
         (row,) = result.rows
         assert row["launches"] == 3 and result.troubles == []
         sent = Counter(site.transfer.sent)
         assert sent and set(sent.values()) == {1}, "a file was sent twice to a host"
-        records = RecordStore(tmp_path / "out" / RECORDS).read().records
+        records = RecordStore(made / RECORDS).read().records
         assert [r.host for r in records] == ["shelf"] * 3 and len({r.launch for r in records}) == 3
-        assert all((tmp_path / "out" / "artifacts").rglob("model.tflite"))
 
         # Nothing of it is done again; what the client's store has lost is brought back by the machines.
-        assert zoo(options(tmp_path), site=site).rows == result.rows and len(launches.done) == 3
-        (tmp_path / "out" / RECORDS).unlink()
-        assert zoo(options(tmp_path), site=Lab(client)).rows == result.rows and len(launches.done) == 3
+        assert zoo(chosen, site=site).rows == result.rows and len(launches.done) == 3
+        (made / RECORDS).unlink()
+        assert zoo(chosen, site=Lab(client)).rows == result.rows and len(launches.done) == 3
 
         # A phone that comes back on another machine is the same phone.
         lab.leave(phone)
         lab.join("table", "adb:PHONE")
-        (row,) = zoo(options(tmp_path, rounds=4), site=Lab(client)).rows
+        (row,) = zoo(replace(chosen, rounds=4), site=Lab(client)).rows
         assert row["launches"] == 4 and len(launches.done) == 4
-
-        # The files are where a run on this machine looks for them, and are found right here.
-        (prepared,) = convert(options(tmp_path), site=Lab(client))
-        assert prepared.reason is None and prepared.record.conversion is not None
         with pytest.raises(BenchError, match="host: means this machine; in a lab, name devices: adb:PHONE"):
-            zoo(options(tmp_path, devices=["host"]), site=Lab(client))
-
-
-@pytest.fixture(scope="module")
-def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the tiny model's file in it."""
-    folder = tmp_path_factory.mktemp("converted")
-    convert(options(folder))
-    return folder
+            zoo(replace(chosen, devices=["host"]), site=Lab(client))
 
 
 def test_a_scheduler_that_is_lost_loses_nothing(
-    converted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    converted: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     launches = Launches()
     launches.install(monkeypatch, "adb:PHONE")
-    with lab_here(tmp_path) as lab:
+    with lab_here(tmp_path / "hosts") as lab:
         lab.join("shelf", "adb:PHONE")
 
         def meanwhile() -> None:
@@ -199,19 +215,19 @@ def test_a_scheduler_that_is_lost_loses_nothing(
 
         launches.meanwhile = meanwhile
         with Lab(lab.address, patience=60) as site:
-            result = zoo(options(converted, rounds=4), site=site)
+            result = zoo(options(converted, rounds=4, out=made), site=site)
         assert result.troubles == [] and [row["launches"] for row in result.rows] == [4]
         assert Counter(launches.done).most_common(1)[0][1] == 1, "a launch was made twice"
 
 
 def test_a_lost_phone_is_tried_again_and_its_failure_is_kept(
-    converted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    converted: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     launches = Launches()
-    launches.install(monkeypatch, "adb:OTHER")
-    with lab_here(tmp_path) as lab:
-        lab.join("shelf", "adb:OTHER")
-        chosen = options(converted, rounds=2, devices=["adb:OTHER"], out=converted / "out")
+    launches.install(monkeypatch, "adb:PHONE")
+    with lab_here(tmp_path / "hosts") as lab:
+        lab.join("shelf", "adb:PHONE")
+        chosen = options(converted, rounds=2, out=made)
 
         def mend() -> None:
             launches.losing -= 1
@@ -222,12 +238,12 @@ def test_a_lost_phone_is_tried_again_and_its_failure_is_kept(
             assert result.troubles == [] and [row["launches"] for row in result.rows] == [2]
             assert len(launches.done) == 3, "one was lost, and made again"
             launches.losing, launches.meanwhile = 99, lambda: None
-            zoo(options(converted, rounds=3, devices=["adb:OTHER"]), site=site)
+            zoo(replace(chosen, rounds=3), site=site)
             assert len(launches.done) == 6, "three attempts"
-            failed = RecordStore(chosen.out / RECORDS).read().records[-1]
+            failed = RecordStore(made / RECORDS).read().records[-1]
             assert (failed.stage, failed.error, failed.host) == ("device", "the cable", "shelf")
             launches.losing = 0
-            (row,) = zoo(options(converted, rounds=3, devices=["adb:OTHER"]), site=site).rows
+            (row,) = zoo(replace(chosen, rounds=3), site=site).rows
             assert row["launches"] == 3 and len(launches.done) == 7, "it was not made up for"
 
 
@@ -304,7 +320,7 @@ def test_records_of_many_machines_are_merged_by_their_launch(
     class Machines:
         """A lab of these machines."""
 
-        _tried: ClassVar[Counter[str]] = Counter()
+        _tried: ClassVar[dict[str, Counter[str]]] = {}
 
         class connection:
             @staticmethod

@@ -1,5 +1,6 @@
 """What a worker of the lab does: a launch is made once, however often it is ordered, and written down before it is told."""
 
+import errno
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -144,3 +145,14 @@ def test_the_hook_runs_before_the_device_is_opened(launches: Launches, tmp_path:
 def test_a_hook_that_fails_says_why(tmp_path: Path) -> None:
     with pytest.raises(DeviceError, match="ended with exit code 3: taken by somebody"):
         Phone("adb:PHONE", "echo taken by somebody; exit 3").device()
+
+
+def test_a_disk_that_is_full_is_named_with_its_machine(
+    launches: Launches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: HostFolder, run: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/lab/runs")
+
+    monkeypatch.setattr(HostFolder, "used", full)
+    with pytest.raises(BenchError, match=r"desk: No space left on device \(/lab/runs\); look at its disk"):
+        member(tmp_path).launch(order())
