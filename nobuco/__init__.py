@@ -14,6 +14,7 @@ from nobuco.native_libraries import load_triton_before_tensorflow
 from nobuco.native_log import without_native_noise
 
 if TYPE_CHECKING:
+    from nobuco.carrying import StateError
     from nobuco.contract.channel_order import (
         ChannelOrder,
         ChannelOrderingStrategy,
@@ -84,6 +85,7 @@ _HOMES = {
         "export_tflite",
         "inspect_tflite",
     ),
+    "nobuco.carrying": ("StateError",),
     "nobuco.trace.errors": ("TraceError",),
     "nobuco.validate.findings": ("BakedValueError", "DiscrepancyError", "MissingConverterError"),
     "nobuco.validate.report": ("BakedValueWarning", "DiscrepancyWarning", "Report", "Status"),
@@ -109,6 +111,7 @@ __all__ = [
     "PrecisionWarning",
     "Recipe",
     "Report",
+    "StateError",
     "Status",
     "TFLiteError",
     "TFLiteExportError",

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from nobuco.carrying import initial_state, orders_with_state, with_state
 from nobuco.contract.channel_order import ChannelOrder
 from nobuco.contract.names import check_names
 from nobuco.graph.choose import choose
@@ -44,6 +45,7 @@ def pytorch_to_keras(
     input_names: Sequence[str] | Mapping[torch.Tensor, str] | None = None,
     output_names: Sequence[str] | None = None,
     trace_shape: bool = False,
+    carry_state: bool = False,
     constants_to_variables: bool = True,
     full_validation: bool = True,
     validation_tolerance: float = 1e-4,
@@ -66,6 +68,10 @@ def pytorch_to_keras(
             exported from it. By default inputs are named after the arguments, outputs after their places in what the
             model returns (`scores`, `boxes.0`).
         trace_shape: follow `tensor.shape` as tensors, so that what is computed from it stays dynamic.
+        carry_state: state that the model keeps from call to call in its attributes (tensors of fixed shape) goes in and out:
+            inputs named `state.` and their path stand behind the others, and the model returns
+            `{"output": ..., "state": {path: tensor}}`. What comes out of one call is given to the next; the values to begin
+            with are in `model.initial_state`, by the inputs' names.
         constants_to_variables: parameters that ops use directly become Keras variables; otherwise constants.
         full_validation: check every call against PyTorch; otherwise only the finished model.
         validation_tolerance: the largest ``max|diff| / max|ref|`` that counts as right.
@@ -80,6 +86,7 @@ def pytorch_to_keras(
     Raises:
         MissingConverterError: some calls have no converter; it names all of them.
         ConversionError: converters refuse some calls (it names all of them), or one fails.
+        StateError: with `carry_state`, where the state is not tensors that keep their shape.
         TraceError: the program does what no graph can express; it names the source line.
         TypeError, ValueError: the model or its arguments are not what this function takes.
         DiscrepancyError, BakedValueError: with `strict`.
@@ -89,6 +96,9 @@ def pytorch_to_keras(
         check_names("output_names", output_names)
     program = Program.of(model, args, kwargs, input_shapes, inputs_channel_order, input_names)
     with Progress(verbose) as progress, random_state_kept(), torch.inference_mode(False):
+        if carry_state:
+            one_order = inputs_channel_order if isinstance(inputs_channel_order, ChannelOrder) else None
+            program = with_state(program, one_order or ChannelOrder.TENSORFLOW)
         with _logged("traced"):
             traced = program.trace(trace_shape, progress.step("Tracing"))
         if not traced.outputs:
@@ -98,7 +108,8 @@ def pytorch_to_keras(
         try:
             raise_unconverted(graph)
             with _logged("planned"):
-                plan = plan_layouts(graph, program.layouts, outputs_channel_order)
+                orders = orders_with_state(outputs_channel_order, program, len(graph.outputs))
+                plan = plan_layouts(graph, program.layouts, orders)
             report.outputs_channel_order = plan.outputs_channel_order
             report.input_layouts = list(plan.input_layouts)
             with _logged("built"):
@@ -121,6 +132,8 @@ def pytorch_to_keras(
                 _save_page(report, Path("trace.html") if save_trace_html is True else Path(save_trace_html))
     warn_of(report, graph, strict)
     keras_model.report = report
+    if carry_state:
+        keras_model.initial_state = initial_state(program)
     outputs_pt = map_values(graph.root.output, lambda value: value.tensor)
     release(graph.root)
     return (keras_model, outputs_pt) if return_outputs_pt else keras_model

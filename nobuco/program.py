@@ -30,9 +30,13 @@ class Program:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     inputs: list[InputSpec]
+    state: tuple[str, ...] = ()  # names of the last inputs, which stand for state that the model keeps
     # What it has asked of shapes, here and on other inputs, once that has been needed: which sizes are static is decided
     # alike wherever it is traced again.
     _seen: list[ShapesSeen] = field(default_factory=list)
+    _written: set[str] = field(
+        default_factory=set
+    )  # paths of the model's state, as far as it has been traced
 
     @classmethod
     def of(
@@ -91,6 +95,7 @@ class Program:
             )
 
         found = lifted(run)
+        self._written.update(change.path for change in found.changes)
         if trace_shape and not known:
             self._seen[:] = [*others, shapes]
         return found
@@ -120,7 +125,7 @@ class Program:
 
     def run(self, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """The tensors that PyTorch's model returns for other inputs; leaves the model as it was."""
-        return run_untraced(self.model, self.args, self.kwargs, self.tensors, list(inputs))
+        return run_untraced(self.model, self.args, self.kwargs, self.tensors, list(inputs), self._written)
 
     def in_float64(self) -> Program:
         """The same program in double precision, to which a function's inputs alone bring it. Raises what copying or casting
@@ -128,6 +133,24 @@ class Program:
         if not isinstance(self.model, nn.Module):
             return self
         return replace(self, model=copy.deepcopy(self.model).double())
+
+    def nudged(self) -> Program:
+        """The same program with every weight off by about its last bit. Raises what copying the model raises."""
+        if not isinstance(self.model, nn.Module):
+            return self
+        model = copy.deepcopy(self.model)
+        with torch.no_grad():
+            for tensor in (*model.parameters(), *model.buffers()):
+                tensor.copy_(nudged(tensor))
+        return replace(self, model=model)
+
+
+def nudged(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor whose floating-point numbers are off by about their last bit, each one up or down at random."""
+    if not tensor.is_floating_point():
+        return tensor
+    signs = torch.randint(0, 2, tensor.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    return tensor * (1 + signs * torch.finfo(tensor.dtype).eps).to(tensor.dtype)
 
 
 def _check_model(model: Any) -> None:

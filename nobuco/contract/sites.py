@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 _TORCH = str(Path(torch.__file__).parent) + os.sep
@@ -16,6 +17,7 @@ _TORCH = str(Path(torch.__file__).parent) + os.sep
 # Frames of these packages carry a call on to us; the line a reader wants lies above them.
 _CARRIERS = (
     *(_TORCH + part for part in ("overrides.py", "nn/modules/module.py", "_tensor.py", "utils")),
+    str(Path(np.__file__).parent),
     str(Path(__file__).parents[1]),
 )
 

@@ -23,7 +23,7 @@ def choose(trace: Trace, dynamic: bool = False) -> Graph:
     chosen.visit(trace.root, trace.root)
     needed = _needed(chosen.picked, trace)
     graph = Graph(trace.root, trace.inputs, trace.outputs, reads=chosen.reads)
-    graph.changes, graph.comparisons = trace.changes, trace.comparisons
+    graph.changes, graph.comparisons, graph.draws = trace.changes, trace.comparisons, trace.draws
     for call, found in chosen.picked.items():
         if call not in needed:
             graph.unused.append(call)

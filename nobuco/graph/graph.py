@@ -47,7 +47,8 @@ class Graph:
     `root` is the call of the whole model. Beside the nodes stand the calls that do not become any: those that no
     output needs, those that nothing converts (`missing`), those whose converters all refuse them (`refused`, with the
     reasons), and the places where Python read a value (`reads`) or compared a size
-    (`comparisons`); and what the program writes to the model's state (`changes`)."""
+    (`comparisons`); what the program writes to the model's state (`changes`), and which modules but PyTorch gave it random
+    numbers (`draws`)."""
 
     root: Call
     inputs: list[Value]
@@ -59,6 +60,7 @@ class Graph:
     reads: list[Call] = field(default_factory=list)
     changes: Sequence[StateChange] = ()
     comparisons: Sequence[Comparison] = ()
+    draws: Sequence[str] = ()
     dynamic: bool = False  # some size differs from call to call, so that traced sizes are examples only
 
     def all_nodes(self) -> Iterator[Node]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +85,7 @@ class TFLiteInfo:
     size_bytes: int
     inputs: tuple[TFLiteTensor, ...]
     outputs: tuple[TFLiteTensor, ...]
-    rows: tuple[TFLiteOp, ...]
+    rows: tuple[TFLiteOp, ...] = field(repr=False)
 
     @property
     def ops(self) -> dict[str, int]:

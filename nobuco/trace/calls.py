@@ -123,6 +123,7 @@ class Trace:
     inputs: list[Value]
     changes: list[StateChange] = field(default_factory=list)  # of the model's state
     comparisons: list[Comparison] = field(default_factory=list)  # of sizes, by Python
+    draws: list[str] = field(default_factory=list)  # modules other than PyTorch that gave random numbers
 
     @property
     def outputs(self) -> list[Value]:

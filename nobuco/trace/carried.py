@@ -45,7 +45,7 @@ def _after(
 ) -> tuple[Any, dict[str, Any]]:
     """The last call's tensors, and the state after it."""
     results: Any = None
-    with ModelState.kept(model, copied=True), torch.no_grad():
+    with ModelState.kept(model, copied=True, written=paths), torch.no_grad():
         for tensors in calls:
             own = [tensor.detach().clone() for tensor in tensors]
             own_args, own_kwargs = with_tensors((args, kwargs), given, own)

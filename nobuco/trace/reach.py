@@ -1,5 +1,5 @@
-"""Everything of a model that a run might change: attributes, containers, objects and the variables of closures, each
-with a shallow copy of what it held."""
+"""Everything of a model that a run might change: attributes, containers, objects, the variables of closures, and those of
+classes and modules that its code names, each with a shallow copy of what it held."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+
+from nobuco.trace.variables import Variables, of_class, of_code
 
 # Objects of these packages are no state of the user's.
 _FOREIGN = (
@@ -33,8 +35,8 @@ _MISSING = object()
 
 @dataclass
 class Place:
-    """Something that holds values: a dict (of an object's attributes, or one of its own), list, set, deque, array or
-    closure variable. `owner` is the object in whose attribute `name` it lies."""
+    """Something that holds values: a dict (of an object's attributes, or one of its own), list, set, deque, array, closure
+    variable, or the variables of a class or module. `owner` is the object in whose attribute `name` it lies."""
 
     path: str
     holder: Any
@@ -49,12 +51,23 @@ class Place:
         """What it holds now, by path."""
         return ((self._path_of(key), value) for key, value in _pairs(self.holder))
 
+    def replace(self, old: Any, new: Any) -> None:
+        """Puts `new` wherever it holds `old` itself."""
+        holder = self.holder
+        for key, value in _pairs(holder):
+            if value is not old:
+                continue
+            if isinstance(holder, types.CellType):
+                holder.cell_contents = new
+            else:
+                holder[key] = new
+
     def changed(self) -> list[str]:
         if isinstance(self.holder, np.ndarray):
             return [] if _equal_arrays(self.holder, self.before) else [self.path]
         now, then = dict(_pairs(self.holder)), dict(_pairs(self.before))
         keys = [key for key in dict.fromkeys((*then, *now)) if not _unchanged(then, now, key)]
-        if isinstance(self.holder, dict):
+        if isinstance(self.holder, dict | Variables):
             return [self._path_of(key) for key in keys]
         return [self.path] if keys else []
 
@@ -68,6 +81,8 @@ class Place:
             holder.cell_contents = before[0]
         elif isinstance(holder, list):
             holder[:] = before
+        elif isinstance(holder, Variables):
+            holder.become(before)
         else:
             holder.clear()
             (holder.extend if isinstance(holder, deque) else holder.update)(before)
@@ -75,7 +90,7 @@ class Place:
     def _path_of(self, key: Any) -> str:
         if isinstance(self.holder, types.CellType):
             return self.path
-        if self.name or not isinstance(self.holder, dict):  # a container in an attribute
+        if self.name or not isinstance(self.holder, dict | Variables):  # a container in an attribute
             return f"{self.path}[{key!r}]"
         return f"{self.path}.{key}" if self.path else str(key)
 
@@ -86,6 +101,9 @@ def places_of(model: Any) -> tuple[list[Place], list[tuple[str, torch.Tensor]]]:
     tensors: list[tuple[str, torch.Tensor]] = []
     seen: set[int] = set()
     pending: list[tuple[str, Any, Any, str]] = [("", model, model, "")]
+    code: list[
+        tuple[str, Any, Any, str]
+    ] = []  # after all else: what both reach has the name that the model has for it
 
     def hold(path: str, holder: Any, owner: Any, name: str) -> None:
         seen.add(id(holder))
@@ -94,13 +112,13 @@ def places_of(model: Any) -> tuple[list[Place], list[tuple[str, torch.Tensor]]]:
         internal = _INTERNAL if owner is value and isinstance(owner, nn.Module) else ()
         if not isinstance(holder, np.ndarray):
             pending.extend(
-                (own, value, owner, name or (str(key) if isinstance(holder, dict) else name))
+                (own, value, owner, name or (str(key) if isinstance(holder, dict | Variables) else name))
                 for (own, value), (key, _) in zip(place.items(), _pairs(holder), strict=True)
                 if not isinstance(value, int | float | str | bytes | complex | None) and key not in internal
             )
 
-    while pending:
-        path, value, owner, name = pending.pop()
+    while pending or code:
+        path, value, owner, name = (pending or code).pop()
         if id(value) in seen:
             continue
         seen.add(id(value))
@@ -113,34 +131,46 @@ def places_of(model: Any) -> tuple[list[Place], list[tuple[str, torch.Tensor]]]:
             hold(path, value.__dict__, value, "")
             for store in _STORES:
                 hold(path, getattr(value, store), value, "")
+            code.extend((path, own, value, "") for own in type(value).__mro__)
         elif isinstance(value, dict | list | set | deque | np.ndarray):
             hold(path, value, owner, name)
         elif isinstance(value, tuple):
             pending.extend((f"{path}[{index}]", each, owner, name) for index, each in enumerate(value))
         elif isinstance(value, types.FunctionType):
-            if not (value.__module__ or "").startswith(_FOREIGN):
+            if not _foreign(value.__module__):
                 for variable, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
                     hold(variable, cell, value, variable)
+                named = of_code(value)
+                hold("", named, value, "")
+                code.extend((each.__name__, each, each, "") for each in named.code)
+        elif isinstance(value, type):
+            if not _foreign(value.__module__):
+                variables = of_class(value)
+                hold(value.__name__, variables, owner, "")
+                code.extend((path, each, each, "") for each in variables.code)
         elif isinstance(value, types.MethodType):
             pending.append((path, value.__self__, value.__self__, ""))
         elif (
             hasattr(value, "__dict__")
-            and not isinstance(value, type | types.ModuleType)
-            and not _foreign(value)
+            and not isinstance(value, types.ModuleType)
+            and not _foreign(type(value).__module__)
         ):
             hold(path, value.__dict__, value, "")
+            code.extend((path, own, value, "") for own in type(value).__mro__)
     return places, tensors
 
 
-def _foreign(value: Any) -> bool:
-    return (type(value).__module__ or "").split(".")[0] in _FOREIGN
+def _foreign(module: str | None) -> bool:
+    return (module or "").split(".")[0] in _FOREIGN
 
 
 def _copied(holder: Any) -> Any:
     if isinstance(holder, np.ndarray):
         return holder.copy()
-    if isinstance(holder, dict | set):
-        return dict(holder) if isinstance(holder, dict) else set(holder)
+    if isinstance(holder, dict | Variables):
+        return dict(holder)
+    if isinstance(holder, set):
+        return set(holder)
     return [value for _, value in _pairs(holder)]
 
 
@@ -150,7 +180,7 @@ def _pairs(holder: Any) -> list[tuple[Any, Any]]:
             return [(0, holder.cell_contents)]
         except ValueError:  # a variable that has no value yet
             return []
-    if isinstance(holder, dict):
+    if isinstance(holder, dict | Variables):
         return list(holder.items())
     if isinstance(holder, set):
         return [(each, each) for each in holder]

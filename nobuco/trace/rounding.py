@@ -21,8 +21,9 @@ _ROUNDINGS: dict[str, tuple[Callable[[Any], torch.Tensor], Callable[..., Any]]] 
 @contextmanager
 def rounded_as_tensors() -> Iterator[None]:
     """Gives tensors the methods that `math.ceil`, `math.floor`, `math.trunc`, `round` and `divmod` ask for, which PyTorch
-    leaves out: they would read the value, or refuse it. `int` has no such way: Python insists on a number."""
-    methods = {name: _rounding(*both) for name, both in _ROUNDINGS.items()} | _DIVISIONS
+    leaves out: they would read the value, or refuse it. `int` has no such way: Python insists on a number. The methods that
+    only a Python integer has read the value, too, which is told as every such read is."""
+    methods = {name: _rounding(*both) for name, both in _ROUNDINGS.items()} | _DIVISIONS | _INTEGERS
     before = {name: torch.Tensor.__dict__.get(name) for name in methods}
     for name, method in methods.items():
         setattr(torch.Tensor, name, method)
@@ -54,6 +55,15 @@ def _divided(by: Any, of: Any) -> Any:
 _DIVISIONS: dict[str, Any] = {
     "__divmod__": lambda self, other: _divided(other, self),
     "__rdivmod__": lambda self, other: _divided(self, other),
+}
+
+
+def _of_integer(name: str) -> Any:
+    return lambda self, *args, **kwargs: getattr(self.item(), name)(*args, **kwargs)
+
+
+_INTEGERS: dict[str, Any] = {
+    name: _of_integer(name) for name in ("bit_length", "bit_count", "to_bytes", "as_integer_ratio")
 }
 
 

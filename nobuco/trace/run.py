@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
@@ -87,8 +87,8 @@ def trace(
         # about to be put back as they were: the trace keeps what they became
         for tensor in state.kept_tensors:
             tracer.keep_data(tensor)
-        changes = state.changes()
-    return Trace(root, inputs, changes, comparisons)
+        changes, draws = state.changes(), state.random.drawn_outside_pytorch()
+    return Trace(root, inputs, changes, comparisons, draws)
 
 
 def _copies(tree: Any) -> Any:
@@ -113,9 +113,12 @@ def run_untraced(
     kwargs: dict[str, Any],
     given: list[torch.Tensor],
     instead: list[torch.Tensor],
+    written: Collection[str] = (),
 ) -> list[torch.Tensor]:
-    """The tensors that `function` returns when each tensor of `given` is replaced; leaves everything as it was."""
+    """The tensors that `function` returns when each tensor of `given` is replaced; leaves everything as it was.
+
+    `written`: paths of what a traced run has found to be written."""
     args, kwargs = with_tensors((args, kwargs), given, [tensor.detach().clone() for tensor in instead])
-    with ModelState.kept(function, copied=True), torch.no_grad():
+    with ModelState.kept(function, copied=True, written=written), torch.no_grad():
         result = function(*args, **kwargs)
     return [leaf.detach().clone() for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]

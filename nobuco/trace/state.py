@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,16 +17,42 @@ from nobuco.trace.reach import places_of, snapshot
 from nobuco.trace.writes import written_at
 
 
+class RandomState:
+    """What the random generators of PyTorch, Python and NumPy were when it was made."""
+
+    def __init__(self) -> None:
+        self._torch, self._python = torch.random.get_rng_state(), random.getstate()
+        self._numpy = np.random.get_state()
+
+    def restore(self) -> None:
+        torch.random.set_rng_state(self._torch)
+        random.setstate(self._python)
+        np.random.set_state(self._numpy)
+
+    def drawn_outside_pytorch(self) -> list[str]:
+        """The generators that have been drawn from since, whose numbers PyTorch does not know to be random."""
+        numpy = str(self._numpy) != str(np.random.get_state())
+        return ["random"] * (self._python != random.getstate()) + ["numpy.random"] * numpy
+
+
 @contextmanager
-def random_state_kept() -> Iterator[None]:
+def random_state_kept() -> Iterator[RandomState]:
     """The random generators of PyTorch, Python and NumPy, put back at the end (Keras draws seeds from Python's)."""
-    generators = torch.random.get_rng_state(), random.getstate(), np.random.get_state()
+    state = RandomState()
     try:
-        yield
+        yield state
     finally:
-        torch.random.set_rng_state(generators[0])
-        random.setstate(generators[1])
-        np.random.set_state(generators[2])
+        state.restore()
+
+
+@contextmanager
+def other_random_state(seed: int) -> Iterator[None]:
+    """Other random numbers from every generator than anybody has drawn so far."""
+    with random_state_kept():
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed)
+        yield
 
 
 @dataclass(frozen=True)
@@ -56,19 +82,21 @@ class ModelState:
             self._by_memory.setdefault(_memory(tensor), []).append((path, tensor))
         self._kept: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._written: dict[str, Site | None] = {}
+        self.random = RandomState()
 
     @classmethod
     @contextmanager
-    def kept(cls, model: Any, copied: bool = False) -> Iterator[ModelState]:
+    def kept(cls, model: Any, copied: bool = False, written: Collection[str] = ()) -> Iterator[ModelState]:
         """The state of `model` and of the random generators, put back at the end.
 
-        `copied`: nobody will call `keep` before a tensor is changed, so all but the parameters are copied now."""
+        `copied`: nobody will call `keep` before a tensor is changed, so all are copied now, but for the parameters that are
+        not known to be `written`."""
         state = cls(model)
         if copied:
-            for _, tensor in (pair for pairs in state._by_memory.values() for pair in pairs):
-                if not isinstance(tensor, nn.Parameter):
+            for path, tensor in (pair for pairs in state._by_memory.values() for pair in pairs):
+                if not isinstance(tensor, nn.Parameter) or path in written:
                     state._keep(tensor)
-        with random_state_kept():
+        with random_state_kept() as state.random:
             try:
                 yield state
             finally:
@@ -110,10 +138,10 @@ class ModelState:
         return [StateChange(path, site) for path, site in found.items()]
 
     def restore(self) -> None:
-        with torch.no_grad():
-            for tensor, original in self._kept.values():
-                with torch.inference_mode(tensor.is_inference()):
-                    tensor.copy_(original)
+        for tensor, original in self._kept.values():
+            # in this order: leaving inference mode turns gradients on
+            with torch.inference_mode(tensor.is_inference()), torch.no_grad():
+                tensor.copy_(original)
         for place in self._places:
             place.restore()
 

@@ -103,31 +103,23 @@ def warn_of(report: Report, graph: Graph, strict: bool) -> None:
         names = ", ".join(report.carried)
         baked.append(
             f"the model changes {names} from call to call; the converted model starts from the same values at every call. "
-            "Pass the state as an input and return it as an output to carry it over."
+            "Convert with carry_state=True to have it as inputs and outputs, where it is tensors of fixed shape."
         )
-    sizes = [_fixed(line) for line in report.fixed]
     wrong = discrepancies(report)
-    if strict and (baked or sizes):
-        raise BakedValueError("\n".join([*baked, *sizes]))
+    if strict and (baked or report.fixed):
+        raise BakedValueError("\n".join([*baked, *report.fixed]))
     if strict and wrong:
         raise DiscrepancyError("\n".join(wrong))
-    if (baked or sizes) and wrong:
-        _warn([*baked, *sizes, *wrong], BakedDiscrepancyWarning)
+    if (baked or report.fixed) and wrong:
+        _warn([*baked, *report.fixed, *wrong], BakedDiscrepancyWarning)
     else:
-        _warn([*baked, *sizes], BakedValueWarning)
+        _warn([*baked, *report.fixed], BakedValueWarning)
         _warn(wrong, DiscrepancyWarning)
 
 
 def _warn(lines: Sequence[str], category: type[Warning]) -> None:
     if lines:
         warnings.warn("\n".join(lines), category, stacklevel=4)
-
-
-def _fixed(line: str) -> str:
-    return (
-        f"{line}; the converted model always does what the traced run did. Where Python computes with a size, convert with "
-        "trace_shape=True, or read the size with nobuco.shape"
-    )
 
 
 def _baked(call: Call) -> str:

@@ -21,9 +21,11 @@ from nobuco.layout.planning import Plan
 from nobuco.program import Program
 from nobuco.trace.carried import carried_state
 from nobuco.trace.errors import TraceError
-from nobuco.validate.model import as_graph, check_model, with_rounding
+from nobuco.trace.state import other_random_state
+from nobuco.validate.model import as_graph, check_model
 from nobuco.validate.other_sizes import Keep, OtherSizes, Trial, tell
 from nobuco.validate.report import Check, Report
+from nobuco.validate.rounding import own_rounding
 from nobuco.validate.samples import Sample, fresh_samples, scaled_samples
 
 _MORE_SAMPLES = 8
@@ -46,7 +48,9 @@ class FinishedModel:
             what: str, inputs: list[torch.Tensor], expected: list[torch.Tensor], drawn: str = ""
         ) -> Check:
             found = check_model(run, inputs, layouts, expected, self._plan.output_layouts, what)
-            return replace(with_rounding(found, report, self.program, inputs, expected), drawn=drawn)
+            if report.is_off(found):
+                found = replace(found, rounding=own_rounding(self.program, inputs, expected))
+            return replace(found, drawn=drawn)
 
         def keep(inputs: list[torch.Tensor]) -> None:
             report.samples.append(
@@ -62,6 +66,8 @@ class FinishedModel:
             keep(sample.tensors)
             if self.graph.dynamic or self._has_strays() or self._counts_elements():
                 self._compare_values(sample, report)
+        if self.graph.draws or report.is_off(found):
+            self._tell_what_is_hidden(report)
         if any(node.call.op in CONTROL_FLOW for node in self.graph.nodes):
             self._check_other_branches(check, keep, report)
         self._tell_state(sample, report)
@@ -149,6 +155,17 @@ class FinishedModel:
                 "or mark the Python function around it with nobuco.traceable and give it a converter"
             )
         tell(report, found, "for inputs with other values")
+
+    def _tell_what_is_hidden(self, report: Report) -> None:
+        """What is other when the program is called again on the same inputs: it depends on something that is no input."""
+        way_out = "Make what it depends on an input"
+        if self.graph.draws:
+            way_out += f", or draw with torch.rand and its kin instead of {' and '.join(self.graph.draws)}"
+        found: list[Difference] = []
+        for seed in range(_MORE_SAMPLES if self.graph.draws else 1):
+            with other_random_state(seed):
+                found = found or self.traced_again(self.program.tensors)[0]
+        tell(report, found, "when it is called again on the same inputs", way_out)
 
     def _counts_elements(self) -> bool:
         """Whether the program chooses elements by their values, if only to ask how many they are."""

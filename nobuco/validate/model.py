@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import keras
@@ -16,9 +15,8 @@ from nobuco.contract.channel_order import Layout, inverse
 from nobuco.contract.dtypes import to_numpy
 from nobuco.contract.tree import tree_leaves
 from nobuco.keras_model.messages import said_by
-from nobuco.program import Program
 from nobuco.validate.compare import relative_error
-from nobuco.validate.report import Check, Report
+from nobuco.validate.report import Check
 
 
 def as_graph(model: keras.Model) -> Callable[..., list[Any]]:
@@ -63,24 +61,3 @@ def check_model(
         for out, want, layout in zip(arrays, expected, output_layouts, strict=True)
     ]
     return Check(what, max(errors, default=0.0))
-
-
-def with_rounding(
-    check: Check,
-    report: Report,
-    program: Program,
-    inputs: Sequence[torch.Tensor],
-    expected: Sequence[torch.Tensor],
-) -> Check:
-    """Where the error is beyond the tolerance: how far PyTorch's own float32 result is from its float64 one."""
-    if not report.is_off(check):
-        return check
-    try:
-        wide = [t.double() if t.is_floating_point() else t for t in inputs]
-        exact = program.in_float64().run(wide)
-    except (
-        Exception
-    ):  # a model that cannot be copied or run in float64 has no such figure, and none is claimed
-        return check
-    errors = [relative_error(to_numpy(e), to_numpy(x)) for e, x in zip(expected, exact, strict=True)]
-    return replace(check, rounding=max(errors, default=0.0))

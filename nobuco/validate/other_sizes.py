@@ -141,13 +141,20 @@ class OtherSizes:
                 yield _scaled(lambda size, f=factor: math.floor(size * f + 1e-6) - beyond, of_group)
 
 
-def tell(report: Report, found: Sequence[Difference], where: str) -> None:
+def tell(
+    report: Report,
+    found: Sequence[Difference],
+    where: str,
+    way_out: str = "Where Python computes with a size, "
+    "convert with trace_shape=True, or read the size with nobuco.shape",
+) -> None:
     """Adds to the report what is fixed in the converted model, one difference a line of the program."""
     told = {line.split(": ", 1)[0] for line in report.fixed}
     for each in found:
         line = str(each.site) if each.site is not None else "the model"
         if line not in told:
-            report.fixed.append(f"{line}: {each.what} {where}".rstrip())
+            what = f"{line}: {each.what} {where}".rstrip()
+            report.fixed.append(f"{what}; the converted model always does what the traced run did. {way_out}")
             told.add(line)
 
 

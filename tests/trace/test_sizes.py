@@ -159,6 +159,9 @@ TOLD = {
     "branch": FIXED["branch"],
     "index": lambda x: x * ([1, 2] * 20)[x.shape[2]],
     "places": lambda x: x * round(x.shape[2] / 7, 1),
+    "bits": lambda x: x[..., : x.shape[2].bit_length()],
+    "ratio": lambda x: x * x.shape[2].as_integer_ratio()[0],
+    "numpy": lambda x: x * float(np.prod(x.shape)),
 }
 
 

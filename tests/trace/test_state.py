@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import itertools
+import random
 import re
+import time
 from collections import deque
 from typing import Any
 
@@ -211,6 +214,92 @@ def test_a_variable_of_a_closure() -> None:
     with pytest.warns(nobuco.BakedValueWarning, match=r"changes count .*line \d+"):
         nobuco.pytorch_to_keras(counts, [torch.rand(3)], verbose=False)
     assert count == 0
+
+
+COUNTED = 0
+FILLED: dict[str, Any] = {}
+
+
+def _counts_in_its_module(x):
+    global COUNTED
+    COUNTED += 1  # writes
+    return x * COUNTED
+
+
+class OfItsClass(nn.Module):
+    count = 0
+
+    def forward(self, x):
+        OfItsClass.count += 1  # writes
+        return x * self.count
+
+
+class OfABaseClass(OfItsClass):
+    pass
+
+
+class OfItsModule(nn.Module):
+    def forward(self, x):
+        return _counts_in_its_module(x)
+
+
+class FillsItsModule(nn.Module):
+    def forward(self, x):
+        FILLED["n"] = FILLED.get("n", 0) + 1  # writes
+        return x * FILLED["n"]
+
+
+@pytest.mark.parametrize(
+    "model", [OfItsClass, OfABaseClass, OfItsModule, FillsItsModule, lambda: _counts_in_its_module]
+)
+def test_a_variable_of_a_class_or_module(model: Any) -> None:
+    with pytest.warns(
+        nobuco.BakedValueWarning, match=rf'changes .*{re.escape(__file__)}", line \d+.* from call to call'
+    ):
+        nobuco.pytorch_to_keras(model(), [torch.rand(3)], verbose=False)
+    assert (COUNTED, FILLED, OfItsClass.count, OfABaseClass.count) == (0, {}, 0, 0)
+
+
+def test_a_parameter_written_by_way_of_its_data() -> None:
+    class Clamped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.tensor([-1.0, 2.0, 3.0]))
+
+        def forward(self, x):
+            self.weight.data.clamp_(min=0)
+            return x * self.weight
+
+    model = Clamped()
+    converted = nobuco.pytorch_to_keras(model, [torch.rand(3)], verbose=False, strict=True)
+    assert "also writes weight" in str(converted.report)
+    assert model.weight.tolist() == [-1.0, 2.0, 3.0]
+
+
+# -- what a program depends on that is neither an input nor state that could be put back
+
+_HIDDEN: dict[str, Any] = {
+    "random": lambda: lambda x: x * random.random(),
+    "numpy.random": lambda: lambda x: x + float(np.random.rand()),
+    "a branch at random": lambda: lambda x: x if random.random() < 0.7 else x * 2,
+    "a choice": lambda: lambda x: x[random.choice(range(len(x)))],
+    "a generator of NumPy's": lambda g=np.random.default_rng: (lambda g: lambda x: x * float(g.random()))(
+        g()
+    ),
+    "an iterator": lambda: (lambda numbers: lambda x: x * next(numbers))(itertools.count(1)),
+    "the clock": lambda: lambda x: x * float(time.perf_counter_ns() % 1_000_003),
+}
+
+
+@pytest.mark.parametrize("name", _HIDDEN)
+def test_what_is_other_at_every_call_is_told_with_its_line(name: str) -> None:
+    program = _HIDDEN[name]()
+    line = program.__code__.co_firstlineno
+    told = rf'{re.escape(__file__)}", line {line}: .*when it is called again on the same inputs'
+    with pytest.warns(nobuco.BakedValueWarning, match=told):
+        nobuco.pytorch_to_keras(
+            program, [torch.rand(8, generator=torch.Generator().manual_seed(0))], verbose=False
+        )
 
 
 # -- random programs of writes and reads

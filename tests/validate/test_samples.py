@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import pytest
@@ -138,3 +139,13 @@ def test_inputs_on_which_float32_is_nothing_but_rounding_give_way_to_gentler_one
     converted = nobuco.pytorch_to_keras(chaotic_on_noise, [smooth], verbose=False, strict=True)
     assert converted.report.checks[1].drawn.endswith("mirrored and moved")
     assert converted.report.checks[1].rounding is None
+
+
+def test_what_a_program_does_in_float64_alone_is_no_rounding() -> None:
+    def copies_bytes(x: torch.Tensor) -> torch.Tensor:
+        y = torch.empty_like(x)
+        ctypes.memmove(y.data_ptr(), x.data_ptr(), 4 * x.numel())  # of float32, and half of them of float64
+        return y * 2
+
+    with pytest.warns(nobuco.DiscrepancyWarning, match="fresh inputs: relative error 1,"):
+        nobuco.pytorch_to_keras(copies_bytes, [torch.zeros(1, 3, 4, 4)], verbose=False)
