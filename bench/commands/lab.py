@@ -133,6 +133,8 @@ def worker(
 
     if not name or "/" in name:
         raise BenchError(f"--name {name}: must be a name without a slash")
+    if devices and "host" in devices:
+        raise BenchError("--device host: this machine is not measured in a lab; name devices attached to it")
     address = checked_address(url)
     security_for(address, certificates)  # raises where there are none, before processes are started
     options = HostOptions(

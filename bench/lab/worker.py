@@ -92,14 +92,10 @@ class WorkerProcess:
                 self.phone.lost.clear()
             try:
                 worker = await self._joined(facts)
-            except (
-                OSError,
-                RuntimeError,
-                TimeoutError,
-            ) as error:  # what the engine raises where it cannot join
-                self._say(
-                    f"cannot join the lab at {self.configuration.scheduler}: {_why(error)}; trying again"
-                )
+            # What the engine raises where it cannot join; TimeoutError is an OSError.
+            except (OSError, RuntimeError) as error:
+                where = self.configuration.scheduler
+                self._say(f"cannot join the lab at {where}: {_why(error)}; trying again")
                 await self._pause()
                 continue
             self._say(f"in the lab at {self.configuration.scheduler}")
@@ -185,7 +181,7 @@ class WorkerProcess:
 def _looked_at(name: str) -> tuple[DeviceInfo, str | None]:
     """What is known of a device without starting it, and its serial number. Raises DeviceError."""
     with closing(open_device(name)) as device:
-        if name not in ("host",) and not name.startswith("adb"):
+        if not name.startswith("adb"):
             return outline(name), None
         info = device.info()
         asked = device.run(["getprop", "ro.serialno"], timeout=30.0) if info.android else None

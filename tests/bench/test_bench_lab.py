@@ -16,6 +16,7 @@ from distributed.security import Security
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import bench.lab.connection
 import bench.lab.engine
 import bench.lab.site
 from bench.artifacts import ModelVariant
@@ -89,6 +90,29 @@ def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         require_engine()
     result = CliRunner().invoke(main, ["lab", "status", "tcp://127.0.0.1:1"])
     assert result.exit_code == 1 and "pip install" in result.output and "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["worker", "tcp://127.0.0.1", "--device", "host"],
+            "--device host: this machine is not measured in a lab",
+        ),
+        (["worker", "tcp://127.0.0.1", "--name", "a/b"], "--name a/b: must be a name without a slash"),
+        (["worker", "tcp://desk"], "write tls://desk:8786"),
+        (
+            ["worker", "tls://desk", "--certificates", "/nowhere"],
+            "there are no certificates of a lab in /nowhere",
+        ),
+        (["scheduler", "--no-certificates", "--host", "10.0.0.1"], "--host 10.0.0.1: without certificates"),
+        (["status", "tcp://127.0.0.1:1"], "no scheduler answers there"),
+    ],
+)
+def test_a_mistake_has_one_message(arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench.lab.connection, "_CONNECT_SECONDS", 1.0)
+    result = CliRunner().invoke(main, ["lab", *arguments])
+    assert result.exit_code == 1 and said in result.output and "Traceback" not in result.output
 
 
 def test_keys_are_for_their_owner_alone(tmp_path: Path) -> None:
