@@ -10,7 +10,6 @@ from pathlib import Path
 import filelock
 
 from bench.artifacts import ArtifactCache
-from bench.converters.registry import get_converter
 from bench.errors import BenchError
 from bench.lab.files import Tree
 from bench.lab.host_folder import HostFolder, Journal
@@ -143,8 +142,7 @@ class Member:
         if missing := self.folder.files.missing(order.files):
             return self._missing(missing)
         out = self.folder.run(order.run)
-        converters = [get_converter(name) for name in order.converters]
-        model = order.model
+        model, converters = order.model, order.converters
         if order.model_file is not None:
             spec = dataclasses.replace(model.spec, file=out / order.model_file)
             model = dataclasses.replace(model, spec=spec)
@@ -153,13 +151,13 @@ class Member:
         # What a lost scheduler had ordered may still be going on.
         with filelock.FileLock(lock):
             self.folder.files.place(order.files, out)
-            self._require_same_program(order, {c.name: c.version() for c in converters}, model.folder_name)
+            self._require_same_program(order, model.folder_name)
             cache = ArtifactCache(out, order.timeout, self.say, order.retry_failed)
             unusable = set_up(converters, [model], cache, self.say)
             cache.make(model, converters, unusable)
             made = Tree.of(out, cache.folders(model, converters))
             self.folder.files.keep(out, made)
-        self._tell(f"{model.name} with {', '.join(order.converters)}", None)
+        self._tell(f"{model.name} with {', '.join(each.name for each in converters)}", None)
         return Converted(self.host, self.address, made, unusable)
 
     def log_of(self, run: str, record: LaunchRecord) -> str | None:
@@ -247,8 +245,9 @@ class Member:
                 f"{info.model}, {info.os}, {info.kernel}; the same command begins anew with it"
             )
 
-    def _require_same_program(self, order: ConvertOrder, versions: dict[str, str], folder_name: str) -> None:
-        differing = [name for name, version in order.made_by.items() if versions[name] != version]
+    def _require_same_program(self, order: ConvertOrder, folder_name: str) -> None:
+        ours = zip(order.converters, order.versions, strict=True)
+        differing = [converter.name for converter, version in ours if converter.version() != version]
         if folder_name != order.folder_name:
             differing.insert(0, "PyTorch or the models")
         if differing:

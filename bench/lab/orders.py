@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.artifacts import ModelVariant
+from bench.converters.base import Converter
 from bench.lab.files import Tree
 from bench.measure.workload import Effort, Workload
 from devices import DeviceError, DeviceInfo
@@ -83,8 +84,8 @@ class ConvertOrder:
         run: What identifies the folder of results that it is for.
         model: The model; a user's own file is named as it lies on the machine that orders.
         model_file: Its place in `files`; None for a model of the zoo.
-        converters: Their names.
-        made_by: Their versions, by name, as they are where it is ordered.
+        converters: All of them.
+        versions: Theirs, in the same order, as they are where it is ordered.
         folder_name: The model's, as it is there.
         files: The model's file, and what has been made of it before.
         timeout: Seconds for one conversion.
@@ -94,8 +95,8 @@ class ConvertOrder:
     run: str
     model: ModelVariant
     model_file: str | None
-    converters: tuple[str, ...]
-    made_by: Mapping[str, str]
+    converters: tuple[Converter, ...]
+    versions: tuple[str, ...]
     folder_name: str
     files: Tree
     timeout: float

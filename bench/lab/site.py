@@ -154,13 +154,13 @@ class Lab:
     ) -> list[Artifact]:
         """See `Site`; many models at the same time, on machines that have the memory."""
         make = self.maker(options, cache, models, converters, say)
-        made: dict[tuple[str, str], Artifact] = {}
+        made: dict[str, list[Artifact]] = {model.name: [] for model in models}
         with say.track("Converting", len(models) * len(converters)) as track:
 
             def work(model: ModelVariant) -> None:
                 for converter in converters:
                     artifact = make(model, converter, track)
-                    made[model.name, converter.name] = artifact
+                    made[model.name].append(artifact)
                     end = f"FAILED: {artifact.error}" if artifact.error else "there"
                     track.step(f"{model.name} with {converter.name}: {end}", line=bool(artifact.error))
 
@@ -169,7 +169,7 @@ class Lab:
         if all(reference is not None and reference.error for reference in references):
             reasons = "; ".join(str(reference.error) for reference in references if reference)
             raise BenchError(f"there is no model to convert: {reasons}")
-        return [made[model.name, converter.name] for model in models for converter in converters]
+        return [artifact for model in models for artifact in made[model.name]]
 
     def maker(
         self,
@@ -227,8 +227,8 @@ class Lab:
             run=run,
             model=model,
             model_file=place,
-            converters=tuple(each.name for each in converters),
-            made_by={each.name: each.version() for each in converters},
+            converters=tuple(converters),
+            versions=tuple(each.version() for each in converters),
             folder_name=model.folder_name,
             files=parcel.tree,
             timeout=options.timeout,
@@ -242,7 +242,7 @@ class Lab:
 
     def _converted(self, order: ConvertOrder, parcel: Parcel, megabytes: float, out: Path) -> Converted:
         asked = resources.for_conversion(megabytes, program())
-        words = f"{order.model.name} with {', '.join(order.converters)}"
+        words = f"{order.model.name} with {', '.join(each.name for each in order.converters)}"
         for attempt in range(_FETCHES):
             made = self.transfer.supplied(
                 lambda: self.connection.ask(tasks.convert, order, asked, words), parcel

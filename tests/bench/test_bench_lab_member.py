@@ -1,20 +1,24 @@
 """What a worker of the lab does: a launch is made once, however often it is ordered, and written down before it is told."""
 
 import errno
+import pickle
 import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bench.artifacts import ModelVariant
+from bench.converters.registry import NAMES, get_converter
 from bench.errors import BenchError
 from bench.lab.files import Tree
 from bench.lab.host_folder import HostFolder
 from bench.lab.member import Member
-from bench.lab.orders import Launched, LaunchOrder, Missing, OtherDevice, PhoneLost
+from bench.lab.orders import ConvertOrder, Launched, LaunchOrder, Missing, OtherDevice, PhoneLost
 from bench.lab.phone import Phone
 from bench.measure.workload import Effort, identity_of
 from devices import DeviceError
+from models_zoo import ModelSpec
 from reports.record import system_of
 from tests.bench.fake_launcher import workload
 from tests.bench.lab_setup import Launches
@@ -156,3 +160,30 @@ def test_a_disk_that_is_full_is_named_with_its_machine(
     monkeypatch.setattr(HostFolder, "used", full)
     with pytest.raises(BenchError, match=r"desk: No space left on device \(/lab/runs\); look at its disk"):
         member(tmp_path).launch(order())
+
+
+@pytest.mark.parametrize("name", [*NAMES, "nobuco:arm-speed"])
+def test_converters_travel(name: str) -> None:
+    converter = get_converter(name)
+    arrived = pickle.loads(pickle.dumps(converter))
+    assert (arrived.name, arrived.version()) == (converter.name, converter.version())
+
+
+def test_a_machine_that_would_convert_otherwise_does_not(tmp_path: Path) -> None:
+    model = ModelVariant(ModelSpec("slice_relu"), "random", 0)
+    conversion = ConvertOrder(
+        run="run",
+        model=model,
+        model_file=None,
+        converters=(get_converter("nobuco"),),
+        versions=("another",),
+        folder_name="another, too",
+        files=Tree({}),
+        timeout=1.0,
+        retry_failed=False,
+    )
+    desk = Member(HostFolder(tmp_path), "desk", "desk/convert", None)
+    with pytest.raises(
+        BenchError, match=r"desk would convert with other versions \(PyTorch or the models, nobuco\)"
+    ):
+        desk.convert(conversion)
