@@ -4,6 +4,7 @@ import shutil
 import socket
 import ssl
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,8 +26,9 @@ from bench.errors import BenchError
 from bench.fingerprints import sha256_of
 from bench.lab import Lab
 from bench.lab.certificates import Certificates, Member
-from bench.lab.connection import Connection
+from bench.lab.connection import Connection, LabWorker
 from bench.lab.engine import checked_address, require_engine, security_for
+from bench.lab.facts import Facts
 from bench.lab.orders import Launched
 from bench.lab.scheduler import serve
 from bench.lab.site import run_of
@@ -38,6 +40,7 @@ from devices import DeviceError
 from models_zoo import resolve
 from reports.store import RECORDS, RecordStore
 from tests.bench.lab_setup import LabHere, Launches, lab_here
+from tests.bench.stand_in_device import StandInDevice
 from tests.bench.test_bench_run import MODEL
 from tests.reports.make_records import a_record
 
@@ -318,6 +321,43 @@ def test_a_worker_waits_for_its_scheduler_and_ends_when_it_is_told(
         lab.wait_until(lambda: double.configuration.name in lab.names())
         lab.stop_scheduler()
         lab.leave(double)
+
+
+@pytest.mark.parametrize(
+    ("places", "said"),
+    [
+        (
+            [("desk", "adb:A", "1"), ("shelf", "adb:A", "1")],
+            "is attached in two places of the lab, desk/adb:A, shelf/adb:A",
+        ),
+        (
+            [("desk", "adb:A", "1"), ("shelf", "adb:10.0.0.7:5555", "1")],
+            "is attached in two places of the lab",
+        ),
+        ([("desk", "adb:A", "1"), ("shelf", "adb:A", "2")], "two devices of the lab have this name"),
+        ([("desk", "adb:A", "1"), ("shelf", "adb:B", "2"), ("table", "arm", None)], None),
+    ],
+)
+def test_a_phone_is_in_one_place(places: list[tuple[str, str, str | None]], said: str | None) -> None:
+    class Machines:
+        """A lab of these machines."""
+
+        class connection:
+            @staticmethod
+            def workers() -> list[LabWorker]:
+                return [
+                    LabWorker(
+                        f"{host}/{name}",
+                        host,
+                        Facts(host, host, "p", StandInDevice(name).info(), serial, 0),
+                        {},
+                    )
+                    for host, name, serial in places
+                ]
+
+    lab: Any = Machines()
+    with pytest.raises(BenchError, match=said) if said else nullcontext():
+        Lab._require_one_place(lab, "adb:A")
 
 
 LAUNCHES = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=8)
