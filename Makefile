@@ -50,7 +50,7 @@ $(STAMP): pyproject.toml
 	@[ -e $@ ] || $(PYTHON) -m venv --clear $(VENV)
 	@rm -f $@
 	@$(PIP) install --upgrade 'pip>=25.1'
-	@$(PIP) install --editable '.[bench,quantize]' --group dev
+	@$(PIP) install --editable '.[bench,quantize,lab]' --group dev
 	@touch $@
 
 clean:

@@ -126,6 +126,31 @@ class Artifact:
     precision: str = FLOAT
     answers: Answers | None = None
 
+    def launch_files(self) -> list[Path]:
+        """The files that a launch of it needs, where there is a file: itself, inputs, PyTorch's outputs, origins."""
+        assert self.file is not None
+        numbers = range(1 + len(self.reference.samples))
+        taken = {output.reference for output in self.outputs}
+        expected = {self.reference.output_file(n, index) for n in numbers for index in taken}
+        own = [self.file, *self.inputs, *(path for sample in self.samples for path in sample)]
+        return [*own, *sorted(expected), *([self.origins] if self.origins else [])]
+
+    def moved(self, old: Path, new: Path) -> "Artifact":
+        """The same with all its files below `new`, where they lie below `old` now."""
+
+        def at(path: Path) -> Path:
+            return new / path.relative_to(old)
+
+        return replace(
+            self,
+            reference=replace(self.reference, folder=at(self.reference.folder)),
+            file=at(self.file) if self.file else None,
+            inputs=tuple(at(path) for path in self.inputs),
+            samples=tuple(tuple(at(path) for path in paths) for paths in self.samples),
+            origins=at(self.origins) if self.origins else None,
+            log=at(self.log),
+        )
+
 
 class ArtifactCache:
     """Makes references and artifacts under one output folder, unless they are there already.
@@ -197,12 +222,12 @@ class ArtifactCache:
         if missing:
             with self.say.track("Converting", len(missing)) as track:
                 for model, reference, converter in missing:
-                    track.now(f"{model.name} with {_named_file(converter)}")
+                    track.now(f"{model.name} with {named_file(converter)}")
                     outcome = self.convert(model, reference, converter)
                     seconds = outcome.result.get("seconds")
                     failed = f"FAILED: {outcome.error} (log: {outcome.log})"
                     end = failed if outcome.error else f"{seconds:.1f} s"
-                    track.step(f"{model.name} with {_named_file(converter)}: {end}", line=True)
+                    track.step(f"{model.name} with {named_file(converter)}: {end}", line=True)
         made = [(m, r, c) for m, r, c in todo if self.is_made(m, c)]
         with self.say.track("Inspecting the files", 1) as track:
             read = self.inspect(made)
@@ -233,9 +258,58 @@ class ArtifactCache:
             outcome = finished(self._artifact_folder(model, converter))
             if outcome is not None and outcome.error:
                 self.say.line(
-                    f"{model.name} with {_named_file(converter)}: not converted again, it failed in an earlier run: "
+                    f"{model.name} with {named_file(converter)}: not converted again, it failed in an earlier run: "
                     f"{outcome.error} (log: {outcome.log}); --retry-failed tries it again"
                 )
+
+    def kept_reference(self, model: ModelVariant) -> Reference | None:
+        """The reference of one model, without making it; None when it is not there."""
+        return None if finished(self._reference_folder(model)) is None else self._reference(model)
+
+    def lacks(self, model: ModelVariant, converters: Sequence[Converter]) -> bool:
+        """Whether anything is to be made of this model: its reference, or a conversion."""
+        if self._kept(self._reference_folder(model)) is None:
+            return True
+        reference = self._reference(model)
+        return reference.error is None and any(self.to_be_made(model, each) for each in converters)
+
+    def folders(self, model: ModelVariant, converters: Sequence[Converter]) -> list[Path]:
+        """The folders of a model that are there: of its reference, and of what the converters made."""
+        all_of_them = [self._reference_folder(model), *(self._artifact_folder(model, c) for c in converters)]
+        return [folder for folder in all_of_them if folder.is_dir()]
+
+    def make(
+        self,
+        model: ModelVariant,
+        converters: Sequence[Converter],
+        unusable: Mapping[str, str],
+    ) -> None:
+        """Make all that is missing of one model, one after the other, and read the files."""
+        reference = self.reference(model)
+        if reference.error is None:
+            for converter in converters:
+                if converter.name not in unusable and self.to_be_made(model, converter):
+                    self.convert(model, reference, converter)
+            made = [(model, reference, each) for each in converters if self.is_made(model, each)]
+            self.inspect(made)
+
+    def unmade(self, model: ModelVariant, converter: Converter, reason: str) -> Artifact:
+        """What stands for an artifact that could not even be tried; no reference is needed."""
+        weights = "own" if model.spec.file else model.weights
+        result = {"weights": weights, "seed": model.seed, "inputs": [], "outputs": []}
+        folder = self._artifact_folder(model, converter)
+        return Artifact(
+            reference=Reference(model.name, model.job(), self._reference_folder(model), result),
+            converter=converter.name,
+            version=converter.version(),
+            error=reason,
+            file=None,
+            sha256=None,
+            inputs=(),
+            outputs=(),
+            conversion=Conversion(),
+            log=JobOutcome(folder, {}).log,
+        )
 
     def _make_reference(self, model: ModelVariant) -> JobOutcome:
         command = our_python("bench.jobs.reference_job")
@@ -263,7 +337,7 @@ class ArtifactCache:
         return (
             self.folder
             / model.folder_name
-            / f"{_named_file(converter).replace(' ', '-')}-{converter.version()}"
+            / f"{named_file(converter).replace(' ', '-')}-{converter.version()}"
         )
 
     @staticmethod
@@ -382,6 +456,6 @@ def _named(name: str, message: str) -> str:
     return message if name in message else f"{name}: {message}"
 
 
-def _named_file(converter: Converter) -> str:
+def named_file(converter: Converter) -> str:
     """`nobuco int8`; the converter's name alone of float32 files."""
     return converter.name if converter.precision == FLOAT else f"{converter.name} {converter.precision}"

@@ -26,6 +26,10 @@ COMMANDS = {
     "models": ("bench.commands.models", "List the models and groups of models."),
     "devices": ("bench.commands.devices", "List devices; build, start and stop emulated machines."),
     "doctor": ("bench.commands.doctor", "Say what works here, and how to fix what does not."),
+    "lab": (
+        "bench.commands.lab",
+        "Measure and convert on several machines, with the phones attached to them.",
+    ),
     "baselines": ("bench.commands.baselines", "Manage the environments of other converters."),
 }
 

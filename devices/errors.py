@@ -17,6 +17,10 @@ class DeviceError(Exception):
         self.remedy = remedy
 
 
+class DeviceInUse(DeviceError):
+    """Another process holds the device's lock."""
+
+
 class ConnectionLost(DeviceError):
     """The connection to a device broke, or the device stopped answering. Connecting again may help."""
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from devices.cache import cache_folder
-from devices.errors import DeviceError
+from devices.errors import DeviceInUse
 
 
 def lock_file_of(key: str) -> Path:
@@ -28,7 +28,7 @@ def device_lock(name: str, *, key: str | None = None, wait_seconds: float = 0.0)
         wait_seconds: How long to wait for another process to let go of it.
 
     Raises:
-        DeviceError: It was not free in time; names the process that holds it.
+        DeviceInUse: It was not free in time; names the process that holds it.
     """
     import filelock
 
@@ -39,7 +39,7 @@ def device_lock(name: str, *, key: str | None = None, wait_seconds: float = 0.0)
     try:
         lock.acquire(timeout=wait_seconds, poll_interval=0.1)
     except filelock.Timeout as error:
-        raise DeviceError(
+        raise DeviceInUse(
             f"device {name} is in use by {_holder(note)}; wait for it to end, or choose another device"
         ) from error
     try:

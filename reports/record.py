@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidat
 SCHEMA_VERSION = 5
 """Older versions are still read. Version 1 called the provenance `subject`; up to version 2 it lacked the runner and the
 system, which stood elsewhere in the record; up to version 3 all launches were made for a figure; up to version 4 all files
-were float32, and a cell's precision was the delegate's."""
+were float32, a cell's precision was the delegate's, and none was made in a lab."""
 
 FLOAT = "fp32"
 """The precision of a file that computes as PyTorch does."""
@@ -301,6 +301,8 @@ class LaunchRecord(_Part):
     `profile`: the operators of a launch made for a profile, whose times do not count; `profile_delegate`: the delegate
     that it ran with, which need not be the cell's.
     `sustained`: the place of a launch in a sustained run.
+    `launch`: what a launch made in a lab was called before it was made: two records of one are a launch done twice.
+    `host`: the machine of the lab that it was made from.
     """
 
     schema_version: Literal[1, 2, 3, 4, 5] = SCHEMA_VERSION
@@ -331,6 +333,8 @@ class LaunchRecord(_Part):
     state_after: dict[str, Any] = Field(default_factory=dict)
     environment: Environment
     log: str | None = None
+    launch: str | None = None
+    host: str | None = None
 
     @property
     def counts(self) -> bool:

@@ -1,10 +1,12 @@
 """`bench convert`: files made ahead, and a line for each."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 
+from bench.commands.lab import lab_options, opened_lab
 from bench.commands.options import CommaList, Precisions, json_option, out_option, print_json
 from bench.commands.zoo import CELLS_FAILED, NOTHING_MEASURED
 from bench.converters.precisions import KNOWN as PRECISIONS
@@ -72,9 +74,19 @@ _WIDTHS = (38, 25, 16, 10, 6, 6, 7, 6, 8)
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write the table into this Markdown file.",
 )
+@lab_options
 @json_option
 @click.pass_context
-def command(ctx: click.Context, jobs: int, table: Path | None, as_json: bool, **options: Any) -> None:
+def command(
+    ctx: click.Context,
+    jobs: int,
+    table: Path | None,
+    as_json: bool,
+    lab: str | None,
+    certificates: Path | None,
+    patience: float,
+    **options: Any,
+) -> None:
     """Make files ahead of a measurement, and check each: a line for each model.
 
     `bench zoo` with the same --out takes them from there. What an earlier run has made is not made again.
@@ -88,12 +100,15 @@ def command(ctx: click.Context, jobs: int, table: Path | None, as_json: bool, **
     """
     if not as_json:
         click.echo(_line(_HEADINGS))
-    prepared = convert(
-        ZooOptions(**options),
-        jobs,
-        Reporter(),
-        (lambda one: None) if as_json else (lambda one: click.echo(_line(_cells(one)))),
-    )
+    say = Reporter()
+    with opened_lab(lab, certificates, patience, say) if lab else nullcontext() as site:
+        prepared = convert(
+            ZooOptions(**options),
+            jobs,
+            say,
+            (lambda one: None) if as_json else (lambda one: click.echo(_line(_cells(one)))),
+            site,
+        )
     failed = [one for one in prepared if one.reason]
     if as_json:
         print_json([one.record.model_dump(mode="json") for one in prepared])

@@ -1,11 +1,13 @@
 """`bench zoo`: the options of a run, and its table."""
 
+from contextlib import nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 
+from bench.commands.lab import lab_options, opened_lab
 from bench.commands.options import (
     CommaList,
     Percent,
@@ -159,12 +161,20 @@ def _option(flag: str, field: str, type: Any, help: str, show_default: bool = Tr
     "warm device.",
     show_default=False,
 )
+@lab_options
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 @columns_option
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, dry_run: bool, columns: tuple[str, ...], as_json: bool, **options: Any
+    ctx: click.Context,
+    dry_run: bool,
+    columns: tuple[str, ...],
+    as_json: bool,
+    lab: str | None,
+    certificates: Path | None,
+    patience: float,
+    **options: Any,
 ) -> None:
     """Convert models with each converter, run the files on devices, compare.
 
@@ -182,14 +192,15 @@ def command(
     """
     say = Reporter()
     chosen = ZooOptions(**options)
-    if dry_run:
-        planned = plan(chosen, say)
-        if as_json:
-            print_json(asdict(planned))
-        else:
-            click.echo(described(planned, chosen))
-        return
-    result = zoo(chosen, say)
+    with opened_lab(lab, certificates, patience, say) if lab else nullcontext() as site:
+        if dry_run:
+            planned = plan(chosen, say, site)
+            if as_json:
+                print_json(asdict(planned))
+            else:
+                click.echo(described(planned, chosen))
+            return
+        result = zoo(chosen, say, site)
     if as_json:
         print_json(result.rows)
     else:

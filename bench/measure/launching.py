@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from bench.measure.accuracy import Answer, accuracy_of
 from bench.measure.delegates import ran_in_software
 from bench.measure.op_times import op_times
+from bench.measure.protocol import Launching
 from bench.measure.workload import MIN_ALIKE, Effort, Workload
 from bench.progress import Reporter
 from devices import (
@@ -81,9 +83,8 @@ class Launcher:
 
     def failed_conversion(self, workload: Workload) -> LaunchRecord:
         """The record of a cell that has no file to launch."""
-        return self._failure(
-            workload, 0, "conversion", workload.artifact.error, self._relative(workload.artifact.log)
-        )
+        log = relative_log(workload.artifact.log, self.out)
+        return self._failure(workload, 0, "conversion", workload.artifact.error, log)
 
     def responds(self) -> bool:
         """Whether the device still responds."""
@@ -217,16 +218,11 @@ class Launcher:
     def _failure(
         self, workload: Workload, round_number: int, stage: Stage, error: str | None, log: str | None = None
     ) -> LaunchRecord:
-        return LaunchRecord(
-            started=now(),
-            wall_seconds=0.0,
-            cell=workload.cell,
-            provenance=workload.provenance,
-            round=round_number,
-            ok=False,
-            stage=stage,
-            error=error,
-            conversion=workload.artifact.conversion,
+        return failure_of(
+            workload,
+            round_number,
+            stage,
+            error,
             emulated=self.device.emulated,
             device_info=self.device_info,
             environment=self.environment,
@@ -253,13 +249,44 @@ class Launcher:
         path = self.out / "logs" / f"{name}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(log, encoding="utf-8", errors="replace")
-        return self._relative(path)
-
-    def _relative(self, path: Path) -> str:
-        return str(path.relative_to(self.out)) if path.is_relative_to(self.out) else str(path)
+        return relative_log(path, self.out)
 
 
-def require_response(launcher: Launcher, record: LaunchRecord) -> None:
+def failure_of(
+    workload: Workload,
+    round_number: int,
+    stage: Stage,
+    error: str | None,
+    *,
+    emulated: bool,
+    device_info: dict[str, Any],
+    environment: Environment,
+    log: str | None = None,
+) -> LaunchRecord:
+    """The record of a launch that came to nothing."""
+    return LaunchRecord(
+        started=now(),
+        wall_seconds=0.0,
+        cell=workload.cell,
+        provenance=workload.provenance,
+        round=round_number,
+        ok=False,
+        stage=stage,
+        error=error,
+        conversion=workload.artifact.conversion,
+        emulated=emulated,
+        device_info=device_info,
+        environment=environment,
+        log=log,
+    )
+
+
+def relative_log(path: Path, out: Path) -> str:
+    """A log as records name it: by its place in the output folder."""
+    return str(path.relative_to(out)) if path.is_relative_to(out) else str(path)
+
+
+def require_response(launcher: Launching, record: LaunchRecord) -> None:
     """Raise DeviceError if the launch failed because of the device, and the device no longer responds."""
     if record.stage == "device" and not launcher.responds():
         raise DeviceError(f"{record.error}; the same command goes on from here once it is back")

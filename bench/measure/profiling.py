@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from bench.measure.launching import Launcher, require_response
+from bench.measure.launching import require_response
+from bench.measure.protocol import Launching
 from bench.measure.schedule import Schedule
 from bench.measure.workload import Workload
 from bench.progress import Reporter
@@ -30,7 +31,7 @@ def profile_delegates(workload: Workload, info: DeviceInfo) -> list[str]:
 
 
 def take_profiles(
-    schedule: Schedule, launcher: Launcher, keep: Callable[[LaunchRecord], None], say: Reporter
+    schedule: Schedule, launcher: Launching, keep: Callable[[LaunchRecord], None], say: Reporter
 ) -> None:
     """Profile every cell that has a figure and no profile yet.
 

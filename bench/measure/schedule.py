@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from bench.failures import ATTEMPTS, lacked_room
-from bench.measure.launching import Launcher, require_response
+from bench.measure.launching import require_response
+from bench.measure.protocol import Launching
 from bench.measure.workload import Workload
 from bench.progress import Reporter, Track
 from reports.figures import plural
@@ -220,7 +221,7 @@ class Schedule:
         seconds = [self.history.expected_seconds(w) for _, w in launches]
         return None if any(s is None for s in seconds) else sum(s for s in seconds if s is not None)
 
-    def run(self, launcher: Launcher, keep: Callable[[LaunchRecord], None], say: Reporter) -> None:
+    def run(self, launcher: Launching, keep: Callable[[LaunchRecord], None], say: Reporter) -> None:
         """Do the launches that are missing.
 
         Args:
@@ -292,7 +293,7 @@ class Schedule:
     def _launch(
         self,
         launches: list[tuple[int, Workload]],
-        launcher: Launcher,
+        launcher: Launching,
         add: Callable[[LaunchRecord], None],
         say: Reporter,
         title: str,

@@ -4,7 +4,8 @@ import random
 import time
 from collections.abc import Callable, Sequence
 
-from bench.measure.launching import Launcher, now, require_response
+from bench.measure.launching import now, require_response
+from bench.measure.protocol import Launching
 from bench.measure.schedule import Schedule
 from bench.measure.workload import Workload
 from bench.progress import Reporter, duration
@@ -15,7 +16,7 @@ from reports.record import LaunchRecord, Sustained
 def sustain(
     schedule: Schedule,
     minutes: float,
-    launcher: Launcher,
+    launcher: Launching,
     keep: Callable[[LaunchRecord], None],
     say: Reporter,
     clock: Callable[[], float] = time.monotonic,

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
-from bench.measure.launching import Launcher
 from bench.measure.profiling import take_profiles
+from bench.measure.protocol import Launching
 from bench.measure.schedule import Schedule
 from bench.measure.sustained import sustain
 from bench.progress import Reporter
@@ -32,7 +32,7 @@ class Worker:
         over: Set when that thread has let go of the device.
     """
 
-    launcher: Launcher
+    launcher: Launching
     schedule: Schedule
     profile: bool = False
     sustained_minutes: float | None = None

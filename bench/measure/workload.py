@@ -8,7 +8,7 @@ from functools import cached_property
 from bench.artifacts import Artifact
 from bench.converters.precisions import computes_with_integers
 from bench.measure.delegates import in_half_precision
-from devices import Device
+from devices import DeviceInfo
 from reports.figures import plural
 from reports.record import FLOAT, Cell, Provenance, launch_key
 
@@ -102,8 +102,7 @@ class Workload:
         return f"{self.cell.model} {self.cell.label}, {self.delegate}, {plural(self.threads, 'thread')}"
 
 
-def identity_of(device: Device) -> str:
+def identity_of(name: str, info: DeviceInfo) -> str:
     """Equal for two devices only if they are the same kind of machine under the same name."""
-    info = device.info()
-    parts = [device.name, info.kind, info.model, info.soc, info.abi, info.cores]
+    parts = [name, info.kind, info.model, info.soc, info.abi, info.cores]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

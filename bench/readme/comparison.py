@@ -10,7 +10,7 @@ from bench.readme.published import CONVERTERS, PLACES, PUBLISHED
 from bench.readme.tables import belongs
 from bench.run.execute import zoo
 from bench.run.options import ZooOptions
-from bench.run.planning import known_device
+from bench.run.site import known_device
 from devices import DeviceError
 from reports.record import LaunchRecord
 from reports.store import RECORDS, RecordStore

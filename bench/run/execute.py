@@ -8,10 +8,8 @@ from pathlib import Path
 from bench.artifacts import Artifact, ArtifactCache
 from bench.errors import BenchError
 from bench.measure.delegates import check_delegates
-from bench.measure.host_facts import environment
-from bench.measure.launching import Launcher, prepared_runner
+from bench.measure.protocol import Target
 from bench.measure.schedule import History, Schedule
-from bench.measure.targets import open_target
 from bench.measure.workers import Worker, work_on_all
 from bench.measure.workload import Effort, Workload, identity_of
 from bench.progress import Reporter
@@ -26,8 +24,8 @@ from bench.run.planning import (
     rounds_of,
     without_a_way,
 )
-from bench.run.setting_up import set_up
-from devices import Device, affinity_prefix
+from bench.run.site import Here, Site
+from devices import affinity_prefix
 from reports import tables
 from reports.record import Cell, system_of
 from reports.store import RECORDS, RecordStore
@@ -66,7 +64,9 @@ class ZooResult:
         return [row for group in self.groups for row in group.rows if row.reason is not None]
 
 
-def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooResult:
+def zoo(
+    options: ZooOptions | None = None, say: Reporter | None = None, site: Site | None = None
+) -> ZooResult:
     """Convert models with each converter, run the files on devices, compare.
 
     What an earlier run in the same folder has converted or measured is not done again. Whatever fails (a model, the
@@ -75,6 +75,7 @@ def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooRe
     Args:
         options: What to measure and how; None: the README's models, nobuco against onnx-tf, on this host.
         say: Where progress and warnings go; None: stderr.
+        site: Where it is done; None: on this machine.
 
     Returns:
         The folder and what is in it.
@@ -86,14 +87,14 @@ def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooRe
         ModelError: There is no such model.
         ReportError: Records cannot be read or written.
     """
-    options, say = options or ZooOptions(), say or Reporter()
+    options, say, site = options or ZooOptions(), say or Reporter(), site or Here()
     models, converters = chosen_models(options), chosen_converters(options)
     for line in without_a_way(options):
         say.line(line)
     baseline = options.baseline_name()
     out = options.out
     with ExitStack() as opened:
-        devices = [opened.enter_context(closing(open_target(name, say))) for name in options.devices]
+        devices = [opened.enter_context(closing(site.target(name, say))) for name in options.devices]
         for device in devices:
             check_sustained(device.name, device.emulated, options)
             check_delegates(device.info(), options.delegates, options.benchmark_binary)
@@ -102,26 +103,19 @@ def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooRe
         cache = ArtifactCache(out, options.timeout, say, options.retry_failed)
         store = RecordStore(writable(out) / RECORDS)
         opened.enter_context(locked(out))
+        site.collect(options, store, say)
         contents = store.read()
         for complaint in contents.complaints:
             say.line(f"warning: {complaint}")
-        references = cache.references(models)
-        if all(reference.error for reference in references):
-            reasons = "; ".join(str(reference.error) for reference in references)
-            raise BenchError(f"there is no model to convert: {reasons}")
-        # After the models, so that a mistake in a user's file does not show after minutes of installing.
-        unusable = set_up(converters, models, cache, say)
-        artifacts = cache.artifacts(models, references, converters, unusable)
-        facts = environment()
+        artifacts = site.artifacts(options, cache, models, converters, say)
         cells: list[Cell] = []
         workers = []
         for device in devices:
-            workloads = _workloads(options, artifacts, device, binary, say)
+            runner = site.runner(device, options, say)
+            workloads = _workloads(options, artifacts, device, binary, runner)
             cells += [workload.cell for workload in workloads]
             effort = Effort(timeout=options.timeout, settle_seconds=options.settle).on(device.emulated)
-            launcher = Launcher(
-                device, effort, options.tolerance, facts, out, options.benchmark_binary, options.min_alike
-            )
+            launcher = site.launcher(device, effort, options)
             history = History(contents.records, options.retry_failed)
             rounds = rounds_of(options).on(device.emulated)
             schedule = Schedule(workloads, rounds, history, options.seed)
@@ -137,10 +131,9 @@ def zoo(options: ZooOptions | None = None, say: Reporter | None = None) -> ZooRe
 
 
 def _workloads(
-    options: ZooOptions, artifacts: Sequence[Artifact], device: Device, binary: str | None, say: Reporter
+    options: ZooOptions, artifacts: Sequence[Artifact], device: Target, binary: str | None, runner: str | None
 ) -> list[Workload]:
-    identity, system = identity_of(device), system_of(asdict(device.info()))
-    runner = prepared_runner(device, options.benchmark_binary, say)
+    identity, system = identity_of(device.name, device.info()), system_of(asdict(device.info()))
     return [
         Workload(
             artifact, device.name, identity, delegate, threads, options.chosen_cores, binary, runner, system

@@ -3,11 +3,9 @@
 import ast
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
-import devices
 import models_zoo
 from bench.artifacts import ArtifactCache, ModelVariant
 from bench.converters.base import Converter
@@ -16,10 +14,10 @@ from bench.errors import BenchError
 from bench.fingerprints import sha256_of
 from bench.measure.delegates import check_delegates
 from bench.measure.schedule import Rounds
-from bench.measure.targets import open_target
 from bench.peers.environments import find_python
 from bench.progress import Reporter
 from bench.run.options import DEFAULT_ROUNDS, ZooOptions
+from bench.run.site import Here, Site
 from devices import DeviceInfo, affinity_prefix
 from reports.record import Cell, LaunchRecord
 from reports.store import RECORDS, RecordStore
@@ -102,23 +100,24 @@ class ZooPlan:
     problems: list[str]
 
 
-def plan(options: ZooOptions, say: Reporter | None = None) -> ZooPlan:
+def plan(options: ZooOptions, say: Reporter | None = None, site: Site | None = None) -> ZooPlan:
     """What `bench.run.zoo` would do with these options.
 
     Args:
         options: The options.
         say: Where it is said what a device's name stands for; None: stderr.
+        site: Where the run would be done; None: on this machine.
 
     Raises:
         BenchError, DeviceError, ModelError, ReportError: As `zoo` does for what does not exist, cannot be read, or
             cannot be written.
     """
-    say = say or Reporter()
+    say, site = say or Reporter(), site or Here()
     models, converters = chosen_models(options), chosen_converters(options)
     options.baseline_name()
     binary_digest(options)
     _check_writable(options.out)
-    found = [_checked_device(name, options, say) for name in options.devices]
+    found = [_checked_device(site.known(name, say), options) for name in options.devices]
     cache = ArtifactCache(options.out, options.timeout, say, options.retry_failed)
     conversions = [_conversion(cache, m, c) for m in models for c in converters]
     missing = [c for c in conversions if not c.made and not c.failed]
@@ -166,8 +165,7 @@ def _check_writable(out: Path) -> None:
         raise BenchError(f"--out {out}: cannot be written: {there} {reason}; give another folder with --out")
 
 
-def _checked_device(name: str, options: ZooOptions, say: Reporter) -> DeviceInfo:
-    info = known_device(name, say)
+def _checked_device(info: DeviceInfo, options: ZooOptions) -> DeviceInfo:
     check_sustained(info.name, info.kind == "emulated", options)
     check_delegates(info, options.delegates, options.benchmark_binary)
     affinity_prefix(info, options.cores)
@@ -180,18 +178,6 @@ def check_sustained(device: str, emulated: bool, options: ZooOptions) -> None:
         raise BenchError(
             f"--sustained: {device} is emulated, so it never warms up; leave --sustained out, or leave out {device}"
         )
-
-
-def known_device(name: str, say: Reporter) -> DeviceInfo:
-    """What is known of a device without starting it, if it is an emulated machine. Raises BenchError, DeviceError."""
-    with closing(open_target(name, say)) as device:
-        return _outline(device.name) if device.emulated else device.info()
-
-
-def _outline(name: str) -> DeviceInfo:
-    known = devices.describe(name).info
-    unknown = {"soc": None, "kernel": ""}
-    return DeviceInfo(**unknown | {f.name: known[f.name] for f in fields(DeviceInfo) if f.name in known})
 
 
 def _conversion(cache: ArtifactCache, model: ModelVariant, converter: Converter) -> PlannedConversion:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-import bench.run.convert
+import bench.run.site
 from bench.artifacts import ModelVariant
 from bench.cli import main
 from bench.commands.zoo import CELLS_FAILED
-from bench.run.convert import MemoryShares, expected_bytes
+from bench.run.memory import MemoryShares, expected_bytes
 from models_zoo import resolve
 
 MODEL = """
@@ -57,7 +57,7 @@ def test_a_line_a_model_once_and_zoo_takes_the_files(tmp_path: Path) -> None:
 
 
 def test_what_no_memory_can_hold_is_not_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench.run.convert, "expected_bytes", lambda model: 1e15)
+    monkeypatch.setattr(bench.run.site, "expected_bytes", lambda model: 1e15)
     result = run(tmp_path)
     assert "not tried: a model of its size takes about 1000000 GB" in result.stdout
 
