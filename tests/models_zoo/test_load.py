@@ -112,7 +112,7 @@ def test_global_state_is_left_alone() -> None:
 def test_weights_are_named() -> None:
     assert load(resolve(["resnet18"])[0]).weights == "random"
     assert load(resolve(["slice_relu"])[0], weights="default").weights == "none"
-    with pytest.raises(ModelError, match=r"'best'.*random, default"):
+    with pytest.raises(ModelError, match=r"'best'.*random, taught, default"):
         load(resolve(["resnet18"])[0], weights="best")  # pyright: ignore[reportArgumentType]
 
 
