@@ -307,6 +307,7 @@ class ArtifactCache:
             sha256=None,
             inputs=(),
             outputs=(),
+            precision=converter.precision,
             conversion=Conversion(),
             log=JobOutcome(folder, {}).log,
         )
