@@ -57,6 +57,7 @@ def order(launch: str = "key #0", round_number: int = 0, files: Tree | None = No
         round_number=round_number,
         effort=Effort(),
         tolerance=None,
+        min_alike=0.95,
         check_output=True,
     )
 
