@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from nobuco.garbage import only_new_garbage
 from nobuco.native_log import without_native_noise
 from nobuco.tflite import flatbuffer as fb
 from nobuco.tflite.compare import largest_error, noise
@@ -102,7 +103,7 @@ def export_tflite(
     aim = Aim(target, optimize)
     path = Path(path)
     recipe = recipe_of(precision)
-    with file_to_become(path) as temporary:
+    with file_to_become(path) as temporary, only_new_garbage():
         layers = _layers(keras_model)
         with without_native_noise():
             model = _traced(keras_model, layers, aim)
