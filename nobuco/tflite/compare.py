@@ -9,7 +9,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from nobuco.tflite.errors import TFLiteExportError
-from nobuco.tflite.failures import Layers, not_run, not_run_by_keras
+from nobuco.tflite.failures import Layers, not_delegated, not_run, not_run_by_keras
 from nobuco.tflite.inspection import TFLiteInfo, TFLiteOp
 from nobuco.tflite.signature import TracedModel
 from nobuco.validate.compare import relative_error
@@ -103,12 +103,17 @@ def _where_it_failed(error: Exception, info: TFLiteInfo, inputs: Sequence[np.nda
     plain = Interpreter(
         str(info.path), experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     )
+    runs = False
     try:
         _run(plain, inputs)
+        runs = True
     except (RuntimeError, ValueError) as again:
         error = again
+    rows = [row for row in info.rows if row.subgraph == 0]
     sizes = {each["index"]: tuple(map(int, each["shape"])) for each in plain.get_tensor_details()}
-    row = _failed_row(str(error), [row for row in info.rows if row.subgraph == 0], sizes)
+    row = _failed_row(str(error), rows, sizes)
+    if runs and row is None:
+        return not_delegated(error, rows, inputs)
     given = (
         " and ".join(str(sizes[index]) for index in row.inputs if index in sizes) if row is not None else ""
     )

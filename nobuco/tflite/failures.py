@@ -113,6 +113,23 @@ def not_run(error: Exception, row: TFLiteOp | None, given: str, inputs: Sequence
     )
 
 
+def not_delegated(error: Exception, rows: Sequence[TFLiteOp], inputs: Sequence[Any]) -> TFLiteExportError:
+    """Of XNNPACK alone, on `inputs`; TFLite's own kernels run the file, whose ops are `rows`."""
+    _log.debug("XNNPACK failed", exc_info=error)
+    named = [
+        rows[int(number)]
+        for op, number in re.findall(r"failed to delegate (\w+) node #(\d+)", str(error))
+        if int(number) < len(rows) and rows[int(number)].op == op
+    ]
+    more = f" and {len(named) - 1} more" if len(named) > 1 else ""
+    what = f" on its {named[0].op}{_at(named[0].origins)}{more}" if named else f": {_short(str(error))}"
+    return TFLiteExportError(
+        f"the .tflite model runs on inputs of shape {_shapes(inputs)}, but not with XNNPACK, the delegate that runtimes use "
+        f"unless they are told not to: it fails{what}; give the call tensors of fewer dims, or a converter of your own that "
+        "uses other ops (see nobuco.converter)"
+    )
+
+
 def _made_of(forms: Iterable[tuple[str, str]], model: TracedModel, layers: Layers) -> str:
     """Which calls became TensorFlow ops of these names, with the types of the tensors that the ops take."""
     forms = list(dict.fromkeys(forms))

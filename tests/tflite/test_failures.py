@@ -217,6 +217,12 @@ def test_an_op_that_the_interpreter_names(
     assert ": n % 6 != 0 (4 != 0); give" in message
 
 
+def test_an_op_that_xnnpack_alone_does_not_run(tmp_path: Path) -> None:
+    message = failure(torch.nn.Linear(4, 3), [torch.rand(2, 2, 2, 2, 2, 2, 4)], tmp_path)
+    assert "but not with XNNPACK" in message
+    assert "it fails on its FULLY_CONNECTED, made of Linear: F.linear at File" in message
+
+
 def test_a_layer_that_only_works_eagerly(tmp_path: Path) -> None:
     x = keras.Input(batch_shape=(2, 3))
     model = keras.Model(x, keras.layers.Lambda(lambda t: t * float(t.numpy().sum()), output_shape=(3,))(x))

@@ -12,6 +12,7 @@ import tensorflow as tf
 from nobuco.tflite.forms.form import Form, Now, Tensor, is_constant, readers, source
 
 MOST = 4  # dims that GPU delegates take
+MOST_OF_TFLITE = 6  # dims that its kernels take, and not all of them
 ANY = None  # the kind of a dim of size 1, which may join any other
 
 Sizes = list[int | None]

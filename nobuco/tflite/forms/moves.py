@@ -17,6 +17,7 @@ import tensorflow as tf
 from nobuco.tflite.forms.form import Form, Now, Tensor, static
 from nobuco.tflite.forms.joining import (
     MOST,
+    MOST_OF_TFLITE,
     Sizes,
     apart,
     canonical,
@@ -180,9 +181,11 @@ def _is_free(op: Any, axes: list[int]) -> bool:
     return is_between_reshapes(op) and _together(sizes, axes) == axes
 
 
-def _of_many(axes_of: Callable[[Any], list[int] | None], free: bool) -> Callable[[Any], bool]:
+def _of_many(
+    axes_of: Callable[[Any], list[int] | None], free: bool, more_than: int = MOST
+) -> Callable[[Any], bool]:
     def fits(op: Any) -> bool:
-        axes = axes_of(op) if largest_rank(op) > MOST else None
+        axes = axes_of(op) if largest_rank(op) > more_than else None
         return axes is not None and (not free or _is_free(op, axes))
 
     return fits
@@ -192,9 +195,9 @@ def _of_few(axes_of: Callable[[Any], list[int] | None], fewest: int) -> Callable
     return lambda op: 0 < op.inputs[0].shape.rank < fewest and axes_of(op) is not None
 
 
-def _turned(fits: Callable[[Any], bool], make: Any, free: bool) -> Form:
+def _turned(fits: Callable[[Any], bool], make: Any, free: bool, more_than: int = MOST) -> Form:
     def is_wanted(op: Any) -> bool:
-        return largest_rank(op) > MOST and (not free or is_between_reshapes(op)) and fits(op)
+        return largest_rank(op) > more_than and (not free or is_between_reshapes(op)) and fits(op)
 
     return reshaping(("Transpose",), is_wanted, make)
 
@@ -202,6 +205,9 @@ def _turned(fits: Callable[[Any], bool], make: Any, free: bool) -> Form:
 FORMS = (
     *(reshaping(types, _of_many(axes_of, True), make) for types, axes_of, make in _CUTS),
     _turned(_fits_transpose, _transpose, True),
+    *(reshaping(types, _of_many(axes_of, False, MOST_OF_TFLITE), make) for types, axes_of, make in _CUTS),
+    _turned(_fits_transpose, _transpose, False, MOST_OF_TFLITE),
+    _turned(_fits_steps, _transpose_in_steps, False, MOST_OF_TFLITE),
 )
 GPU_FORMS = (
     *(reshaping(types, _of_many(axes_of, False), make) for types, axes_of, make in _CUTS),

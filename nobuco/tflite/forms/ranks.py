@@ -17,6 +17,7 @@ from nobuco.tflite.forms.form import Now, Tensor, is_constant, static
 from nobuco.tflite.forms.joining import (
     ANY,
     MOST,
+    MOST_OF_TFLITE,
     Joining,
     aligned,
     is_between_reshapes,
@@ -219,11 +220,14 @@ _OPS = (
 )
 
 
-def _wanted(fits: Any, free: bool) -> Any:
-    return lambda op: largest_rank(op) > MOST and (not free or is_between_reshapes(op)) and fits(op)
+def _wanted(fits: Any, free: bool, more_than: int = MOST) -> Any:
+    return lambda op: largest_rank(op) > more_than and (not free or is_between_reshapes(op)) and fits(op)
 
 
-FORMS = tuple(reshaping(types, _wanted(fits, True), make) for types, fits, make in _OPS)
+FORMS = (
+    *(reshaping(types, _wanted(fits, True), make) for types, fits, make in _OPS),
+    *(reshaping(types, _wanted(fits, False, MOST_OF_TFLITE), make) for types, fits, make in _OPS),
+)
 GPU_FORMS = (
     *(reshaping(types, _wanted(fits, False), make) for types, fits, make in _OPS),
     reshaping(ELEMENTWISE, _is_misread, _joined_elementwise),

@@ -1,0 +1,49 @@
+"""Tensors of more dims than TFLite's kernels take, as in video models that cut a clip into windows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+import nobuco
+from tests.effort import examples
+
+SHAPE = (2, 2, 3, 2, 3, 2, 2, 3)
+
+OPS: dict[str, Any] = {
+    "windows": lambda x: x.permute(0, 1, 3, 5, 2, 4, 6, 7) * 2,
+    "reversed": lambda x: x.permute(7, 6, 5, 4, 3, 2, 1, 0) + 1,
+    "broadcast": lambda x: x + x.mean((1, 3), keepdim=True),
+    "slices": lambda x: x[:, 1:, :, :1, 1:] * 2,
+    "padded": lambda x: F.pad(x, (1, 0, 0, 1, 0, 0, 1, 1)),
+    "joined": lambda x: torch.cat([x, x * 2], 4),
+    "stacked": lambda x: torch.stack([x[0], x[1]], 3),
+    "repeated": lambda x: x.repeat(1, 1, 1, 1, 2, 1, 1, 1),
+    "rolled": lambda x: torch.roll(x, 1, 3),
+    "flipped": lambda x: x.flip(2),
+    "product": lambda x: x @ x.transpose(-1, -2),
+    "largest": lambda x: x.amax(2),
+    "chosen": lambda x: torch.where(x > 0.5, x, -x),
+    "normalized": lambda x: F.layer_norm(x, (3,)),
+}
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_op(name: str, tmp_path: Path) -> None:
+    converted = nobuco.pytorch_to_keras(OPS[name], [torch.rand(SHAPE)], strict=True, verbose=False)
+    nobuco.export_tflite(converted, tmp_path / "m.tflite")  # runs and compares it
+
+
+@settings(
+    max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.permutations(range(8)))
+def test_any_order(tmp_path: Path, order: list[int]) -> None:
+    converted = nobuco.pytorch_to_keras(lambda x: x.permute(order) * 2, [torch.rand(SHAPE)], verbose=False)
+    nobuco.export_tflite(converted, tmp_path / "m.tflite")
