@@ -44,7 +44,7 @@ def with_state(program: Program, order: ChannelOrder) -> Program:
     if not carried:
         return program
     held = _held(program.model)
-    names = {_name(path): path for each in sorted(carried) for path in _paths_in(each, held.get(each))}
+    names = _names([path for each in sorted(carried) for path in _paths_in(each, held.get(each))])
     before = {name: _tensor(path, held.get(path)).detach().clone() for name, path in names.items()}
     argument = _free_name(program)
     specs = [
@@ -192,9 +192,14 @@ def _kept(path: str, before: torch.Tensor, after: Any) -> torch.Tensor:
     )
 
 
-def _name(path: str) -> str:
-    """A path without what names of inputs cannot have: "cache['k'][0]" is "cache.k.0"."""
-    return re.sub(r"\W+", ".", path).strip(".")
+def _names(paths: Iterable[str]) -> dict[str, str]:
+    """The paths by names that inputs can have: "cache['k'][0]" is "cache.k.0"."""
+    names: dict[str, str] = {}
+    for path in paths:
+        other = names.setdefault(re.sub(r"\W+", ".", path).strip("."), path)
+        if other != path:
+            raise StateError(f"{other} and {path} would have the same name as inputs: rename one of them")
+    return names
 
 
 def _free_name(program: Program) -> str:

@@ -214,3 +214,19 @@ def test_what_cannot_be_carried_is_named(forward: Any, message: str) -> None:
     with pytest.raises(nobuco.StateError, match=re.escape(message)):
         nobuco.pytorch_to_keras(module, [torch.rand(3)], carry_state=True, verbose=False)
     assert module.number == 0 and module.plain.shape == (3,) and len(module.last["frames"]) == 2
+
+
+def test_two_paths_of_one_name() -> None:
+    class Alike(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.held = [torch.zeros(3)]
+            self.__dict__["held.0"] = torch.zeros(3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.held[0] = self.held[0] + x
+            self.__dict__["held.0"] = self.__dict__["held.0"] + x
+            return self.held[0] * self.__dict__["held.0"]
+
+    with pytest.raises(nobuco.StateError, match=r"held\[0\] and held\.0 would have the same name"):
+        nobuco.pytorch_to_keras(Alike(), [torch.rand(3)], carry_state=True, verbose=False)
