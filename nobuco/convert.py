@@ -16,7 +16,6 @@ from torch import nn
 from nobuco.carrying import initial_state, orders_with_state, with_state
 from nobuco.contract.channel_order import ChannelOrder
 from nobuco.contract.names import check_names
-from nobuco.garbage import only_new_garbage
 from nobuco.graph.choose import choose
 from nobuco.graph.graph import release
 from nobuco.keras_model.model import build_model
@@ -96,7 +95,7 @@ def pytorch_to_keras(
     if output_names is not None:
         check_names("output_names", output_names)
     program = Program.of(model, args, kwargs, input_shapes, inputs_channel_order, input_names)
-    with Progress(verbose) as progress, random_state_kept(), torch.inference_mode(False), only_new_garbage():
+    with Progress(verbose) as progress, random_state_kept(), torch.inference_mode(False):
         if carry_state:
             one_order = inputs_channel_order if isinstance(inputs_channel_order, ChannelOrder) else None
             program = with_state(program, one_order or ChannelOrder.TENSORFLOW)

@@ -1,4 +1,4 @@
-"""What a conversion leaves of Python's garbage collector."""
+"""What an export leaves of Python's garbage collector."""
 
 from __future__ import annotations
 
