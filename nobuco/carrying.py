@@ -21,7 +21,7 @@ from nobuco.errors import NobucoError
 from nobuco.inputs import InputSpec
 from nobuco.program import Program
 from nobuco.trace.carried import carried_state
-from nobuco.trace.reach import places_of
+from nobuco.trace.reach import Place, places_of
 
 _STATE = "state"
 
@@ -43,7 +43,7 @@ def with_state(program: Program, order: ChannelOrder) -> Program:
     )
     if not carried:
         return program
-    held = _held(program.model)
+    held = _held(places_of(program.model)[0])
     names = _names([path for each in sorted(carried) for path in _paths_in(each, held.get(each))])
     before = {name: _tensor(path, held.get(path)).detach().clone() for name, path in names.items()}
     argument = _free_name(program)
@@ -120,14 +120,14 @@ def _called(
 ) -> Any:
     """One call from `state`; the model's own is afterwards as it was."""
     places, _ = places_of(model)
-    held = _held(model)
+    held = _held(places)
     lengths = _lengths(held, names.values())
     try:
         for place in places:
             for name, path in names.items():
                 place.replace(held[path], state[name])
         output = function(*args, **kwargs)
-        after = _held(model)
+        after = _held(places_of(model)[0])
         _check_lengths(lengths, _lengths(after, names.values()))
         return {
             "output": output,
@@ -138,9 +138,8 @@ def _called(
             place.restore()
 
 
-def _held(model: Any) -> dict[str, Any]:
-    """Everything that the model holds, by path."""
-    places, _ = places_of(model)
+def _held(places: Iterable[Place]) -> dict[str, Any]:
+    """Everything that a model holds, by path."""
     return {path: value for place in places for path, value in place.items()}
 
 

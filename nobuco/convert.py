@@ -71,7 +71,7 @@ def pytorch_to_keras(
         carry_state: state that the model keeps from call to call in its attributes (tensors of fixed shape) goes in and out:
             inputs named `state.` and their path stand behind the others, and the model returns
             `{"output": ..., "state": {path: tensor}}`. What comes out of one call is given to the next; the values to begin
-            with are in `model.initial_state`, by the inputs' names.
+            with are in `model.initial_state`, by the inputs' names; empty for a model without state, which is as ever.
         constants_to_variables: parameters that ops use directly become Keras variables; otherwise constants.
         full_validation: check every call against PyTorch; otherwise only the finished model.
         validation_tolerance: the largest ``max|diff| / max|ref|`` that counts as right.

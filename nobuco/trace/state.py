@@ -31,8 +31,12 @@ class RandomState:
 
     def drawn_outside_pytorch(self) -> list[str]:
         """The generators that have been drawn from since, whose numbers PyTorch does not know to be random."""
-        numpy = str(self._numpy) != str(np.random.get_state())
-        return ["random"] * (self._python != random.getstate()) + ["numpy.random"] * numpy
+        numpy = zip(self._numpy, np.random.get_state(), strict=True)
+        drawn = {
+            "random": self._python != random.getstate(),
+            "numpy.random": not all(np.array_equal(then, now) for then, now in numpy),
+        }
+        return [module for module, is_drawn in drawn.items() if is_drawn]
 
 
 @contextmanager

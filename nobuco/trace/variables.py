@@ -20,15 +20,14 @@ class Variables(MutableMapping[str, Any]):
         self._owner, self._names = owner, names
         self.code = [
             value
-            for value in map(_function, self._all().values())
+            for value in (_function(self._held[name]) for name in self._meant())
             if isinstance(value, types.FunctionType | type) and value.__module__ == module
         ]
 
     def __getitem__(self, name: str) -> Any:
-        value = self._all()[name]
-        if not _is_data(value):
+        if not self._is_meant(name) or not _is_data(self._held[name]):
             raise KeyError(name)
-        return value
+        return self._held[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
         if isinstance(self._owner, type):
@@ -43,7 +42,7 @@ class Variables(MutableMapping[str, Any]):
             del self._owner[name]
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, value in self._all().items() if _is_data(value))
+        return (name for name in self._meant() if _is_data(self._held[name]))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -57,10 +56,15 @@ class Variables(MutableMapping[str, Any]):
             if name not in now or now[name] is not value:
                 self[name] = value
 
-    def _all(self) -> dict[str, Any]:
-        held = vars(self._owner) if isinstance(self._owner, type) else self._owner
-        names = held if self._names is None else [name for name in self._names if name in held]
-        return {name: held[name] for name in names if not name.startswith(("__", "_abc_"))}
+    @property
+    def _held(self) -> Mapping[str, Any]:
+        return vars(self._owner) if isinstance(self._owner, type) else self._owner
+
+    def _is_meant(self, name: str) -> bool:
+        return name in self._held and not name.startswith(("__", "_abc_"))
+
+    def _meant(self) -> list[str]:
+        return [name for name in (self._held if self._names is None else self._names) if self._is_meant(name)]
 
 
 def of_class(owner: type) -> Variables:
