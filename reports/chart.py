@@ -5,6 +5,7 @@ of their own. A noisy cell is pale, its speed-up a cross. A cell without a figur
 never a gap.
 """
 
+import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -286,11 +287,8 @@ def _note(axes: Axes, y: int, words: str) -> None:
 def _short(model: str) -> str:
     """A user's own model is named by a path, whose end says most; long names go on two lines."""
     name = model.rsplit("/", 1)[-1]
-    return (
-        "\n".join(textwrap.wrap(name.replace("_", "_\u200b"), 19, break_on_hyphens=False))
-        if len(name) > 19
-        else name
-    )
+    parts = re.sub(r"(?<=_)|(?=@)", " ", name)
+    return "\n".join(line.replace(" ", "") for line in textwrap.wrap(parts, 22)) if len(name) > 19 else name
 
 
 def _clean(axes: Axes, n_rows: int) -> None:

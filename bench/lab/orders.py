@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.artifacts import ModelVariant
+from bench.artifact import ModelVariant
 from bench.converters.base import Converter
 from bench.lab.files import Tree
 from bench.measure.workload import Effort, Workload

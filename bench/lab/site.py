@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.artifacts import Artifact, ArtifactCache, ModelVariant, named_file
+from bench.artifact import Artifact, ModelVariant
+from bench.artifacts import ArtifactCache, named_file
 from bench.converters.base import Converter
 from bench.errors import BenchError
 from bench.lab import resources, tasks

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.artifacts import Answers, Artifact, Output
+from bench.artifact import Answers, Artifact, Output
 from nobuco.tflite.precision.judge import snr
 from nobuco.validate.compare import relative_error
 from reports.record import Accuracy

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from bench.artifacts import Artifact
+from bench.artifact import Artifact
 from bench.converters.precisions import computes_with_integers
 from bench.measure.delegates import in_half_precision
 from devices import DeviceInfo

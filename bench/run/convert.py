@@ -10,7 +10,8 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
-from bench.artifacts import Artifact, ArtifactCache, ModelVariant
+from bench.artifact import Artifact, ModelVariant
+from bench.artifacts import ArtifactCache
 from bench.errors import BenchError
 from bench.measure.host_facts import environment
 from bench.measure.launching import Launcher

@@ -5,7 +5,8 @@ from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.artifacts import Artifact, ArtifactCache
+from bench.artifact import Artifact
+from bench.artifacts import ArtifactCache
 from bench.errors import BenchError
 from bench.measure.delegates import check_delegates
 from bench.measure.protocol import Target

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bench.artifacts import ModelVariant
+from bench.artifact import ModelVariant
 
 _BASE_BYTES = 1.2e9
 _BYTES_PER_WEIGHT_BYTE = 12

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import models_zoo
-from bench.artifacts import ArtifactCache, ModelVariant
+from bench.artifact import ModelVariant
+from bench.artifacts import ArtifactCache
 from bench.converters.base import Converter
 from bench.converters.registry import NAMES, get_converter, precisions_of
 from bench.errors import BenchError

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from bench.artifacts import ArtifactCache, ModelVariant
+from bench.artifact import ModelVariant
+from bench.artifacts import ArtifactCache
 from bench.converters.base import Converter
 from bench.errors import BenchError
 from bench.progress import Reporter

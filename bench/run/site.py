@@ -8,7 +8,8 @@ from typing import Protocol
 import psutil
 
 import devices
-from bench.artifacts import Artifact, ArtifactCache, ModelVariant
+from bench.artifact import Artifact, ModelVariant
+from bench.artifacts import ArtifactCache
 from bench.converters.base import Converter
 from bench.errors import BenchError
 from bench.measure.host_facts import environment

@@ -18,7 +18,7 @@ def _colour(converters: Sequence[str]) -> Spec:
         "field": "converter",
         "type": "nominal",
         "scale": scale,
-        "legend": {"title": None, "orient": "top"},
+        "legend": {"title": None, "orient": "top", "columns": 2},  # more are cut off on a phone
     }
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.artifacts import Artifact
+from bench.artifact import Artifact
 from bench.converters.base import Reference
 from bench.measure.workload import Workload
 from reports.record import Accuracy, Conversion, LaunchRecord, OpTime, Sustained

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.artifacts import Artifact, Output
+from bench.artifact import Artifact, Output
 from bench.converters.base import Reference
 from bench.jobs.reference_job import FURTHER_SAMPLES, work
 from bench.measure import launching

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import bench.run.site
-from bench.artifacts import ModelVariant
+from bench.artifact import ModelVariant
 from bench.cli import main
 from bench.commands.zoo import CELLS_FAILED
 from bench.run.memory import MemoryShares, expected_bytes

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.artifacts import Artifact
+from bench.artifact import Artifact
 from bench.converters.base import Reference
 from bench.measure import launching
 from bench.measure.launching import Launcher

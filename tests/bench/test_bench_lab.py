@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import bench.lab.connection
 import bench.lab.engine
 import bench.lab.site
-from bench.artifacts import ModelVariant
+from bench.artifact import ModelVariant
 from bench.cli import main
 from bench.errors import BenchError
 from bench.fingerprints import sha256_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.artifacts import ModelVariant
+from bench.artifact import ModelVariant
 from bench.converters.registry import NAMES, get_converter
 from bench.errors import BenchError
 from bench.lab.files import Tree

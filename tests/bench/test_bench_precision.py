@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from bench.artifacts import Answers
+from bench.artifact import Answers
 from bench.cli import main
 from bench.commands.options import Precisions
 from bench.converters.precisions import PRECISIONS, check_precision

@@ -11,7 +11,8 @@ import filelock
 import pytest
 from click.testing import CliRunner
 
-from bench.artifacts import Artifact, ArtifactCache
+from bench.artifact import Artifact
+from bench.artifacts import ArtifactCache
 from bench.cli import main
 from bench.commands.zoo import CELLS_FAILED, command
 from bench.converters.base import Reference

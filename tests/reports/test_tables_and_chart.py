@@ -8,7 +8,7 @@ import pytest
 from matplotlib.text import Text
 from rich.console import Console
 
-from reports import figures, tables
+from reports import chart, figures, tables
 from reports.chart import draw, save_chart
 from reports.columns import COLUMNS
 from reports.record import Delegation, LaunchRecord, Timing
@@ -303,3 +303,16 @@ def test_megabytes_fit_their_column(size: int, words: str) -> None:
     assert figures.megabytes(size) == words
     column = next(each for each in COLUMNS if each.key == "size_bytes")
     assert column.terminal is not None and len(words) <= column.terminal.width
+
+
+@pytest.mark.parametrize(
+    ("model", "lines"),
+    [
+        ("slice_relu", ["slice_relu"]),
+        ("mobilenet_v3_large@128", ["mobilenet_v3_large", "@128"]),
+        ("lraspp_mobilenet_v3_large", ["lraspp_mobilenet_v3_", "large"]),
+        ("folder/my-model.py:factory_of_something", ["my-model.py:factory_", "of_something"]),
+    ],
+)
+def test_long_names_are_broken_between_their_parts(model: str, lines: list[str]) -> None:
+    assert chart._short(model).split("\n") == lines
