@@ -1,6 +1,6 @@
 """Two runs side by side, cell by cell: better, worse or the same by their intervals, and what came, went or broke."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Literal
@@ -12,6 +12,10 @@ from reports.stats import REPEATABLE, Estimate, counted, paired_ratio, unpaired_
 
 SAME_WITHIN = 0.02
 """Two runs of the same file differ by as much, for reasons that rounds within a run do not show."""
+
+MACHINE_MOVES = 0.05
+"""Where the very same files differ by more, up to this, it is the machine that moved between the runs; a difference beyond
+it is news whatever its cause."""
 
 Verdict = Literal[
     "worse",
@@ -108,7 +112,8 @@ def compare(
     if paired:
         old, new = ({_place(cell): each for cell, each in sets.items()} for sets in (old, new))
     cells = dict.fromkeys([*old, *new])
-    found = [_compare(cell, old.get(cell), new.get(cell), paired) for cell in cells]
+    tolerated = {} if paired else _tolerated(old, new)
+    found = [_compare(cell, old.get(cell), new.get(cell), paired, tolerated) for cell in cells]
     return sorted(found, key=lambda c: (ORDER.index(c.verdict), c.where))
 
 
@@ -116,11 +121,34 @@ def _place(cell: Cell) -> Cell:
     return cell.model_copy(update={"converter": ""})
 
 
-def _compare(cell: Cell, old: LaunchSet | None, new: LaunchSet | None, paired: bool) -> Comparison:
+def _tolerated(old: Mapping[Cell, LaunchSet], new: Mapping[Cell, LaunchSet]) -> dict[str, float]:
+    """By how much the very same files moved between two runs on each device, as far as it was the machine that did."""
+    tolerated: dict[str, float] = {}
+    for cell in old.keys() & new.keys():
+        before, after = old[cell], new[cell]
+        if before.last.emulated or not _same_file(before, after):
+            continue
+        ours, theirs = (medians_by_round(each.timings) for each in (after, before))
+        ratio = _ratio(ours, theirs, emulated=False, paired=False)
+        if ratio is not None and (moved := abs(ratio.value - 1)) <= MACHINE_MOVES:
+            tolerated[cell.device] = max(moved, tolerated.get(cell.device, SAME_WITHIN))
+    return tolerated
+
+
+def _same_file(old: LaunchSet, new: LaunchSet) -> bool:
+    ours, theirs = new.last.provenance, old.last.provenance
+    return ours.file_sha256 is not None and all(
+        getattr(ours, part) == getattr(theirs, part) for part in ("file_sha256", "runner", "device_identity")
+    )
+
+
+def _compare(
+    cell: Cell, old: LaunchSet | None, new: LaunchSet | None, paired: bool, tolerated: Mapping[str, float]
+) -> Comparison:
     ours, theirs = (medians_by_round(each.timings) if each else {} for each in (new, old))
     emulated = any(each.last.emulated for each in (old, new) if each)
     ratio = _ratio(ours, theirs, emulated, paired)
-    verdict, reason = _verdict(old, new, ratio)
+    verdict, reason = _verdict(old, new, ratio, tolerated.get(cell.device, SAME_WITHIN))
     return Comparison(
         cell=cell,
         verdict=verdict,
@@ -151,7 +179,7 @@ def _ratio(ours: dict[int, float], theirs: dict[int, float], emulated: bool, pai
 
 
 def _verdict(
-    old: LaunchSet | None, new: LaunchSet | None, ratio: Estimate | None
+    old: LaunchSet | None, new: LaunchSet | None, ratio: Estimate | None, tolerated: float
 ) -> tuple[Verdict, str | None]:
     if new is None or old is None:
         present = old or new
@@ -169,7 +197,7 @@ def _verdict(
         return "not comparable", "no round in common"
     if (other := _elsewhere(old, new)) is not None:
         return "not comparable", other
-    return _by_interval(ratio, [*new.noise, *old.noise])
+    return _by_interval(ratio, [*new.noise, *old.noise], tolerated)
 
 
 def _launches(measured: LaunchSet) -> list[tuple[object, ...]]:
@@ -181,15 +209,17 @@ def _launches(measured: LaunchSet) -> list[tuple[object, ...]]:
     ]
 
 
-def _by_interval(ratio: Estimate, noise: Sequence[str]) -> tuple[Verdict, str | None]:
+def _by_interval(ratio: Estimate, noise: Sequence[str], tolerated: float) -> tuple[Verdict, str | None]:
+    said = f"noisy: {'; '.join(dict.fromkeys(noise))}" if noise else None
     if ratio.exact:
         low = high = ratio.value
         tolerated = REPEATABLE
     else:
         if ratio.low is None or ratio.high is None:
             return "unclear", f"{figures.plural(ratio.missing, 'launch', 'launches')} more for an interval"
-        low, high, tolerated = ratio.low, ratio.high, SAME_WITHIN
-    said = f"noisy: {'; '.join(dict.fromkeys(noise))}" if noise else None
+        low, high = ratio.low, ratio.high
+        if not low <= 1 <= high and SAME_WITHIN < abs(ratio.value - 1) <= tolerated:
+            return "same", f"the very same files moved by up to {100 * tolerated:.1f} % here"
     if low <= 1 <= high or abs(ratio.value - 1) <= tolerated:
         return "same", said
     if noise:
@@ -258,7 +288,8 @@ def markdown(found: Sequence[Comparison], before: str, after: str) -> str:
         lines += [_line(c) for c in changed] + [""]
     lines.append(
         "Ratio: how many times as long it takes now, with its 95 % interval; 1 is the same, more is worse. "
-        f"Same: the interval holds 1, or the ratio is within {100 * SAME_WITHIN:g} % of it "
+        f"Same: the interval holds 1, or the ratio is within {100 * SAME_WITHIN:g} % of it, or within as much as the very "
+        f"same files moved on that device between two runs, up to {100 * MACHINE_MOVES:g} % "
         f"({100 * REPEATABLE:g} % for emulated instruction counts). Unclear: too noisy, or too few launches."
     )
     return "\n".join(lines) + "\n"

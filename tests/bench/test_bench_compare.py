@@ -60,6 +60,36 @@ def test_ten_per_cent_are_found_and_one_per_cent_of_noise_is_not() -> None:
     assert verdicts(compare(a_run(1), a_run(2, factor=0.9))) == {"better": 20}
 
 
+def test_what_the_very_same_files_did_is_the_machines_doing() -> None:
+    def one(model: str, seed: int, factor: float, file: str) -> list[LaunchRecord]:
+        records = a_run(seed, factor, models=1)
+        cell = records[0].cell.model_copy(update={"model": model})
+        provenance = records[0].provenance.model_copy(update={"file_sha256": file})
+        return [r.model_copy(update={"cell": cell, "provenance": provenance}) for r in records]
+
+    before = [*one("same file", 1, 1.0, "a"), *one("changed", 2, 1.0, "b"), *one("changed more", 3, 1.0, "c")]
+
+    def after(factor: float) -> dict[str, Comparison]:
+        now = [
+            *one("same file", 4, factor, "a"),
+            *one("changed", 5, 0.96, "B"),
+            *one("changed more", 6, 0.9, "C"),
+        ]
+        return {each.cell.model: each for each in compare(before, now)}
+
+    moved = after(0.955)
+    assert {name: each.verdict for name, each in moved.items()} == {
+        "same file": "same",
+        "changed": "same",
+        "changed more": "better",
+    }
+    assert moved["changed"].reason is not None
+    assert moved["changed"].reason.startswith("the very same files moved by up to 4.")
+    still = after(1.0)
+    assert (still["changed"].verdict, still["same file"].reason) == ("better", None)
+    assert after(0.9)["same file"].verdict == "better", "so much is news, whatever its cause"
+
+
 @pytest.mark.parametrize(
     ("count", "verdict"), [(100_200.0, "same"), (102_000.0, "worse"), (98_000.0, "better")]
 )
