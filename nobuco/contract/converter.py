@@ -67,14 +67,6 @@ class Converter:
             return f"<the source of {self.function!r} is not available>"
 
 
-def location_of(function: Callable[..., Any]) -> Site | None:
-    function = unwrapped(function)
-    try:
-        return Site(inspect.getsourcefile(function) or "?", inspect.getsourcelines(function)[1])
-    except (OSError, TypeError):  # defined at an interactive prompt
-        return None
-
-
 def unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
     function = inspect.unwrap(function)
     return function.func if isinstance(function, functools.partial) else function

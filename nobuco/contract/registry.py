@@ -16,8 +16,8 @@ from torch import nn
 
 from nobuco.contract.arguments import by_name, uniform, uniform_layout
 from nobuco.contract.channel_order import ChannelOrderingStrategy
-from nobuco.contract.converter import Accepts, Converter, Impossible, OutputLayout, location_of, unwrapped
-from nobuco.contract.sites import name_of, operator_name
+from nobuco.contract.converter import Accepts, Converter, Impossible, OutputLayout, unwrapped
+from nobuco.contract.sites import definition_site, name_of, operator_name
 from nobuco.errors import NobucoError
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -72,7 +72,7 @@ def converter(
                 accepts=accepts and by_name(accepts, function),
                 nonnegative=nonnegative,
                 output_varies=output_varies,
-                location=location_of(function),
+                location=definition_site(unwrapped(function)),
             )
         )
         return function
@@ -111,7 +111,7 @@ def builtin(
                 nonnegative=nonnegative,
                 output_varies=output_varies,
                 builtin=True,
-                location=location_of(function),
+                location=definition_site(unwrapped(function)),
             )
         )
         return function

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import linecache
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,14 +64,27 @@ def user_site() -> Site | None:
 
 
 def definition_site(op: Any) -> Site | None:
-    """Where a function, or the class of a module, is defined; None for what is written in C++."""
+    """Where a function, or the class of a module, is defined; None for what is written in C++ or at a prompt."""
     target = type(op) if isinstance(op, torch.nn.Module) else inspect.unwrap(op) if callable(op) else op
+    code = getattr(target, "__code__", None)
+    if code is not None:  # what inspect would find by reading and parsing the file
+        known = Path(code.co_filename).exists() or code.co_filename in linecache.cache
+        return Site(code.co_filename, code.co_firstlineno) if known else None
+    return _searched(target) if isinstance(target, type) else None
+
+
+@functools.cache
+def _searched(target: type) -> Site | None:
+    """Where a class is defined; classes do not know their line."""
     try:
         file = inspect.getsourcefile(target)
-        line = inspect.getsourcelines(target)[1]
+        if file is None:
+            return None
+        header = re.compile(rf"class {target.__qualname__}\b")
+        lines = [number for number, line in enumerate(linecache.getlines(file), 1) if header.match(line)]
+        return Site(file, lines[0] if len(lines) == 1 else inspect.getsourcelines(target)[1])
     except (TypeError, OSError):
         return None
-    return Site(file, line) if file else None
 
 
 def operator_name(op: Any) -> str | None:

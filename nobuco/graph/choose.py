@@ -8,8 +8,9 @@ from typing import Any
 from nobuco.contract.channel_order import ChannelOrderingStrategy
 from nobuco.contract.context import converting
 from nobuco.contract.control_flow import CONTROL_FLOW
-from nobuco.contract.converter import Converter, location_of
+from nobuco.contract.converter import Converter
 from nobuco.contract.registry import Match, match
+from nobuco.contract.sites import definition_site
 from nobuco.graph.graph import Graph, Node, context_of, output_varies
 from nobuco.trace.calls import Call, Kind, Trace, Value, map_values
 from nobuco.trace.errors import TraceError
@@ -60,7 +61,7 @@ _CONTROL_FLOW = Converter(
     CONTROL_FLOW,
     reusable=False,
     builtin=True,
-    location=location_of(_control_flow),
+    location=definition_site(_control_flow),
 )
 
 

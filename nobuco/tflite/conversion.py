@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from nobuco.tflite.constants import with_constants
 from nobuco.tflite.precision.recipe import Recipe
 from nobuco.tflite.signature import TracedModel
 
@@ -84,8 +85,18 @@ def _quantise(converter: Any, model: TracedModel, quantisation: Quantisation) ->
 
 def _frozen(model: TracedModel) -> Any:
     """The model as a function with constants for its variables."""
-    # Loops stay functions: taken apart, TFLite puts them together wrongly now and then.
-    return model.named(convert_variables_to_constants_v2(model.function, lower_control_flow=False))
+    graph = with_constants(model.function.graph)
+    if graph is None:
+        # Loops stay functions: taken apart, TFLite puts them together wrongly now and then.
+        return model.named(convert_variables_to_constants_v2(model.function, lower_control_flow=False))
+    inputs = model.function.graph.inputs[: len(model.specs)]
+    outputs = [tensor.name for tensor in model.function.graph.outputs]
+
+    def call(*tensors: tf.Tensor) -> list[tf.Tensor]:
+        given = {old.name: new for old, new in zip(inputs, tensors, strict=True)}
+        return tf.graph_util.import_graph_def(graph, given, outputs, name="")
+
+    return model.named(call)
 
 
 def _save(model: TracedModel, folder: str) -> None:

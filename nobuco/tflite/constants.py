@@ -1,0 +1,58 @@
+"""A TensorFlow graph with the values of its variables inside.
+
+TensorFlow's own `convert_variables_to_constants_v2` does the same and copies the graph op by op in Python for it: a fifth
+of the time that a small model's export takes. It knows what is rare as well: variables that loops and branches read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+_AttrValue: Any = tf.compat.v1.AttrValue
+
+
+def with_constants(graph: Any) -> Any:
+    """The GraphDef of a FuncGraph with constants for what it captures, and without its inputs; None where that is not as
+    simple as reading each variable."""
+    values = _captured(graph)
+    if values is None:
+        return None
+    given = {tensor.op.name for tensor in graph.inputs} - values.keys()
+    definition = graph.as_graph_def()
+    nodes = [node for node in definition.node if node.name not in given]
+    for node in nodes:
+        if node.name in values:
+            value = tf.make_tensor_proto(values[node.name])
+            _become(node, "Const", dtype=_AttrValue(type=value.dtype), value=_AttrValue(tensor=value))
+        elif node.op == "ReadVariableOp":
+            _become(node, "Identity", T=_AttrValue(type=node.attr["dtype"].type))
+    del definition.node[:]
+    definition.node.extend(nodes)
+    return definition
+
+
+def _captured(graph: Any) -> dict[str, np.ndarray] | None:
+    """The values of what a graph captures, by the name of the op that stands for it inside."""
+    variables = {variable.handle.ref(): variable for variable in graph.variables}
+    values: dict[str, np.ndarray] = {}
+    for outer, inner in graph.captures:
+        if outer.dtype != tf.resource:
+            if not hasattr(outer, "numpy"):
+                return None
+            values[inner.op.name] = outer.numpy()
+            continue
+        if outer.ref() not in variables or any(
+            reader.type != "ReadVariableOp" for reader in inner.consumers()
+        ):
+            return None
+        values[inner.op.name] = variables[outer.ref()].numpy()
+    return values
+
+
+def _become(node: Any, op: str, **attributes: Any) -> None:
+    node.op = op
+    node.attr.clear()
+    for name, value in attributes.items():
+        node.attr[name].CopyFrom(value)
