@@ -18,6 +18,7 @@ COMMANDS = {
     "compare": ("bench.commands.compare", "Compare two runs, converters or commits, cell by cell."),
     "convert": ("bench.commands.convert", "Make the files of many models ahead, and check them."),
     "readme": ("bench.commands.readme", "Measure what the original README published, beside its figures."),
+    "tune": ("bench.commands.tune", "Find the forms of a model's layers that are fastest on a device."),
     "lint": (
         "bench.commands.lint",
         "Say what GPU delegates take of a .tflite file, op by op, without a GPU.",

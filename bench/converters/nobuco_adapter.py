@@ -1,11 +1,13 @@
 """nobuco, in this program's own environment."""
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 
 from bench.converters.base import Reference
 from bench.converters.precisions import PRECISIONS, calibration_digest
-from bench.fingerprints import digest_of, source_digest, versions_of
+from bench.errors import BenchError
+from bench.fingerprints import digest_of, sha256_of, source_digest, versions_of
 from bench.jobs.mapping import Layout
 from bench.jobs.process import JobOutcome, job_digest, our_python, run_job
 from bench.progress import Reporter
@@ -19,7 +21,8 @@ class Nobuco:
     """The converter of this repository.
 
     Attributes:
-        name: "nobuco", or "nobuco:" and what its files are made for: "nobuco:arm", "nobuco:speed", "nobuco:arm-speed".
+        name: "nobuco", or "nobuco:" and what its files are made for: "nobuco:arm", "nobuco:speed", "nobuco:arm-speed";
+            "nobuco:pixel" for those made with the cost file pixel.json.
         precision: See `Converter`.
         aim: The same as `nobuco.export_tflite` takes it; what is not said there is left to its defaults.
     """
@@ -29,9 +32,18 @@ class Nobuco:
     precisions = PRECISIONS
 
     def __init__(
-        self, target: str | None = None, optimize: str | None = None, precision: str = FLOAT
+        self,
+        target: str | None = None,
+        optimize: str | None = None,
+        precision: str = FLOAT,
+        costs: Path | None = None,
     ) -> None:
         self.precision = precision
+        self.costs = costs
+        if costs is not None:
+            self.name = f"nobuco:{costs.stem}"
+            self.aim = {"target": str(costs.absolute()), "optimize": _optimize_of(costs)}
+            return
         words = [word for word in (target, optimize) if word]
         self.name = f"nobuco:{'-'.join(words)}" if words else "nobuco"
         self.aim = {
@@ -40,7 +52,12 @@ class Nobuco:
 
     @classmethod
     def named(cls, name: str, precision: str = FLOAT) -> "Nobuco | None":
-        """The converter of a name such as "nobuco:arm-speed"; None where it is no such name."""
+        """The converter of a name such as "nobuco:arm-speed" or "nobuco:path/to/costs.json"; None where it is no such name.
+
+        Raises BenchError where such a cost file cannot be read."""
+        path = name.removeprefix("nobuco:")
+        if path != name and path.endswith(".json"):
+            return cls(precision=precision, costs=Path(path))
         for target in (None, *TARGETS):
             for optimize in (None, *OPTIMIZE):
                 made = cls(target, optimize, precision)
@@ -56,9 +73,25 @@ class Nobuco:
         source = source_digest(Path(spec.origin).parent)
         made_with = versions_of(["torch", "tensorflow", "keras", "litert-quantizer"])
         job = job_digest("nobuco_job", "models", "origins")
-        return f"{versions_of(['nobuco'])['nobuco']}+{digest_of(source, made_with, job, calibration_digest(self.precision))}"
+        parts = [source, made_with, job, calibration_digest(self.precision)]
+        if self.costs is not None:
+            parts.append(sha256_of(self.costs))
+        return f"{versions_of(['nobuco'])['nobuco']}+{digest_of(*parts)}"
 
     def convert(self, reference: Reference, folder: Path, timeout: float, say: Reporter) -> JobOutcome:
         """See `Converter.convert`."""
         job = {**reference.job(), "aim": self.aim, "precision": self.precision}
         return run_job(our_python("bench.jobs.nobuco_job"), job, folder, timeout)
+
+
+def _optimize_of(costs: Path) -> str:
+    try:
+        return str(json.loads(costs.read_text(encoding="utf-8"))["optimize"])
+    except OSError as error:
+        raise BenchError(
+            f"converter nobuco:{costs}: the cost file cannot be read: {error.strerror}"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise BenchError(
+            f"converter nobuco:{costs}: this is no cost file; `bench tune` writes them"
+        ) from error

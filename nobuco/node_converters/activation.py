@@ -16,6 +16,7 @@ from nobuco.contract.dtypes import tf_dtype
 from nobuco.contract.registry import builtin, spellings
 from nobuco.contract.results import LayerChain
 from nobuco.node_converters._layouts import same_layout
+from nobuco.node_converters._sizes import product_of, shape_of
 from nobuco.node_converters._types import cast
 
 
@@ -210,11 +211,19 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 # -- along one dim
 
 
+_MOST_DIMS = 5  # that TensorFlow's softmax takes on a processor
+
+
 def _along(input, dim, function):
     """`function` works on the last axis; another one is swapped there first, as TensorFlow itself would do."""
     layout = get_layout(input)
     axis = axis_of(input, dim)
     last = len(layout) - 1
+    if last >= _MOST_DIMS:
+        sizes = shape_of(input)
+        before, after = product_of(sizes[:axis]), product_of(sizes[axis + 1 :])
+        joined = tf.transpose(tf.reshape(input, [before, sizes[axis], after]), (0, 2, 1))
+        return set_layout(tf.reshape(tf.transpose(function(joined), (0, 2, 1)), sizes), layout)
     if axis == last:
         return set_layout(function(input), layout)
     swapped = list(identity(last + 1))

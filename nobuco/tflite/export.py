@@ -55,7 +55,7 @@ def export_tflite(
     sample_inputs: Sequence[np.ndarray] | None = None,
     tolerance: float | None = None,
     allow_flex: bool = False,
-    target: Target | None = None,
+    target: Target | str | os.PathLike[str] | None = None,
     optimize: Optimize = "balanced",
     precision: str | Recipe | Sequence[Any] = "fp32",
     calibration: Iterable[Any] | str | os.PathLike[str] | None = None,
@@ -79,7 +79,8 @@ def export_tflite(
     target: where the file is to run. "arm" or "x86" for forms that are cheaper on such processors and dearer on the
     other; "gpu" for a file that GPU delegates take as far as can be, also where that costs the CPU a little: the same
     values, from ops of at most four dims. What they take of a file, `check_delegates` says. "cpu", and None, for forms that
-    are cheaper on all processors.
+    are cheaper on all processors. A cost file, the path of one that `bench tune` wrote: the forms that were measured to be
+    cheaper on that very device, layer by layer.
     optimize: "speed" takes forms that are faster and larger: 3x3 convolutions of many channels grow by seven ninths (not for
     GPUs). "size" leaves recurrent layers loops.
     precision: "fp32"; "fp16" (weights of half the size, computed in float32); "int8" (weights and activations, with scales
@@ -100,7 +101,7 @@ def export_tflite(
     TFLiteFileError when it cannot be written. An existing file is replaced only by a complete, valid one. The same model
     and calibration give the same file.
     """
-    aim = Aim(target, optimize)
+    aim = Aim.of(target, optimize)
     path = Path(path)
     recipe = recipe_of(precision)
     with file_to_become(path) as temporary, only_new_garbage():

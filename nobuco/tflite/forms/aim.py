@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
+
+from nobuco.tflite.forms.costs import Costs
 
 Target = Literal["cpu", "arm", "x86", "gpu"]
 Optimize = Literal["size", "balanced", "speed"]
@@ -16,6 +20,8 @@ class Aim:
     Attributes:
         target: "arm" or "x86" for forms that are cheaper on such processors and dearer on the other; "gpu" for what GPU
             delegates take; "cpu", and None, for forms that are cheaper on all processors.
+        costs: of layers on the very device that the file is for: these decide on forms that only some devices are better off
+            with.
         optimize: "speed" for forms that are faster and larger, "size" for loops that are not written out; "balanced"
             for neither.
 
@@ -24,6 +30,17 @@ class Aim:
 
     target: Target | None = None
     optimize: Optimize = "balanced"
+    costs: Costs | None = None
+
+    @classmethod
+    def of(cls, target: Target | str | os.PathLike[str] | None, optimize: Optimize) -> Aim:
+        """`target` is one of the words, or a cost file. Raises ValueError, or TFLiteExportError for such a file."""
+        if target is None or target in get_args(Target):
+            return cls(target, optimize)  # type: ignore[arg-type] - it is one of the words
+        if isinstance(target, str) and not target.endswith(".json"):
+            return cls(target, optimize)  # type: ignore[arg-type] - refused there
+        costs = Costs.read(Path(target))
+        return cls(costs.target, optimize, costs)
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -31,7 +48,8 @@ class Aim:
             ("optimize", self.optimize, get_args(Optimize)),
         ):
             if value not in known:
-                raise ValueError(f"there is no {name} {value!r}: choose {_listed(known)}")
+                more = " (or a cost file, NAME.json)" if name == "target" else ""
+                raise ValueError(f"there is no {name} {value!r}: choose {_listed(known)}{more}")
 
 
 def _listed(words: tuple[str | None, ...]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from nobuco.tflite.forms import (
@@ -27,6 +28,7 @@ from nobuco.tflite.forms import (
     winograd,
 )
 from nobuco.tflite.forms.aim import Aim
+from nobuco.tflite.forms.costs import Costs
 from nobuco.tflite.forms.form import Form
 from nobuco.tflite.lowering.copying import copied
 from nobuco.tflite.lowering.rewrite import Walk, rewritten
@@ -66,22 +68,67 @@ LATER_FOR_GPU: tuple[Form, ...] = (
 # Channels from which on Winograd's convolutions are cheaper; wherever a file may run, those that are cheaper everywhere.
 WINOGRAD = {"arm": winograd.form(64), "x86": winograd.form(128), "cpu": winograd.form(128)}
 
+# Forms that are better on some devices or for some layers only, which a cost file decides on, by the names they have there.
+CHOICES: dict[str, Form] = {
+    "bands": depthwise.FORM,
+    "tiles": transposed_convolutions.FORMS[0],
+    "tanh gates": gates.FORM,
+    "winograd": winograd.form(16),
+}
+
+
+def early_forms(aim: Aim) -> tuple[Form, ...]:
+    """Those that are tried first."""
+    costs = aim.costs
+    if costs is None:
+        return FORMS
+    tiles, after_tiles = transposed_convolutions.FORMS
+
+    def fits_after(op: Any) -> bool:
+        before = transposed_convolutions.tiled_before(op)
+        return before is not None and costs.cheaper("tiles", before) is not False
+
+    chosen = {
+        depthwise.FORM: _chosen("bands", depthwise.FORM, costs),
+        tiles: _chosen("tiles", tiles, costs),
+        after_tiles: replace(after_tiles, fits=fits_after),
+    }
+    return tuple(chosen.get(form, form) for form in FORMS)
+
 
 def later_forms(aim: Aim) -> tuple[Form, ...]:
-    """Those that are tried on what `FORMS` have made, for what the file is made for."""
+    """Those that are tried on what `early_forms` have made, for what the file is made for."""
     if aim.target == "gpu":
         return LATER_FOR_GPU
     forms = LATER
-    if aim.target == "arm":
-        forms = (gates.FORM, *forms)
+    if aim.target == "arm" or aim.costs is not None:
+        forms = (_at_will("tanh gates", gates.FORM if aim.target == "arm" else None, aim), *forms)
     if aim.optimize == "speed":
-        forms = (WINOGRAD[aim.target or "cpu"], *forms)
+        forms = (_at_will("winograd", WINOGRAD[aim.target or "cpu"], aim), *forms)
     return forms
+
+
+def _at_will(name: str, usual: Form | None, aim: Aim) -> Form:
+    """The form that is usual for the target, or as the cost file has it, and as is usual where that says nothing."""
+    if aim.costs is None:
+        assert usual is not None
+        return usual
+    return _chosen(name, CHOICES[name], aim.costs, usual.fits if usual is not None else lambda op: False)
+
+
+def _chosen(name: str, form: Form, costs: Costs, usual: Callable[[Any], bool] = lambda op: True) -> Form:
+    def fits(op: Any) -> bool:
+        if not form.fits(op):
+            return False
+        cheaper = costs.cheaper(name, op)
+        return usual(op) if cheaper is None else cheaper
+
+    return replace(form, fits=fits)
 
 
 def with_forms_for(function: Any, aim: Aim) -> Any:
     """`function`, a ConcreteFunction, with each op in the form that costs least where the file is to run."""
-    return with_forms(with_forms(function), later_forms(aim))
+    return with_forms(with_forms(function, early_forms(aim)), later_forms(aim))
 
 
 def with_forms(function: Any, forms: Sequence[Form] = FORMS) -> Any:

@@ -19,12 +19,14 @@ from typing import Any
 import tensorflow as tf
 
 from nobuco.tflite.forms.form import Form, Now, Tensor, is_constant, readers, sizes, source, static
-from nobuco.tflite.forms.joining import reshaping
+from nobuco.tflite.forms.joining import MOST_OF_TFLITE, reshaping
 
 _RELABELS = ("Reshape", "ExpandDims", "Squeeze")
 
 
 def _is_turned(op: Any) -> bool:
+    if any((tensor.shape.rank or 0) > MOST_OF_TFLITE for tensor in op.inputs):
+        return False  # another form makes fewer dims of it
     turned = zip(op.inputs, (op.get_attr("adj_x"), op.get_attr("adj_y")), strict=True)
     return any(
         adjoint and tensor.shape.rank is not None and not is_constant(tensor) for tensor, adjoint in turned
@@ -114,7 +116,8 @@ def _rows(op: Any) -> tuple[Any, list[Tensor]] | None:
     flattened = source(rows).op
     if rows.shape[0] == 1 or flattened.type != "Reshape" or not is_constant(product.inputs[1]):
         return None
-    if flattened.inputs[0].shape.rank is None or flattened.inputs[0].shape[-1] == rows.shape[-1]:
+    before = flattened.inputs[0].shape
+    if before.rank is None or (before[-1] == rows.shape[-1] and before.rank <= MOST_OF_TFLITE):
         return None  # where rows stay rows, TFLite's converter takes the reshapes away
     if rows.shape.as_list().count(None) > 1 or op.outputs[0].shape.as_list().count(None) > 1:
         return None
@@ -131,7 +134,13 @@ def _product_of_rows(op: Any, now: Now) -> Tensor:
     product, added = found
     count, width = product.inputs[0].shape.as_list()
     x = tf.reshape(now(product.inputs[0]), [1, -1 if count is None else count, width])
-    y = tf.matmul(x, now(product.inputs[1]), transpose_b=product.get_attr("transpose_b"))
+    weights = now(product.inputs[1])
+    if op.outputs[0].shape.rank > MOST_OF_TFLITE:
+        # of a product of rows TFLite's converter would make one in all the dims, which XNNPACK takes and cannot run
+        kernel = tf.transpose(weights) if product.get_attr("transpose_b") else weights
+        y = tf.nn.conv2d(x[None], kernel[None, None], 1, "VALID")
+    else:
+        y = tf.matmul(x, weights, transpose_b=product.get_attr("transpose_b"))
     for bias in added:
         y = tf.nn.bias_add(y, now(bias))
     return tf.reshape(y, [-1 if size is None else size for size in op.outputs[0].shape.as_list()])

@@ -43,20 +43,21 @@ def _convolved(op: Any, now: Now) -> Tensor:
     return tf.nn.depth_to_space(tf.nn.conv2d(now(op.inputs[2]), kernel, 1, "VALID"), stride)
 
 
-def _is_tiled(tensor: Tensor) -> bool:
-    """Whether a tensor is what a transposed convolution of this form yields, or what became of that channel by channel."""
+def _tiled(tensor: Tensor) -> Any:
+    """The transposed convolution of this form that a tensor comes from, at most changed channel by channel; else None."""
     op = source(tensor).op
     while op.type in _BY_CHANNEL:
         picture = _picture(op)
         if picture is None:
-            return False
+            return None
         op = source(picture).op
-    return op.type == "Conv2DBackpropInput" and _tiles(op) is not None
+    return op if op.type == "Conv2DBackpropInput" and _tiles(op) is not None else None
 
 
-def _is_by_channel(op: Any) -> bool:
+def tiled_before(op: Any) -> Any:
+    """The transposed convolution of this form whose results an op changes channel by channel; else None."""
     picture = _picture(op)
-    return picture is not None and _is_tiled(picture)
+    return None if picture is None else _tiled(picture)
 
 
 def _picture(op: Any) -> Tensor | None:
@@ -79,7 +80,9 @@ def _picture(op: Any) -> Tensor | None:
 
 def _by_channel(op: Any, now: Now) -> Tensor:
     values = [source(now(tensor)) for tensor in op.inputs]
-    tiled = next(value for value, tensor in zip(values, op.inputs, strict=True) if _is_tiled(tensor)).op
+    tiled = next(
+        value for value, tensor in zip(values, op.inputs, strict=True) if _tiled(tensor) is not None
+    ).op
     stride = tiled.get_attr("block_size")
     inputs = [
         tiled.inputs[0]
@@ -94,5 +97,5 @@ def _by_channel(op: Any, now: Now) -> Tensor:
 
 FORMS = (
     Form(("Conv2DBackpropInput",), lambda op: _tiles(op) is not None, _convolved),
-    Form(_BY_CHANNEL, _is_by_channel, _by_channel),
+    Form(_BY_CHANNEL, lambda op: tiled_before(op) is not None, _by_channel),
 )
