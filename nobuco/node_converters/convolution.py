@@ -105,13 +105,33 @@ def convolved(x, kernel, stride, dilation, groups):
         if stride[0] == stride[1] or set(dilation) == {1}:
             return tf.nn.conv2d(x, kernel, stride, "VALID", dilations=dilation)
         return tf.nn.conv2d(x, dilated(kernel, dilation), stride, "VALID")
-    # the three-dimensional op knows neither groups nor dilation
-    kernel = dilated(kernel, dilation)
-    parts = [
-        tf.nn.conv3d(part, own, [1, *stride, 1], "VALID")
-        for part, own in zip(tf.split(x, groups, -1), tf.split(kernel, groups, -1), strict=True)
-    ]
-    return parts[0] if groups == 1 else tf.concat(parts, -1)
+    if groups == 1 and set(dilation) == {1}:
+        return tf.nn.conv3d(x, kernel, [1, *stride, 1], "VALID")
+    return _plane_by_plane(x, kernel, stride, dilation, groups)  # the three-dimensional op knows neither
+
+
+def _plane_by_plane(x, kernel, stride, dilation, groups):
+    """The kernel's planes one by one: each is a two-dimensional convolution of all the planes of `x` that it meets."""
+    taps, step, apart = kernel.shape[0], stride[0], dilation[0]
+    batch, depth, height, width, channels = shape_of(x)
+    planes = (depth - (taps - 1) * apart - 1) // step + 1
+
+    def part(tap):
+        met = x[:, tap * apart : tap * apart + (planes - 1) * step + 1 : step]
+        met = tf.reshape(met, [batch * planes, height, width, channels])
+        return _plane(met, kernel[tap], stride[1:], dilation[1:], groups)
+
+    total = sum(map(part, range(1, taps)), part(0))
+    _, height, width, channels = shape_of(total)
+    return tf.reshape(total, [batch, planes, height, width, channels])
+
+
+def _plane(x, kernel, stride, dilation, groups):
+    if groups == 1 or kernel.shape[2] > 1 or stride[0] != stride[1] or stride[0] > 1 < max(dilation):
+        return convolved(x, kernel, stride, dilation, groups)
+    height, width, _, made = shape_of(kernel)
+    kernel = tf.reshape(kernel, [height, width, groups, made // groups])
+    return tf.nn.depthwise_conv2d(x, kernel, [1, *stride, 1], "VALID", dilations=dilation)
 
 
 def dilated(kernel, dilation):

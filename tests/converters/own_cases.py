@@ -114,6 +114,9 @@ CASES: list[Case] = [
     _module("conv without batch", lambda: nn.Conv2d(6, 9, 3, groups=3), (6, 13, 11)),
     _module("conv1d", lambda: nn.Conv1d(6, 9, 3, 2, 1, 1, groups=3), (2, 6, 14)),
     _module("conv3d", lambda: nn.Conv3d(4, 6, 3, (1, 2, 1), 1), (1, 4, 5, 6, 7)),
+    _module("conv3d, one channel a group", lambda: nn.Conv3d(4, 8, 3, (2, 1, 1), 1, groups=4), (1, 4, 5, 6, 7)),
+    _module("conv3d, one channel a group, strides", lambda: nn.Conv3d(4, 4, 3, (1, 2, 2), 1, groups=4), (2, 4, 5, 6, 7)),
+    _module("conv3d, one channel a group, uneven", lambda: nn.Conv3d(4, 4, (2, 3, 1), (1, 2, 1), groups=4), (2, 4, 5, 6, 7)),
     _module("conv3d, groups and dilation", lambda: nn.Conv3d(4, 6, 3, 1, 1, 2, groups=2), (1, 4, 7, 6, 7)),
     *(
         _module(f"transposed {name}", lambda kind=kind, options=options: kind(**options), size)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nobuco.tflite import export_tflite
-from nobuco.tflite.forms import Aim, gates, winograd, with_forms
+from nobuco.tflite.forms import Aim, gates, volumes, winograd, with_forms
 from nobuco.tflite.forms.form import Form
 from nobuco.tflite.forms.ordered import FORMS, WINOGRAD, later_forms
 from nobuco.validate.compare import relative_error
@@ -347,3 +347,29 @@ def test_what_is_not_to_grow_is_not_transformed() -> None:
 def test_other_aims_are_refused(target: Any, optimize: Any) -> None:
     with pytest.raises(ValueError, match=r"there is no (target|optimize) .*: choose '"):
         Aim(target, optimize)
+
+
+@st.composite
+def _clips(draw: Any) -> tuple[list[int], list[int], list[int], str]:
+    kernel = [draw(st.integers(1, 4)), draw(st.integers(1, 3)), draw(st.integers(1, 3))]
+    strides = [draw(st.integers(1, 4)), draw(st.integers(1, 2)), draw(st.integers(1, 2))]
+    sizes = [draw(st.integers(taps, taps + 6)) for taps in kernel]
+    return sizes, kernel, strides, draw(st.sampled_from(["SAME", "VALID"]))
+
+
+@settings(max_examples=examples(400), deadline=None, derandomize=True)
+@given(_clips(), st.booleans())
+def test_any_convolution_of_clips(case: tuple[list[int], list[int], list[int], str], known: bool) -> None:
+    sizes, kernel, strides, padding = case
+    weights = weight(*kernel, 3, 5)
+    shape = (None if not known else 2, *sizes, 3)
+    ops = formed(
+        lambda x: tf.nn.conv3d(x, weights, [1, *strides, 1], padding),
+        shape,
+        at=[(2, *sizes, 3)],
+        forms=[volumes.FORM],
+    )
+    assert "Conv3D" not in ops and ops.count("Conv2D") == (
+        1 if kernel[1:] == strides[1:] == [1, 1] else kernel[0]
+    )
+    assert "StridedSlice" in ops or kernel[0] == 1 or ops.count("Conv2D") == 1

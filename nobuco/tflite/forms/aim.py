@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from nobuco.tflite.forms.costs import Costs
+from nobuco.tflite.forms.costs import Costs, measured
 
 Target = Literal["cpu", "arm", "x86", "gpu"]
 Optimize = Literal["size", "balanced", "speed"]
@@ -34,12 +34,13 @@ class Aim:
 
     @classmethod
     def of(cls, target: Target | str | os.PathLike[str] | None, optimize: Optimize) -> Aim:
-        """`target` is one of the words, or a cost file. Raises ValueError, or TFLiteExportError for such a file."""
-        if target is None or target in get_args(Target):
-            return cls(target, optimize)  # type: ignore[arg-type] - it is one of the words
-        if isinstance(target, str) and not target.endswith(".json"):
-            return cls(target, optimize)  # type: ignore[arg-type] - refused there
-        costs = Costs.read(Path(target))
+        """`target` is one of the words, the name of a processor whose costs come with nobuco, or a cost file.
+
+        Raises ValueError, or TFLiteExportError for such a file."""
+        path = measured().get(str(target), target)
+        if path is None or (isinstance(path, str) and not path.endswith(".json")):
+            return cls(path, optimize)  # type: ignore[arg-type] - other words are refused there
+        costs = Costs.read(Path(path))
         return cls(costs.target, optimize, costs)
 
     def __post_init__(self) -> None:
@@ -48,8 +49,10 @@ class Aim:
             ("optimize", self.optimize, get_args(Optimize)),
         ):
             if value not in known:
-                more = " (or a cost file, NAME.json)" if name == "target" else ""
-                raise ValueError(f"there is no {name} {value!r}: choose {_listed(known)}{more}")
+                more = f"; {', '.join(map(repr, measured()))}, measured layer by layer; or a cost file, NAME.json"
+                raise ValueError(
+                    f"there is no {name} {value!r}: choose {_listed(known)}{more if name == 'target' else ''}"
+                )
 
 
 def _listed(words: tuple[str | None, ...]) -> str:

@@ -25,6 +25,7 @@ from nobuco.tflite.forms import (
     slices,
     stacks,
     transposed_convolutions,
+    volumes,
     winograd,
 )
 from nobuco.tflite.forms.aim import Aim
@@ -45,6 +46,7 @@ FORMS: tuple[Form, ...] = (
     means.FORM,
     shuffles.FORM,
     depthwise.FORM,
+    volumes.FORM,
     *transposed_convolutions.FORMS,
     deviations.FORM,
 )

@@ -181,7 +181,9 @@ def _batches(op: Any) -> Joining:
 def _product_of(op: Any, now: Now) -> Tensor:
     a, b = op.inputs
     if b.shape.rank == 2 and not op.get_attr("adj_x"):
-        right = now(b) if a.shape.rank <= MOST_OF_TFLITE else now(b)[None]  # else TFLite's converter undoes this
+        right = (
+            now(b) if a.shape.rank <= MOST_OF_TFLITE else now(b)[None]
+        )  # else TFLite's converter undoes this
         return tf.matmul(_rows(now(a)), right, adjoint_b=op.get_attr("adj_y"))
     rank, joining = op.outputs[0].shape.rank, _batches(op)
     given = [
