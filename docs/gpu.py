@@ -62,6 +62,14 @@ classic delegate ignores; constants where both delegates read them as they are m
 ([examples/gpu.py](../examples/gpu.py)). What of this costs a CPU nothing is done for every file. The file is compared
 with the Keras model on the CPU like any other.
 
+### Branches
+
+No GPU delegate has an IF. A branch on a tensor (`if x.mean() > 0:`, see [Going dynamic](dynamic.md)) becomes both ways and
+a SELECT of each result: what is not taken costs its time and nothing else, NaN and infinities on that way do not reach the
+result. An op that could fail where its way is not taken (places to gather from that are computed, whole numbers divided by
+computed ones, sizes that may not fit) keeps the branch, as do a loop inside it and results whose sizes differ; a warning
+names the reason and the line.
+
 ## What is taken
 
 Nodes on the GPU out of those of the file, as `check_delegates` says. *WebGPU* is ML Drift itself, on a software Vulkan:
