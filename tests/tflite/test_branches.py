@@ -231,6 +231,24 @@ def test_what_keeps_a_branch() -> None:
     assert kept(lambda x: tf.cond(x[0] > 0.0, lambda: x * 2.0, lambda: tf.exp(x))) == []
 
 
+def test_unknown_sizes_are_followed_through_many_ops() -> None:
+    def deep(x):
+        for _ in range(300):
+            x = x + tf.nn.tanh(x)
+        return x
+
+    concrete = tf.function(
+        lambda x: tf.cond(tf.reduce_mean(x) > 0.0, lambda: deep(x) + deep(x) * x, lambda: deep(x)),
+        autograph=False,
+    ).get_concrete_function(tf.TensorSpec((None, 4)))
+    before = tf.function(
+        lambda x: (lambda y: tf.cond(y[0, 0] > 0.0, lambda: x + y, lambda: y))(deep(x)), autograph=False
+    )
+    for function in (concrete, before.get_concrete_function(tf.TensorSpec((None, 4)))):
+        chosen = without_branches(function, Aim("gpu"))
+        assert chosen.kept == [] and "If" not in {op.type for op in chosen.function.graph.get_operations()}
+
+
 @pytest.mark.parametrize(
     ("count", "way", "expected"),
     [

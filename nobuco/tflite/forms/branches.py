@@ -62,7 +62,7 @@ def without_branches(function: Any, aim: Aim) -> Chosen:
 
 
 def _find(way: Way, for_gpu: bool, found: set[Any], kept: list[tuple[str, str]]) -> None:
-    for op in way.graph.get_operations():
+    for op in way.operations():
         if op.type not in BRANCHES:
             for graph in inner_graphs(op).values():
                 _find(Way(graph), for_gpu and op.type.endswith("PartitionedCall"), found, kept)

@@ -8,7 +8,7 @@ the program asks for them before it goes that way. What is not known to be safe 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import tensorflow as tf
@@ -63,6 +63,7 @@ class Way:
     graph: Any
     given: Sequence[Tensor] = ()
     around: Way | None = None
+    _known: dict[Hashable, Hashable] = field(default_factory=dict, compare=False)
 
     def source(self, tensor: Tensor) -> tuple[Tensor, Way]:
         """What a tensor is another name of, in the function that makes it."""
@@ -90,13 +91,23 @@ class Way:
         if tensor.shape[axis] is not None:
             return tensor.shape[axis]
         tensor, way = self.source(tensor)
-        same = [way._size(*each) for each in _of_equal_size(way, tensor, axis)]
-        open_ones = {size for size in same if not isinstance(size, int)}
-        return open_ones.pop() if len(open_ones) == 1 else (tensor.ref(), axis)
+        place = (tensor.ref(), axis)
+        if place not in way._known:
+            same = [way._size(*each) for each in _of_equal_size(way, tensor, axis)]
+            open_ones = {size for size in same if not isinstance(size, int)}
+            way._known[place] = open_ones.pop() if len(open_ones) == 1 else place
+        return way._known[place]
+
+    def operations(self) -> Iterator[Any]:
+        """Its ops in order, the sizes of each known by those before it: none is looked for deep down."""
+        for op in self.graph.get_operations():
+            for tensor in op.outputs:
+                self.sizes(tensor)
+            yield op
 
     def faults(self) -> Iterator[str]:
         """How its ops could fail."""
-        for op in self.graph.get_operations():
+        for op in self.operations():
             found = _fault(op, self)
             if found is not None:
                 yield found
