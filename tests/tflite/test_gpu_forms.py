@@ -111,6 +111,10 @@ _MANY: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]]]] = {
         lambda x: tf.matmul(tf.reshape(tf.range(60.0), (1, 4, 5, 3)), x, transpose_a=True),
         [(2, 4, 5, 6)],
     ),
+    "constant heads first": (
+        lambda x: tf.matmul(tf.reshape(tf.range(60.0), (1, 4, 3, 5)), x, transpose_b=True),
+        [(1, 4, 6, 5)],
+    ),
     "slice": (lambda x: x[:, 1:3, :, :2, 1:], [(2, 3, 2, 3, 4)]),
     "slice of rows": (lambda x: x[1:, 2:4], [(3, 5)]),
     "padding": (lambda x: tf.pad(x, [[0, 0], [1, 0], [0, 0], [2, 1], [0, 0]]), [(2, 3, 2, 3, 4)]),
@@ -149,6 +153,27 @@ def test_no_product_is_turned() -> None:
     ops = needed_ops(heads)
     assert not any(op.get_attr("adj_x") or op.get_attr("adj_y") for op in ops if op.type == "BatchMatMulV2")
     assert [op.type for op in ops].count("Transpose") == 1  # the two are one
+
+
+@pytest.mark.parametrize("held", [tf.constant, tf.Variable], ids=["array", "variable"])
+def test_a_constant_is_one_however_the_function_holds_it(held: Any) -> None:
+    left = held(tf.reshape(tf.sin(tf.range(60.0)), (1, 4, 3, 5)))
+    made = formed(lambda x: tf.matmul(tf.exp(left), x), (1, 4, 5, 6))
+    products = [op for op in needed_ops(made) if "MatMul" in op.type]
+    assert len(products) == 4 and all(op.inputs[1].shape.rank == 2 for op in products)
+
+
+def test_what_a_branch_is_given_is_no_constant() -> None:
+    """The functions of a branch hold tensors of the function around them, as that holds arrays."""
+
+    def grown(x: tf.Tensor) -> tf.Tensor:  # a loop, which keeps the branch
+        return tf.while_loop(lambda y: tf.reduce_max(y) < 3.0, lambda y: (y + 1.0,), (x,))[0]
+
+    def model(x: tf.Tensor) -> tf.Tensor:
+        y = tf.exp(x)
+        return tf.cond(tf.reduce_mean(x) > 1e6, lambda: grown(x), lambda: tf.matmul(y, x))
+
+    formed(model, (1, 4, 5, 5))
 
 
 @pytest.mark.parametrize("dilation", [2, 3])
