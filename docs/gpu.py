@@ -70,7 +70,8 @@ nobuco.export_tflite(keras_model, "model.tflite", target="gpu")
 
 writes the same computation from ops of at most four dims: windows, heads, channel and pixel shuffles, norms of groups;
 slices that drop no axis; RESHAPE and TILE in place of EXPAND_DIMS, SQUEEZE and BROADCAST_TO; no `adj_y`, which the
-classic delegate ignores; constants where both delegates read them as they are meant
+classic delegate ignores; constants where both delegates read them as they are meant; `log_softmax` from what there is;
+places to gather from in one row (`x[i, j]`; a grid sampled from one picture, for ML Drift, which computes with integers)
 ([examples/gpu.py](../examples/gpu.py)). What of this costs a CPU nothing is done for every file. The file is compared
 with the Keras model on the CPU like any other.
 
