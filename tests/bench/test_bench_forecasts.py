@@ -16,7 +16,13 @@ def test_of_each_file_that_is_inspected(tmp_path: Path) -> None:
     file = file_of(tmp_path, lambda x: tf.nn.log_softmax(tf.pow(2.0, tf.nn.relu(x))), [(1, 8)])
     np.save(tmp_path / "x.npy", np.zeros((1, 8), np.float32))
     described = [{"shape": [1, 8], "file": "x.npy"}]
-    item = {"file": file, "out": tmp_path / "facts", "reference": tmp_path, "samples": [], "layout": "channels last"}
+    item = {
+        "file": file,
+        "out": tmp_path / "facts",
+        "reference": tmp_path,
+        "samples": [],
+        "layout": "channels last",
+    }
     facts_job.work({"files": [{**item, "inputs": described, "outputs": described}]})
     facts = json.loads((tmp_path / "facts" / "facts.json").read_text())
     assert facts["error"] is None
