@@ -12,6 +12,7 @@ from pathlib import Path
 from bench.artifact import Answers, Artifact, ModelVariant, Output
 from bench.converters.base import Converter, Reference, Samples
 from bench.fingerprints import digest_of, sha256_of
+from bench.jobs.forecasts import rules_digest
 from bench.jobs.process import ORIGINS, JobOutcome, amend, finished, job_digest, our_python, run_job
 from bench.progress import Reporter
 from reports.record import FLOAT, Conversion
@@ -209,7 +210,8 @@ class ArtifactCache:
     @staticmethod
     def _facts(folder: Path) -> Path:
         """Named after what reads the file, so that facts of an older reader are not taken for this one's."""
-        return folder / f"facts-{job_digest('facts_job', 'mapping', 'samples_job')}"
+        reader = job_digest("facts_job", "forecasts", "mapping", "samples_job")
+        return folder / f"facts-{digest_of(reader, rules_digest())}"
 
     @classmethod
     def _facts_file(cls, folder: Path) -> Path:
@@ -295,7 +297,11 @@ class ArtifactCache:
         file = folder / outcome.result["file"] if error is None else None
         origins = folder / ORIGINS
         figures = {key: outcome.result.get(key) for key in ("seconds", "cpu_seconds", "peak_rss_mb")}
-        contents = {key: facts[key] for key in ("size_bytes", "n_ops", "transposes", "ops") if key in facts}
+        contents = {
+            key: facts[key]
+            for key in ("size_bytes", "n_ops", "transposes", "ops", "forecasts")
+            if key in facts
+        }
         return Artifact(
             reference=reference,
             converter=converter.name,

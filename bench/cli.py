@@ -23,6 +23,10 @@ COMMANDS = {
         "bench.commands.lint",
         "Say what GPU delegates take of a .tflite file, op by op, without a GPU.",
     ),
+    "bisect": (
+        "bench.commands.bisect",
+        "Cut a .tflite file down to the part that a delegate refuses, fails on or computes wrongly.",
+    ),
     "report": ("bench.commands.report", "Make tables and charts again from records."),
     "models": ("bench.commands.models", "List the models and groups of models."),
     "devices": ("bench.commands.devices", "List devices; build, start and stop emulated machines."),

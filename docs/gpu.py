@@ -39,7 +39,7 @@ says for both delegates how many nodes run on the GPU and in how many parts; the
 where it stands in the PyTorch program, and what to do about it; then which nodes are known to be computed wrongly, and
 which are at risk in half precision. No GPU is needed. Exit code 5 says that a delegate does not take all of it, or
 computes some of it wrongly. `--node-data FILE` writes the verdicts for Model Explorer to lay over the graph, `--json` for
-programs. In Python, with the lines of the PyTorch program:
+programs. Of several files, it prints a table with a row each. In Python, with the lines of the PyTorch program:
 
 ```python
 for check in nobuco.check_delegates("model.tflite", keras_model):
@@ -50,6 +50,18 @@ A verdict is *taken*, *refused* (the node stays on the CPU), *fails* (the node i
 whole fails when it starts) or *unknown*: neither the delegate's source nor a trial says. Unknown is never a guess; it
 counts as refused.
 
+## Cut down what goes wrong
+
+    bench bisect model.tflite --delegate gpu-webgpu
+
+runs the file on a device, and where the delegate fails, computes something else than the CPU (its own kernels, no delegate)
+or refuses a part, finds the fewest ops that show it: without any one of them nothing is wrong. Parts are run on the values
+that the CPU computes where they stand in the whole, of noise or of `--input`. The part becomes a file of its own, with its
+inputs and what the CPU makes of them beside it as `.npz`, and what is printed can be pasted into a bug report: runtime,
+device, ops with their shapes and PyTorch lines (where `origins.json`, which bench keeps, lies beside the file), the
+delegate's own words. Exit code 0: nothing is wrong; 5: something is. `--fault refused` looks past the worst;
+`--delegate xnnpack` and other devices work likewise.
+
 ## Export for a GPU
 
 ```python
@@ -58,9 +70,18 @@ nobuco.export_tflite(keras_model, "model.tflite", target="gpu")
 
 writes the same computation from ops of at most four dims: windows, heads, channel and pixel shuffles, norms of groups;
 slices that drop no axis; RESHAPE and TILE in place of EXPAND_DIMS, SQUEEZE and BROADCAST_TO; no `adj_y`, which the
-classic delegate ignores; constants where both delegates read them as they are meant
+classic delegate ignores; constants where both delegates read them as they are meant; `log_softmax` from what there is;
+places to gather from in one row (`x[i, j]`; a grid sampled from one picture, for ML Drift, which computes with integers)
 ([examples/gpu.py](../examples/gpu.py)). What of this costs a CPU nothing is done for every file. The file is compared
 with the Keras model on the CPU like any other.
+
+### Branches
+
+No GPU delegate has an IF. A branch on a tensor (`if x.mean() > 0:`, see [Going dynamic](dynamic.md)) becomes both ways and
+a SELECT of each result: what is not taken costs its time and nothing else, NaN and infinities on that way do not reach the
+result. An op that could fail where its way is not taken (places to gather from that are computed, whole numbers divided by
+computed ones, sizes that may not fit) keeps the branch, as do a loop inside it and results whose sizes differ; a warning
+names the reason and the line.
 
 ## What is taken
 

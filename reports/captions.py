@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from reports import figures
-from reports.columns import took
-from reports.record import Delegation
+from reports.columns import forecast, took
 from reports.stats import FEWEST_FOR_INTERVAL
 from reports.summary import Group, Row
 
@@ -106,15 +105,32 @@ def doubts(group: Group) -> list[str]:
     return noisy + _shared((row, row.hidden) for row in group.rows)
 
 
-def undelegated(group: Group) -> list[str]:
-    """What the delegate did not take: a line for each kind of answer, with the files that share it."""
-    return _shared((row, _left(group.delegate, row.delegation)) for row in group.rows)
+def undelegated(group: Group, with_forecasts: bool = False) -> list[str]:
+    """What the delegate did not take: a line for each kind of answer, with the files that share it.
+
+    Args:
+        group: The cells.
+        with_forecasts: Whether what was taken as forecast is said, too, for a reader who has no column of it.
+    """
+    return _shared(
+        (row, _left(group.delegate, row) or (_foreseen(row) if with_forecasts else None))
+        for row in group.rows
+    )
 
 
-def _left(delegate: str, delegation: Delegation | None) -> str | None:
-    if delegation is None or not delegation.left:
+def _foreseen(row: Row) -> str | None:
+    if row.forecast is None or row.delegation is None:
         return None
-    words = f"{delegate} took {took(delegation)}"
+    return f"{row.cell.delegate} took {took(row.delegation)}{forecast(row)}"
+
+
+def _left(delegate: str, row: Row) -> str | None:
+    delegation = row.delegation
+    if delegation is None or (not delegation.left and row.as_forecast is not False):
+        return None
+    words = f"{delegate} took {took(delegation)}{forecast(row)}"
+    if not delegation.left:
+        return words
     reasons = "; ".join(dict.fromkeys(delegation.left))
     if delegation.refused_at_most is None:
         return f"{words}, and left: {reasons}"

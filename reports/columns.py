@@ -196,6 +196,29 @@ def delegated(delegation: Delegation | None) -> str | None:
     return f"{delegation.delegated_nodes}/{delegation.total_nodes} nodes{partitions}"
 
 
+def forecast(row: Row) -> str:
+    """`; forecast 5 in 2`, marked where the delegate did otherwise; empty where nothing was forecast."""
+    if row.forecast is None:
+        return ""
+    mark = "≠ " if row.as_forecast is False else ""
+    return f"; {mark}forecast {row.forecast.taken} in {row.forecast.partitions}"
+
+
+def _delegated(row: Row) -> str:
+    return f"{delegated(row.delegation) or figures.NONE}{forecast(row)}"
+
+
+def _shortly_delegated(row: Row) -> str:
+    """`5/7 in 2; forecast 5`, where a terminal has room for no more."""
+    if row.forecast is None:
+        return _delegated(row)
+    return _delegated(row).replace(" nodes", "").removesuffix(f" in {row.forecast.partitions}")
+
+
+def _yellow_unless_as_forecast(row: Row) -> str:
+    return "yellow" if row.as_forecast is False else ""
+
+
 def took(delegation: Delegation) -> str:
     """The same in words: `5 of 7 nodes in 2 partitions`."""
     if delegation.total_nodes is None or delegation.delegated_nodes is None:
@@ -237,7 +260,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "latency_low",
         lambda row: row.latency and row.latency.low,
-        terminal=View("95 %", lambda row: figures.interval(row.latency), width=13),
+        terminal=View("95 %", lambda row: figures.interval(row.latency), width=13, shown=_times_count),
     ),
     Column("latency_high", lambda row: row.latency and row.latency.high),
     Column("launches", lambda row: row.latency.n if row.latency else 0),
@@ -348,9 +371,17 @@ COLUMNS: tuple[Column, ...] = (
         "delegated",
         lambda row: delegated(row.delegation),
         figures.text,
-        page=View("Delegated"),
-        terminal=View("delegated", width=18, shown=_times_mean_nothing),
+        page=View("Delegated", _delegated),
+        terminal=View(
+            "delegated",
+            _shortly_delegated,
+            width=32,
+            style=_yellow_unless_as_forecast,
+            shown=_times_mean_nothing,
+        ),
     ),
+    Column("forecast_nodes", lambda row: row.forecast and row.forecast.taken),
+    Column("forecast_partitions", lambda row: row.forecast and row.forecast.partitions),
     Column(
         "conversion_seconds",
         lambda row: row.conversion.seconds,

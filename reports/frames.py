@@ -70,6 +70,8 @@ _CELLS = {
     "worst_at": "string",
     "top1": "string",
     "delegated": "string",
+    "forecast_nodes": "Int64",
+    "forecast_partitions": "Int64",
     "conversion_seconds": "Float64",
     "conversion_cpu_seconds": "Float64",
     "conversion_peak_mb": "Float64",

@@ -14,10 +14,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Older versions are still read. Version 1 called the provenance `subject`; up to version 2 it lacked the runner and the
 system, which stood elsewhere in the record; up to version 3 all launches were made for a figure; up to version 4 all files
-were float32, a cell's precision was the delegate's, and none was made in a lab."""
+were float32, a cell's precision was the delegate's, and none was made in a lab; up to version 5 nothing was forecast."""
 
 FLOAT = "fp32"
 """The precision of a file that computes as PyTorch does."""
@@ -86,10 +86,27 @@ class Provenance(_Part):
     system: str | None = None
 
 
+class Forecast(_Part):
+    """What a delegate was expected to make of the file, by the tables of its rules.
+
+    Attributes:
+        nodes: Of the file's main graph.
+        taken: Of them, by the delegate.
+        partitions: In how many parts.
+        wrong: Of those taken, the ones known to be computed wrongly.
+    """
+
+    nodes: int
+    taken: int
+    partitions: int
+    wrong: int = 0
+
+
 class Conversion(_Part):
     """How the file came to be, and what is in it. The seconds leave out the import of the frameworks.
 
     `origins`: whether the converter says which module of the PyTorch program an op of the file comes from.
+    `forecasts`: by delegate, for those that there are rules for.
     """
 
     seconds: float | None = None
@@ -100,6 +117,7 @@ class Conversion(_Part):
     transposes: int | None = None
     ops: dict[str, int] = Field(default_factory=dict)
     origins: bool | None = None
+    forecasts: dict[str, Forecast] = Field(default_factory=dict)
 
 
 class Accuracy(_Part):
@@ -305,7 +323,7 @@ class LaunchRecord(_Part):
     `host`: the machine of the lab that it was made from.
     """
 
-    schema_version: Literal[1, 2, 3, 4, 5] = SCHEMA_VERSION
+    schema_version: Literal[1, 2, 3, 4, 5, 6] = SCHEMA_VERSION
     started: str
     wall_seconds: float
     cell: Cell

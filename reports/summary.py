@@ -15,6 +15,7 @@ from reports.record import (
     Cell,
     Conversion,
     Delegation,
+    Forecast,
     LaunchRecord,
     Provenance,
     Timing,
@@ -79,6 +80,20 @@ class Row:
     sustained: float | None
     sustained_launches: int
     device_info: dict[str, Any]
+
+    @property
+    def forecast(self) -> Forecast | None:
+        """What the delegate was expected to take of the file; None where nobody can say."""
+        return self.conversion.forecasts.get(self.cell.delegate.removesuffix("-fp16"))
+
+    @property
+    def as_forecast(self) -> bool | None:
+        """Whether it took as many nodes, in as many parts; None where either is not known."""
+        took, expected = self.delegation, self.forecast
+        if expected is None or took is None or took.delegated_nodes is None:
+            return None
+        parts = took.partitions if took.partitions is not None else expected.partitions
+        return (took.delegated_nodes, parts) == (expected.taken, expected.partitions)
 
     @property
     def unit(self) -> str:

@@ -35,7 +35,10 @@ def terminal(groups: Sequence[Group], extra: Sequence[str] = ()) -> RenderableTy
             )
         parts.append(Text())
         parts += [Text(line, style="red") for line in failures(group)]
-        parts += [Text(line, style="yellow") for line in [*doubts(group), *undelegated(group)]]
+        parts += [
+            Text(line, style="yellow")
+            for line in [*doubts(group), *undelegated(group, not group.software_gpu)]
+        ]
         parts += [Text(caption(group), style="dim"), Text()]
     return Stack(*parts)
 

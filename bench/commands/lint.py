@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ NOT_WHOLE = 5
 
 
 @click.command("lint")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--delegate",
     "names",
@@ -41,18 +42,23 @@ NOT_WHOLE = 5
 )
 @json_option
 def command(
-    file: Path, names: tuple[str, ...], partitions: int, node_data: Path | None, as_json: bool
+    files: tuple[Path, ...], names: tuple[str, ...], partitions: int, node_data: Path | None, as_json: bool
 ) -> None:
-    """Say what GPU delegates take of FILE, a .tflite file, op by op: no GPU is needed.
+    """Say what GPU delegates take of FILE, a .tflite file, op by op: no GPU is needed. Of several files, a row each.
 
-    The verdicts come from tables of the delegates' own rules. Exit code 0: all that was asked take it whole; 5: not all.
+    The verdicts come from tables of the delegates' own rules. Exit code 0: all that was asked take all files whole; 5: not
+    all.
     """
     from nobuco.delegates import check_delegates
     from nobuco.tflite import TFLiteFileError
 
+    if node_data is not None and len(files) > 1:
+        raise click.UsageError("--node-data is for one file")
     asked: dict[str, Any] = {"delegates": names} if names else {}
     try:
-        checks = check_delegates(file, max_partitions=partitions, **asked)
+        checks = [
+            check for file in files for check in check_delegates(file, max_partitions=partitions, **asked)
+        ]
     except TFLiteFileError as error:
         raise BenchError(str(error)) from error
     if node_data is not None:
@@ -60,17 +66,17 @@ def command(
     if as_json:
         print_json([_as_dict(check) for check in checks])
     else:
-        _print_page(checks)
+        _print(checks, one=len(files) == 1)
     if not all(check.whole and check.right for check in checks):
         sys.exit(NOT_WHOLE)
 
 
-def _print_page(checks: tuple[DelegateCheck, ...]) -> None:
+def _print(checks: Sequence[DelegateCheck], one: bool) -> None:
     from rich.console import Console
 
-    from nobuco.delegates import page
+    from nobuco.delegates import overview, page
 
-    Console().print(page(checks))
+    Console().print(page(checks) if one else overview(checks))
 
 
 def _write_node_data(check: DelegateCheck, path: Path) -> None:
@@ -86,6 +92,7 @@ def _write_node_data(check: DelegateCheck, path: Path) -> None:
 
 def _as_dict(check: DelegateCheck) -> dict[str, Any]:
     return {
+        "file": str(check.path),
         "delegate": check.delegate.name,
         "runtime": check.delegate.runtime,
         "nodes": len(check.verdicts),

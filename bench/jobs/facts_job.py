@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench.jobs import entry
+from bench.jobs.forecasts import forecasts
 from bench.jobs.mapping import MappingError, Place, Tensor, match
 from nobuco.tflite import inspect_tflite
 from nobuco.tflite.inspection import TFLiteInfo, TFLiteTensor
@@ -69,6 +70,7 @@ def _facts(item: dict[str, Any], folder: Path) -> dict[str, Any]:
         "n_ops": info.n_ops,
         "transposes": info.transposes,
         "size_bytes": info.size_bytes,
+        "forecasts": forecasts(info.path),
         "answers": _answers(item, info, inputs, outputs) if "check" in item else None,
     }
 

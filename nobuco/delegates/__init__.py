@@ -5,6 +5,6 @@ against the other; `show.py` and `node_data.py` tell people and Model Explorer."
 
 from nobuco.delegates.check import Danger, DelegateCheck, State, Verdict, check_delegates
 from nobuco.delegates.node_data import node_data
-from nobuco.delegates.show import page
+from nobuco.delegates.show import overview, page
 
-__all__ = ["Danger", "DelegateCheck", "State", "Verdict", "check_delegates", "node_data", "page"]
+__all__ = ["Danger", "DelegateCheck", "State", "Verdict", "check_delegates", "node_data", "overview", "page"]

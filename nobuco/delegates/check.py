@@ -227,7 +227,7 @@ _INSTEAD = {
     "SHAPE": "fix all sizes before the export",
     "RANGE": "make it a constant",
     "FILL": "make it a constant",
-    "IF": "compute both branches and choose",
+    "IF": "export the file with target='gpu': both ways are computed and one is chosen, where that is safe",
     "WHILE": "write the steps out, where their number is known",
 }
 

@@ -180,6 +180,11 @@ def _flattened(node: Node) -> str | None:
     return f"a RESHAPE of {given} to {before} comes before it" if given.shape == (1, *before.shape) else None
 
 
+def _without_dims(node: Node) -> str | None:
+    found = [tensor for tensor in (*node.runtime, *node.outputs) if tensor.rank == 0]
+    return "a computed tensor without dims" if found else None
+
+
 def _vector_operand(node: Node) -> str | None:
     runtime = node.runtime
     found = [tensor for tensor in runtime if tensor.rank == 1 and tensor.count > 1]
@@ -222,6 +227,7 @@ CLASSIC = Delegate(
         Rule("a constant that is looked into", ("GATHER",), _looked_into, "multiply a one-hot row by the table", _BUILDER, Breach.FATAL),
         Rule("width of a linear layer", ("FULLY_CONNECTED",), _width, "reshape its input to rows", _BUILDER, Breach.FATAL),
         Rule("a reshape before a linear layer", ("FULLY_CONNECTED",), _flattened, "leave out the reshape: linear layers take three dims", _TRIED, Breach.FATAL),
+        Rule("a computed scalar", (), _without_dims, "export the file with target='gpu', or keep dims of 1", "model_builder_helper.cc of LiteRT's classic delegate, August 2026; not tried", Breach.FATAL),
         Rule("a computed vector", _ARITHMETIC, _vector_operand, "reshape it to the other operand's rank", "not tried", Breach.UNKNOWN),
         Rule("broadcast of both operands", _ARITHMETIC, _both_ways, "tile one of them first", "not tried", Breach.UNKNOWN),
     ),

@@ -55,6 +55,29 @@ def page(checks: Sequence[DelegateCheck]) -> Group:
     return Group(*parts)
 
 
+def overview(checks: Sequence[DelegateCheck]) -> Table:
+    """Of several files, a row each: what each delegate takes, and in how many parts. For `rich.print`."""
+    delegates = list(dict.fromkeys(check.delegate.name for check in checks))
+    table = Table("file")
+    table.columns[0].overflow = "fold"
+    for name in delegates:
+        table.add_column(name, justify="right")
+        table.add_column("parts", justify="right")
+    files: dict[Any, dict[str, DelegateCheck]] = {}
+    for check in checks:
+        files.setdefault(check.path, {})[check.delegate.name] = check
+    for path, found in files.items():
+        cells = [cell for name in delegates for cell in _taken(found[name])]
+        table.add_row(str(path), *cells)
+    return table
+
+
+def _taken(check: DelegateCheck) -> tuple[Text, str]:
+    total, wrong = len(check.verdicts), sum(danger.wrong for danger in check.dangers)
+    said = f"all {total}" if check.whole else f"{check.on_gpu} of {total}"
+    return Text(f"{said}, {wrong} wrong" if wrong else said, style=_style(check)), str(check.partitions)
+
+
 def _style(check: DelegateCheck) -> str:
     if not check.right:
         return "bold red"

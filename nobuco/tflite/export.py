@@ -17,7 +17,7 @@ from nobuco.tflite import flatbuffer as fb
 from nobuco.tflite.compare import largest_error, noise
 from nobuco.tflite.conversion import Quantisation, converted
 from nobuco.tflite.errors import TFLiteExportError, TFLiteMismatchError
-from nobuco.tflite.failures import Layers, narrowed, not_expressed, not_traced, refused
+from nobuco.tflite.failures import Layers, branches_kept, narrowed, not_expressed, not_traced, refused
 from nobuco.tflite.forms import Aim, Optimize, Target
 from nobuco.tflite.inspection import TFLiteInfo, inspect_tflite
 from nobuco.tflite.lowering import Impossible
@@ -110,6 +110,8 @@ def export_tflite(
             model = _traced(keras_model, layers, aim)
         if model.narrowed:
             warnings.warn(narrowed(model, layers), stacklevel=2)
+        if model.branches_kept:
+            warnings.warn(branches_kept(model, layers), stacklevel=2)
         data = bytearray(_convert(model, layers, allow_flex))
         _restore_order_and_names(data, model)
         temporary.write_bytes(data)

@@ -70,6 +70,16 @@ def narrowed(model: TracedModel, layers: Layers) -> str:
     )
 
 
+def branches_kept(model: TracedModel, layers: Layers) -> str:
+    """Of branches in a file for a GPU."""
+    found = [f"{reason}{_at(_origins([name], layers))}" for name, reason in model.branches_kept]
+    more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
+    return (
+        f"the file branches, and no GPU delegate takes an IF: both ways cannot be computed and one chosen, because "
+        f"{'; '.join(found[:3])}{more}"
+    )
+
+
 def not_expressed(error: Impossible, layers: Layers) -> TFLiteExportError:
     """Of our own rules for what TFLite lacks."""
     if not error.op_type:

@@ -13,7 +13,7 @@ from nobuco.layers.fake_quantize import FakeQuantize, scales_marked
 from nobuco.layers.recurrent import RecurrentStack
 from nobuco.layers.recurrent_steps import written_out
 from nobuco.tflite.errors import TFLiteExportError
-from nobuco.tflite.forms import Aim, with_forms_for
+from nobuco.tflite.forms import Aim, with_forms_for, without_branches
 from nobuco.tflite.lowering import lower
 
 
@@ -25,6 +25,7 @@ class TracedModel:
         traced: as Keras computes it.
         function: the same with ops that TFLite has, in the forms that cost it least.
         narrowed: names of the ops of `traced` that compute in float64, and in `function` in float32.
+        branches_kept: names of the branches of `function` that a GPU was to have no more of, and why they are there.
         variables: the weights.
         input_names: of the functions' arguments, in the model's order.
         keras_input_names: the same as the model has them: not all are ones that TensorFlow takes.
@@ -35,6 +36,7 @@ class TracedModel:
     traced: Any
     function: Any
     narrowed: tuple[str, ...]
+    branches_kept: tuple[tuple[str, str], ...]
     variables: tuple[Any, ...]
     input_names: tuple[str, ...]
     keras_input_names: tuple[str, ...]
@@ -84,10 +86,12 @@ def trace_model(model: keras.Model, aim: Aim = Aim(), mark_scales: bool = False)
     with written_out():
         stepwise = trace() if _is_recurrent(model) and aim.optimize != "size" else traced
     lowered = lower(stepwise)
+    chosen = without_branches(lowered.function, aim)
     return TracedModel(
         traced,
-        with_forms_for(lowered.function, aim),
+        with_forms_for(chosen.function, aim),
         tuple(lowered.narrowed),
+        tuple(chosen.kept),
         tuple(traced.graph.variables),
         names,
         tuple(tensor.name for tensor in inputs),

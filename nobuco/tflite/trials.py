@@ -110,7 +110,9 @@ def _file(op: Any, name: str, forms: tuple[Form, ...]) -> bytes:
     )
     names = tuple(str(spec.name) for spec in specs)
     outputs = tuple(f"output_{number}" for number in range(len(function.graph.outputs)))
-    return bytes(converted(TracedModel(function, function, (), (), names, names, specs, outputs), False))
+    return bytes(
+        converted(TracedModel(function, function, (), (), (), names, names, specs, outputs), allow_flex=False)
+    )
 
 
 def _cut_out(op: Any, inside: tuple[str, ...]) -> Any:

@@ -15,7 +15,7 @@ import jinja2
 
 from reports import figures
 from reports.captions import caption, doubts, failures, undelegated
-from reports.columns import COLUMNS, Column, View, named, took
+from reports.columns import COLUMNS, Column, View, forecast, named, took
 from reports.errors import ReportError
 from reports.page import specs
 from reports.page.profiles import MOST_PROFILES, profile_part
@@ -245,7 +245,7 @@ def _model(
                 else row.reason,
                 "failed": row.latency is None,
                 "launches": _launches(row.launches),
-                "delegated": took(row.delegation) if row.delegation else figures.NONE,
+                "delegated": f"{took(row.delegation) if row.delegation else figures.NONE}{forecast(row)}",
                 "left": "; ".join(dict.fromkeys(row.delegation.left)) if row.delegation else "",
                 "worst": row.accuracy.worst_at if row.accuracy else None,
                 "log": row.log,

@@ -198,6 +198,27 @@ def test_the_command(exported: tuple[Path, Any], tmp_path: Path) -> None:
     assert (check["delegate"], check["whole"], check["nodes"]) == ("gpu-opencl", True, 1)
 
 
+def test_several_files(exported: tuple[Path, Any], tmp_path: Path) -> None:
+    def lint(*arguments: str) -> Any:
+        return CliRunner().invoke(
+            main, ["lint", str(exported[0]), str(other), *arguments], env={"COLUMNS": "200"}
+        )
+
+    other = file_of(tmp_path, lambda x: tf.pow(2.0, x), [(1, 8)])
+    done = lint()
+    assert done.exit_code == NOT_WHOLE
+    (first,) = [line for line in done.stdout.splitlines() if str(exported[0]) in line]
+    (second,) = [line for line in done.stdout.splitlines() if str(other) in line]
+    assert [cell.strip() for cell in first.split("│")[2:-1]] == ["1 of 2", "1", "1 of 2", "1"]
+    assert [cell.strip() for cell in second.split("│")[2:-1]] == ["all 1", "1", "all 1, 1 wrong", "1"]
+    found = [
+        (Path(each["file"]).parent == tmp_path, each["delegate"])
+        for each in json.loads(lint("--json").stdout)
+    ]
+    assert found == [(own, name) for own in (False, True) for name in ("gpu-opencl", "gpu-webgpu")]
+    assert lint("--node-data", "x.json").exit_code == 2
+
+
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"\0\0\0\0TFL3" + b"\xff" * 40])
 def test_files_that_are_none(content: bytes | None, tmp_path: Path) -> None:
     file = tmp_path / "m.tflite"

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import tensorflow as tf
+import torch
+from torch.nn import functional as F
 
 import devices
 import nobuco
@@ -50,6 +52,39 @@ _ONE: dict[str, tuple[Callable[..., Any], Shapes]] = {
 @pytest.mark.parametrize("name", _ONE)
 def test_one_op(name: str, tmp_path: Path) -> None:
     held(file_of(tmp_path, *_ONE[name]))
+
+
+_FORMS: dict[str, tuple[Callable[[torch.Tensor], torch.Tensor], tuple[int, ...]]] = {
+    "logarithm of a softmax": (lambda x: torch.log_softmax(x * 40.0, -1), (3, 5, 10)),
+    "places": (lambda x: torch.tanh(x)[:, torch.tensor([[0, 3], [3, 1]])], (2, 4, 8)),
+    "places of a grid": (
+        lambda x: F.grid_sample(x[:, :8], x[:, 8:].permute(0, 2, 3, 1) / 2.0, align_corners=False),
+        (1, 10, 5, 6),
+    ),
+    "places of two dims": (
+        lambda x: torch.tanh(x)[torch.tensor([0, 1, 1]), torch.tensor([3, 0, 2])],
+        (2, 4, 8),
+    ),
+    "a number of all": (lambda x: x * x.mean() + x.amax(), (3, 4, 8)),
+}
+
+
+@pytest.mark.parametrize("name", _FORMS)
+def test_what_a_form_makes_is_taken(name: str, tmp_path: Path) -> None:
+    function, shape = _FORMS[name]
+    order = nobuco.ChannelOrder.PYTORCH
+    model = nobuco.pytorch_to_keras(
+        function,
+        [torch.randn(shape)],
+        inputs_channel_order=order,
+        outputs_channel_order=order,
+        full_validation=False,
+        verbose=False,
+    )
+    file = nobuco.export_tflite(model, tmp_path / "m.tflite", target="gpu").path
+    held(file)
+    (check,) = check_delegates(file, delegates=["gpu-webgpu"])
+    assert check.whole and check.right, [each for each in check.verdicts if not each.on_gpu]
 
 
 @pytest.mark.parametrize("name", ["U-Net, group norm", "DETR, small", "YOLO-like", "super-resolution"])

@@ -11,7 +11,7 @@ from rich.console import Console
 from reports import chart, figures, tables
 from reports.chart import draw, save_chart
 from reports.columns import COLUMNS
-from reports.record import Delegation, LaunchRecord, Timing
+from reports.record import Conversion, Delegation, Forecast, LaunchRecord, Timing
 from reports.summary import Group, summarise
 from tests.reports.make_records import a_record
 
@@ -256,6 +256,51 @@ def test_refused_nodes_and_those_outside_the_partitions_are_told_apart_and_said_
         "(STRIDED_SLICE: dynamic sizes), the rest supported but outside the partitions"
     )
     assert line in on_terminal(group, 200) and line in tables.markdown([group])
+
+
+def on_a_gpu(delegate: str, taken: int, software: bool, expected: Forecast | None) -> Group:
+    record = a_record(
+        delegation=Delegation(
+            asked=delegate, applied=delegate, partitions=1, delegated_nodes=taken, total_nodes=585
+        ),
+        conversion=Conversion(forecasts={"gpu-webgpu": expected, "gpu-opencl": expected} if expected else {}),
+        software_gpu=software,
+    )
+    return the_group(
+        [record.model_copy(update={"cell": record.cell.model_copy(update={"delegate": delegate})})]
+    )
+
+
+@pytest.mark.parametrize("delegate", ["gpu-webgpu", "gpu-opencl", "gpu-opencl-fp16"])
+@pytest.mark.parametrize("taken", [585, 108])
+def test_a_forecast_stands_beside_what_a_gpu_took(delegate: str, taken: int) -> None:
+    mark = "" if taken == 585 else "≠ "
+    expected = Forecast(nodes=585, taken=585, partitions=1)
+    group = on_a_gpu(delegate, taken, False, expected)
+    line = f"{delegate} took {taken} of 585 nodes in 1 partition; {mark}forecast 585 in 1"
+    assert line in on_terminal(group, 200)
+    assert f"| {taken}/585 nodes in 1; {mark}forecast 585 in 1 |" in tables.markdown([group])
+    assert (line in tables.markdown([group])) is bool(mark)
+    (flat,) = tables.flat_rows([group])
+    assert (flat["forecast_nodes"], flat["forecast_partitions"]) == (585, 1)
+    in_software = on_a_gpu(delegate, taken, True, expected)
+    assert f"{taken}/585 in 1; {mark}forecast 585" in on_terminal(in_software)
+
+
+def test_other_parts_are_not_as_forecast() -> None:
+    group = on_a_gpu("gpu-webgpu", 108, True, Forecast(nodes=585, taken=108, partitions=12))
+    assert "108/585 nodes in 1; ≠ forecast 108 in 12" in tables.markdown([group])
+
+
+def test_nothing_is_said_where_nothing_was_forecast() -> None:
+    group = on_a_gpu("gpu-webgpu", 108, True, None)
+    assert "forecast" not in on_terminal(group) + tables.markdown([group])
+    assert tables.flat_rows([group])[0]["forecast_nodes"] is None
+    assert "forecast" not in on_terminal(the_group([a_record(conversion=a_forecast_of_gpus())]), 200)
+
+
+def a_forecast_of_gpus() -> Conversion:
+    return Conversion(forecasts={"gpu-webgpu": Forecast(nodes=7, taken=3, partitions=1)})
 
 
 def test_a_reason_that_cells_share_is_said_once() -> None:

@@ -93,6 +93,22 @@ def test_any_broadcast(case: tuple[tuple[int, ...], tuple[int, ...]], constant: 
 _MANY: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]]]] = {
     "unary": (lambda x: tf.nn.relu(tf.exp(x)), [(2, 3, 2, 3, 2)]),
     "choice": (lambda x, y: tf.where(x > 0.0, x, y), [(2, 3, 2, 3, 2), (2, 3, 2, 3, 2)]),
+    "logarithm of a softmax": (lambda x: tf.nn.log_softmax(x * 40.0), [(2, 3, 10)]),
+    "logarithms of many": (lambda x: tf.nn.log_softmax(x), [(2, 3, 2, 2, 10)]),
+    "places": (lambda x: tf.gather(x, [[0, 3], [3, 1], [2, 2]], axis=1), [(2, 4, 5)]),
+    "places of rows": (lambda x: tf.gather_nd(x, [[[0], [3]], [[3], [1]]]), [(4, 2, 5)]),
+    "places of two dims": (lambda x: tf.gather_nd(x, [[0, 1], [3, 0], [2, 1]]), [(4, 2, 5)]),
+    "places that are computed": (
+        lambda x, y: tf.gather_nd(x, tf.cast(tf.clip_by_value(y + 2.0, 0.0, 3.0), tf.int32)),
+        [(4, 2, 5), (3, 1)],
+    ),
+    "places of one picture": (
+        lambda x, y: tf.gather(
+            x, tf.cast(tf.clip_by_value(y + 2.0, 0.0, 3.0), tf.int32), axis=1, batch_dims=1
+        ),
+        [(1, 4, 5), (1, 3, 2)],
+    ),
+    "one place": (lambda x: tf.gather(x, 3, axis=1), [(2, 4, 5)]),
     "bias": (lambda x: tf.nn.bias_add(x, tf.range(4.0)), [(2, 3, 2, 3, 4)]),
     "softmax": (lambda x: tf.nn.softmax(x), [(2, 3, 2, 3, 4)]),
     "joint": (lambda x, y: tf.concat([x, y], 2), [(2, 3, 2, 3, 4), (2, 3, 1, 3, 4)]),
@@ -110,6 +126,10 @@ _MANY: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]]]] = {
     "constants first": (
         lambda x: tf.matmul(tf.reshape(tf.range(60.0), (1, 4, 5, 3)), x, transpose_a=True),
         [(2, 4, 5, 6)],
+    ),
+    "constant heads first": (
+        lambda x: tf.matmul(tf.reshape(tf.range(60.0), (1, 4, 3, 5)), x, transpose_b=True),
+        [(1, 4, 6, 5)],
     ),
     "slice": (lambda x: x[:, 1:3, :, :2, 1:], [(2, 3, 2, 3, 4)]),
     "slice of rows": (lambda x: x[1:, 2:4], [(3, 5)]),
@@ -149,6 +169,39 @@ def test_no_product_is_turned() -> None:
     ops = needed_ops(heads)
     assert not any(op.get_attr("adj_x") or op.get_attr("adj_y") for op in ops if op.type == "BatchMatMulV2")
     assert [op.type for op in ops].count("Transpose") == 1  # the two are one
+
+
+@pytest.mark.parametrize("places", ["beyond the end", "computed"])
+def test_places_that_could_become_others(places: str) -> None:
+    """Counted through, places of two dims could be there where they were not."""
+    specs = [tf.TensorSpec((4, 2, 5), tf.float32), tf.TensorSpec((3, 2), tf.int32)]
+    function = tf.function(
+        lambda x, y: tf.gather_nd(x, [[0, 3]] if places == "beyond the end" else y), autograph=False
+    )
+    original = function.get_concrete_function(*specs)
+    made = with_forms_for(original, Aim("gpu"))
+    assert "GatherNd" in {op.type for op in needed_ops(made)}
+
+
+@pytest.mark.parametrize("held", [tf.constant, tf.Variable], ids=["array", "variable"])
+def test_a_constant_is_one_however_the_function_holds_it(held: Any) -> None:
+    left = held(tf.reshape(tf.sin(tf.range(60.0)), (1, 4, 3, 5)))
+    made = formed(lambda x: tf.matmul(tf.exp(left), x), (1, 4, 5, 6))
+    products = [op for op in needed_ops(made) if "MatMul" in op.type]
+    assert len(products) == 4 and all(op.inputs[1].shape.rank == 2 for op in products)
+
+
+def test_what_a_branch_is_given_is_no_constant() -> None:
+    """The functions of a branch hold tensors of the function around them, as that holds arrays."""
+
+    def grown(x: tf.Tensor) -> tf.Tensor:  # a loop, which keeps the branch
+        return tf.while_loop(lambda y: tf.reduce_max(y) < 3.0, lambda y: (y + 1.0,), (x,))[0]
+
+    def model(x: tf.Tensor) -> tf.Tensor:
+        y = tf.exp(x)
+        return tf.cond(tf.reduce_mean(x) > 1e6, lambda: grown(x), lambda: tf.matmul(y, x))
+
+    formed(model, (1, 4, 5, 5))
 
 
 @pytest.mark.parametrize("dilation", [2, 3])

@@ -71,8 +71,16 @@ def is_constant(tensor: Tensor) -> bool:
         if op in seen:
             continue
         seen.add(op)
-        if op.type not in ("Const", "ReadVariableOp"):
+        if op.type not in ("Const", "ReadVariableOp") and not _is_held(op):
             if not op.inputs:
                 return False
             waiting += [each.op for each in op.inputs]
     return True
+
+
+def _is_held(op: Any) -> bool:
+    """Whether an input of a function stands for an array that the function holds, which becomes a constant of the file."""
+    if op.type != "Placeholder":
+        return False
+    outer = next((outer for outer, inner in op.graph.captures if inner is op.outputs[0]), None)
+    return outer is not None and outer.dtype != tf.resource and not tf.is_symbolic_tensor(outer)

@@ -9,8 +9,12 @@
     before  BATCH_MATMUL of a constant (1, 7, 5) and (1, 5, 8)
     after   TRANSPOSE (1, 8, 5), FULLY_CONNECTED -> (1, 8, 7), TRANSPOSE (1, 7, 8), for a GPU
 
-GPU delegates take no constant on the left. The classic one ignores `adj_x` and `adj_y`, and fails on the reshape. A
-transpose that stands before the product already turns its tensor the other way, at no cost."""
+    before  BATCH_MATMUL of a constant (1, 4, 10, 8) and (1, 4, 8, 64): queries that are learnt
+    after   TRANSPOSE (1, 4, 64, 8), SPLIT, 4 FULLY_CONNECTED, CONCATENATION, TRANSPOSE, for a GPU
+
+GPU delegates take no constant on the left, and the classic one none of more than two dims on the right. It ignores `adj_x`
+and `adj_y`, and fails on the reshape. A transpose that stands before the product already turns its tensor the other way, at
+no cost."""
 
 from __future__ import annotations
 
@@ -22,6 +26,7 @@ from nobuco.tflite.forms.form import Form, Now, Tensor, is_constant, readers, si
 from nobuco.tflite.forms.joining import MOST_OF_TFLITE, reshaping
 
 _RELABELS = ("Reshape", "ExpandDims", "Squeeze")
+_MOST = 16  # heads of which each is a product of its own
 
 
 def _is_turned(op: Any) -> bool:
@@ -99,8 +104,26 @@ def _constant_second(op: Any, now: Now) -> Tensor:
     right = now(a) if op.get_attr("adj_x") else tf.transpose(now(a), swapped)
     if all(size == 1 for size in a.shape[:-2]):
         right = tf.reshape(right, right.shape[-2:])
-    made = tf.matmul(now(b) if op.get_attr("adj_y") else _turned(b, now), right)
+    x = now(b) if op.get_attr("adj_y") else _turned(b, now)
+    made = _by_batches(x, right) if _has_few_batches(x, right) else tf.matmul(x, right)
     return tf.transpose(made, [*range(made.shape.rank - 2), made.shape.rank - 1, made.shape.rank - 2])
+
+
+def _has_few_batches(x: Tensor, right: Tensor) -> bool:
+    """Whether both are one picture of as many heads, or such."""
+    return (
+        right.shape.rank == 4
+        and x.shape[:2] == right.shape[:2]
+        and right.shape[0] == 1
+        and right.shape[1] <= _MOST
+    )
+
+
+def _by_batches(x: Tensor, right: Tensor) -> Tensor:
+    """The classic delegate reads a constant of two dims there, and no others."""
+    count = right.shape[1]
+    parts = zip(tf.split(x, count, 1), tf.split(right, count, 1), strict=True)
+    return tf.concat([tf.matmul(part, tf.reshape(held, held.shape[2:])) for part, held in parts], 1)
 
 
 def _rows(op: Any) -> tuple[Any, list[Tensor]] | None:

@@ -19,6 +19,7 @@ from nobuco.tflite.forms.joining import (
     MOST,
     MOST_OF_TFLITE,
     Joining,
+    Sizes,
     aligned,
     is_between_reshapes,
     largest_rank,
@@ -79,9 +80,12 @@ def _joined_elementwise(op: Any, now: Now) -> Tensor | None:
     joining = Joining.of(_elementwise(op))
     inputs = []
     for tensor in op.inputs:
-        sizes = joining.sizes(aligned(tensor, rank)) if tensor.shape.rank else []
+        if not tensor.shape.rank and is_constant(tensor):
+            inputs.append(now(tensor))
+            continue
+        sizes = joining.sizes(aligned(tensor, rank))
         # In four dims, the first of them 1, where there is room: constants are read so.
-        inputs.append(reshaped(now(tensor), [1] * (MOST - len(sizes)) + sizes if sizes else []))
+        inputs.append(reshaped(now(tensor), [1] * (MOST - len(sizes)) + sizes))
     return copied(op, inputs)[0]
 
 
@@ -166,6 +170,19 @@ def _reduce(op: Any, now: Now) -> Tensor:
     return REDUCTIONS[op.type](reshaped(now(x), joining.sizes(sizes)), reduced)
 
 
+def _is_reduced_to_a_scalar(op: Any) -> bool:
+    return op.outputs[0].shape.rank == 0 and op.inputs[0].shape.rank and _reduced_axes(op) is not None
+
+
+def _scalar(op: Any, now: Now) -> Tensor:
+    """In four dims, the first of them 1."""
+    sizes: Sizes = op.inputs[0].shape.as_list()
+    while len(sizes) >= MOST and (len(sizes) > MOST or sizes[0] != 1):
+        sizes = [product(sizes[:2]), *sizes[2:]]
+    x = reshaped(now(op.inputs[0]), [1] * (MOST - len(sizes)) + sizes)
+    return REDUCTIONS[op.type](x, list(range(MOST)), keepdims=True)
+
+
 def _fits_product(op: Any) -> bool:
     a, b = op.inputs
     return b.shape.rank == 2 or len(_batches(op)) <= MOST - 2 or a.shape.rank == 2
@@ -207,6 +224,13 @@ def _is_misread(op: Any) -> bool:
     return max(places, default=0) >= computed
 
 
+def _has_a_computed_scalar(op: Any) -> bool:
+    """The classic GPU delegate fails on tensors without dims; ML Drift refuses them beside such with dims."""
+    return any(
+        tensor.shape.rank == 0 and not is_constant(tensor) for tensor in (*op.inputs, *op.outputs)
+    ) and _fits_elementwise(op)
+
+
 def _joins_a_constant(op: Any) -> bool:
     """The classic GPU delegate reads constants of four dims there, and no others."""
     return op.outputs[0].shape.rank < MOST and any(map(is_constant, op.inputs[:-1])) and _fits_concat(op)
@@ -234,5 +258,7 @@ FORMS = (
 GPU_FORMS = (
     *(reshaping(types, _wanted(fits, False), make) for types, fits, make in _OPS),
     reshaping(ELEMENTWISE, _is_misread, _joined_elementwise),
+    reshaping(ELEMENTWISE, _has_a_computed_scalar, _joined_elementwise),
+    reshaping(tuple(REDUCTIONS), _is_reduced_to_a_scalar, _scalar),
     reshaping(("ConcatV2",), _joins_a_constant, _concat),
 )

@@ -68,7 +68,7 @@ def rewritten(function: Any, walk: Callable[[dict[Any, Value]], Walk]) -> Any:
     return tf.function(walked, autograph=False).get_concrete_function(*specs)
 
 
-def _inner_graphs(op: Any) -> dict[str, Any]:
+def inner_graphs(op: Any) -> dict[str, Any]:
     """The functions that a loop, a branch or a call runs, by the name of the attribute."""
     names = _INNER.get(op.type, ())
     return {name: op.graph._get_function(op.get_attr(name).name).graph for name in names}
@@ -111,9 +111,13 @@ class Walk:
         """The walk through a function that is called."""
         raise NotImplementedError
 
+    def replaces(self, op: Any) -> bool:
+        """Whether `made` is asked for an op that runs functions, though these are to be walked through themselves."""
+        return False
+
     def needed(self, graph: Any) -> bool:
         return any(
-            self.wants(op) or any(map(self.needed, _inner_graphs(op).values()))
+            self.wants(op) or any(map(self.needed, inner_graphs(op).values()))
             for op in graph.get_operations()
         )
 
@@ -141,8 +145,8 @@ class Walk:
         return made if isinstance(made, list) else [made]
 
     def _made(self, op: Any, inputs: Sequence[Value]) -> Value | list[Value]:
-        inner = _inner_graphs(op)
-        if any(map(self.needed, inner.values())):
+        inner = inner_graphs(op)
+        if not self.replaces(op) and any(map(self.needed, inner.values())):
             return self._inside(op, inner, inputs)
         return self.made(op, inputs)
 
@@ -157,8 +161,8 @@ class Walk:
             ]
             return list(
                 tf.while_loop(
-                    lambda *values: self._run(first, values)[0],
-                    lambda *values: self._run(body, values),
+                    lambda *values: self.run_inside(first, values)[0],
+                    lambda *values: self.run_inside(body, values),
                     list(inputs),
                     shape_invariants=shapes,
                 )
@@ -166,10 +170,13 @@ class Walk:
         if graphs.keys() == set(_BRANCH):
             (otherwise,) = others
             condition, *given = inputs
-            return tf.cond(condition, lambda: self._run(first, given), lambda: self._run(otherwise, given))  # type: ignore[return-value]
-        return self._run(first, inputs)
+            return tf.cond(
+                condition, lambda: self.run_inside(first, given), lambda: self.run_inside(otherwise, given)
+            )  # type: ignore[return-value]
+        return self.run_inside(first, inputs)
 
-    def _run(self, graph: Any, values: Sequence[Value]) -> list[Value]:
+    def run_inside(self, graph: Any, values: Sequence[Value]) -> list[Value]:
+        """The outputs of a function, its ops made here."""
         known = {tensor.ref(): value for tensor, value in zip(graph.inputs, values, strict=True)}
         walk = self.inside(known)
         walk.run(graph.get_operations())
