@@ -29,6 +29,9 @@ from nobuco.tflite.signature import TracedModel, is_fake_quantised, trace_model
 from nobuco.tflite.writing import file_to_become
 from nobuco.validate.report import Report
 
+# Of 8 bits. Where a model rounds to whole steps, the last bit of a float number decides between two of them.
+_SOME_STEPS = 5 / 127
+
 
 @dataclass(frozen=True)
 class ExportedTFLite:
@@ -201,7 +204,8 @@ def _allowed(keras_model: keras.Model, tolerance: float) -> float:
     """More than asked for where float32 itself is no nearer: where PyTorch's own rounding has been found large."""
     report = getattr(keras_model, "report", None)
     rounding = [check.rounding or 0.0 for check in report.checks] if isinstance(report, Report) else []
-    return max([tolerance, *(10 * each for each in rounding)])
+    steps = [_SOME_STEPS] if is_fake_quantised(keras_model) else []
+    return max([tolerance, *(10 * each for each in rounding), *steps])
 
 
 def _samples(keras_model: keras.Model) -> Sequence[Sequence[np.ndarray]]:

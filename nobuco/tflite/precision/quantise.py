@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from nobuco.tflite.errors import (
     TFLiteMismatchError,
 )
 from nobuco.tflite.inspection import TFLiteInfo, inspect_tflite
-from nobuco.tflite.precision.carried import carried_ranges, on_grid, without_marks, without_ranges
+from nobuco.tflite.precision.carried import CarriedEngine, unmarked
 from nobuco.tflite.precision.engine import Engine
 from nobuco.tflite.precision.judge import agreement, broken, output_errors
 from nobuco.tflite.precision.layers import alone, fewest_kept, quantised_rows
@@ -88,13 +88,12 @@ def quantised(
     samples = _samples(request, info)
     compared = samples or list(request.examples)
     wanted = outputs_on(data, compared)
-    float_bytes, unscaled = len(data), ()
+    float_bytes = len(data)
     if request.carried:
-        data, ends = without_marks(request.marked())  # type: ignore[misc]
+        data = request.marked()  # type: ignore[misc]
         info = _inspected(data, keras_model)
-        ranges = carried_ranges(data, info, ends, ranges_on(data, samples))
-        unscaled = tuple(row.name for row in without_ranges(data, info, ranges))
-        recipe = replace(recipe, keep=recipe.keep + unscaled)
+        free = unmarked(data)
+        ranges = {index: each for index, each in ranges_on(data, samples).items() if index in free}
     else:
         ranges = ranges_on(data, samples) if recipe.static else {}
     steps: tuple = ()
@@ -103,14 +102,16 @@ def quantised(
         check_ranges(ranges, info, info.rows)
         made = convert(recipe, samples, request.integer_io)
     else:
-        engine = Engine(data, info, ranges, samples, request.integer_io)
-        check_ranges(ranges, info, quantised_rows(engine, recipe, info))
+        if request.carried:
+            check_ranges(ranges, info, info.rows)
+            engine = CarriedEngine(data, info, ranges, request.integer_io)
+        else:
+            engine = Engine(data, info, ranges, samples, request.integer_io)
+            check_ranges(ranges, info, quantised_rows(engine, recipe, info))
         if request.auto:
             recipe, tried = fewest_kept(engine, recipe, info, compared, wanted, request.min_agreement)
             steps = tuple(tried)
         made = engine.quantised(recipe)
-        if request.carried:
-            made = on_grid(made, data)
     names = [tensor.name for tensor in info.outputs]
 
     def harm() -> str:
@@ -133,7 +134,7 @@ def quantised(
         agreement(got, wanted),
         float_bytes,
         len(made),
-        tuple(stayed_float(_inspected(made, keras_model), info, recipe, engine, unscaled)),
+        tuple(stayed_float(_inspected(made, keras_model), info, recipe, engine)),
         steps,
     )
     expected = EXPECTED_SNR.get(recipe.name, LEAST_SNR)
