@@ -11,6 +11,7 @@ from nobuco.tflite.inspection import TFLiteInfo, TFLiteOp
 from nobuco.tflite.precision.carried import UNSCALED, CarriedEngine
 from nobuco.tflite.precision.engine import Engine, dearer_than_float, is_kept
 from nobuco.tflite.precision.judge import OutputError
+from nobuco.tflite.precision.prepare import Prepared
 from nobuco.tflite.precision.recipe import Recipe
 
 
@@ -49,6 +50,7 @@ class Precision:
         float_bytes: size of the float file.
         stayed_float: ops that compute in float32 although the recipe is for integers.
         steps: what "auto" has tried, in the order of ops kept.
+        prepared: what `prepare` has tried, with the SNR before and after.
     """
 
     recipe: Recipe
@@ -59,6 +61,7 @@ class Precision:
     size_bytes: int
     stayed_float: tuple[StayedFloat, ...] = ()
     steps: tuple[Step, ...] = ()
+    prepared: tuple[Prepared, ...] = ()
 
     @property
     def snr(self) -> float:
@@ -85,6 +88,7 @@ class Precision:
             f"{self.recipe}: {self.size_bytes:,} bytes, {self.size_bytes / self.float_bytes:.2f} of the float file's",
             f"on {self.samples} samples {self.agreement:.1%} come out alike",
             *(f"  {each}" for each in self.outputs),
+            *map(str, self.prepared),
         ]
         if self.stayed_float:
             lines.append(f"{len(self.stayed_float)} ops stayed float:")
