@@ -222,6 +222,9 @@ class Lab:
                 f"machine of the lab may use more than {most / 1e3:.0f} GB"
             )
             return {converter.name: reason for converter in converters}
+        if model.samples is not None:
+            reason = f"the images of {model.samples} lie on this machine alone: leave --samples or --lab out"
+            return {converter.name: reason for converter in converters}
         file = model.spec.file
         place = f"models/{model.folder_name}/{file.name}" if file else None
         parcel = Parcel.of(options.out, cache.folders(model, ()), {place: file} if file and place else {})
