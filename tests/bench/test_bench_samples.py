@@ -1,6 +1,7 @@
 """Samples from a folder of images: which are taken, how they are scaled, and what is said of folders that will not do."""
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -9,11 +10,14 @@ from click.testing import CliRunner
 from PIL import Image
 
 from bench.artifact import ModelVariant
+from bench.artifacts import ArtifactCache
 from bench.cli import main
+from bench.converters.registry import get_converter
 from bench.errors import BenchError
 from bench.jobs.entry import JobFailed
 from bench.jobs.image_files import CALIBRATION, CHECK, FEWEST, chosen_images, parted
 from bench.jobs.image_samples import image_samples
+from bench.lab.site import Lab
 from bench.run import ZooOptions, zoo
 from models_zoo import LoadedModel, ModelSpec, import_torchvision
 from tests.bench.test_bench_precision import options
@@ -132,6 +136,23 @@ def test_what_is_made_from_other_images_lies_elsewhere(tmp_path: Path) -> None:
         ModelVariant(spec, "random", 0, each).folder_name for each in (None, tmp_path / "a", tmp_path / "b")
     ]
     assert len(set(folders)) == 3
+
+
+def test_a_lab_does_not_take_them(tmp_path: Path) -> None:
+    class Empty:
+        def lacks(self, *_: object) -> bool:
+            return True
+
+    model = ModelVariant(ModelSpec("slice_relu"), "random", 0, tmp_path)
+    said = Lab._made(
+        cast("Lab", None),
+        "run",
+        ZooOptions(),
+        cast("ArtifactCache", Empty()),
+        model,
+        [get_converter("nobuco")],
+    )
+    assert "lie on this machine alone: leave --samples or --lab out" in said["nobuco"]
 
 
 def test_files_are_calibrated_and_judged_by_the_images(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import torch
@@ -236,7 +238,7 @@ def test_what_torch_export_makes(tmp_path: Path) -> None:
     assert off.max() <= 1.001
 
 
-def test_integers_that_are_made_and_read() -> None:
+def test_integers_that_are_made_and_read(tmp_path: Path) -> None:
     """What torch.export's way writes into its graphs, without the package that writes it."""
     from torch.ao.quantization.fx import _decomposed  # noqa: F401 - registers the operators
 
@@ -248,8 +250,14 @@ def test_integers_that_are_made_and_read() -> None:
         again = ops.dequantize_per_tensor(bytes_, 0.05, 131, 0, 255, torch.uint8)
         return ops.dequantize_per_tensor(whole, 0.05, 3, -127, 127, torch.int8), again
 
-    keras_model = nobuco.pytorch_to_keras(model, [5 * torch.randn(2, 3, 5, 5)], verbose=False)
+    images = 5 * torch.randn(2, 3, 5, 5)
+    keras_model = nobuco.pytorch_to_keras(model, [images], verbose=False)
     assert keras_model.report.max_error == 0
+    keras_model.save(tmp_path / "m.keras")
+    loaded: Any = keras.models.load_model(tmp_path / "m.keras")
+    inputs = images.permute(0, 2, 3, 1).numpy()
+    for a, b in zip(loaded(inputs), keras_model(inputs), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.filterwarnings("ignore:All inputs of this cat operator")
