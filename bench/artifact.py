@@ -8,6 +8,7 @@ from typing import Any
 import models_zoo
 from bench.converters.base import Reference
 from bench.fingerprints import digest_of, sha256_of, source_digest, versions_of
+from bench.jobs.image_files import chosen_images, images_digest
 from bench.jobs.process import job_digest
 from models_zoo import ModelSpec
 from reports.record import FLOAT, Conversion
@@ -15,11 +16,13 @@ from reports.record import FLOAT, Conversion
 
 @dataclass(frozen=True)
 class ModelVariant:
-    """A model with the choice of its weights."""
+    """A model with the choice of its weights. `samples`: a folder of images to find scales from and to judge files by; None:
+    made-up ones."""
 
     spec: ModelSpec
     weights: str
     seed: int
+    samples: Path | None = None
 
     @property
     def name(self) -> str:
@@ -39,6 +42,8 @@ class ModelVariant:
         ]
         if self.spec.file is not None:
             made_from.append(sha256_of(self.spec.file))
+        if self.samples is not None:
+            made_from.append(images_digest(chosen_images(self.samples)))
         return f"{self.spec.slug[-60:].lstrip('._')}-{digest_of(*made_from)}"
 
     def job(self) -> dict[str, Any]:
@@ -50,6 +55,7 @@ class ModelVariant:
             "factory": self.spec.factory,
             "weights": self.weights,
             "seed": self.seed,
+            "samples": str(self.samples.resolve()) if self.samples else None,
         }
 
 

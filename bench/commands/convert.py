@@ -7,7 +7,7 @@ from typing import Any, get_args
 import click
 
 from bench.commands.lab import lab_options, opened_lab
-from bench.commands.options import CommaList, Precisions, json_option, out_option, print_json
+from bench.commands.options import CommaList, Precisions, json_option, out_option, print_json, samples_option
 from bench.commands.zoo import CELLS_FAILED, NOTHING_MEASURED
 from bench.converters.precisions import KNOWN as PRECISIONS
 from bench.converters.registry import KNOWN
@@ -60,6 +60,7 @@ _WIDTHS = (38, 25, 16, 10, 6, 6, 7, 6, 8)
 )
 @click.option("--weights", type=click.Choice(get_args(Weights)), default="random", show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="For weights and inputs.")
+@samples_option
 @click.option(
     "--timeout",
     type=click.FloatRange(min=1),

@@ -123,6 +123,14 @@ out_option = click.option(
     show_default=True,
     help="Folder for records, artifacts, tables and charts.",
 )
+samples_option = click.option(
+    "--samples",
+    type=click.Path(path_type=Path),
+    default=None,
+    envvar="BENCH_SAMPLES",
+    help="Folder of images, scaled as torchvision's weights take them. Of 164, scales are found from 64, and files with "
+    "integers judged on the other 100. [default: made-up ones]",
+)
 baseline_option = click.option(
     "--baseline",
     default=None,

@@ -19,6 +19,7 @@ from bench.commands.options import (
     positive,
     print_json,
     print_table,
+    samples_option,
 )
 from bench.commands.plan_text import described
 from bench.converters.precisions import KNOWN as PRECISIONS
@@ -130,6 +131,7 @@ def _option(flag: str, field: str, type: Any, help: str, show_default: bool | st
     "torchvision's trained ones (downloaded).",
 )
 @_option("--seed", "seed", int, "For weights and inputs.")
+@samples_option
 @_option(
     "--tolerance",
     "tolerance",

@@ -10,6 +10,8 @@ WITH_RANGES = ("int8", "int8-io", "int16x8", "auto")
 """Of these the scales of activations are found from samples."""
 PRECISIONS = (FLOAT, "fp16", "int8-dynamic", "int8-weights", "int4-weights", *WITH_RANGES)
 KNOWN = ", ".join(PRECISIONS)
+SAMPLES = ("samples_job", "image_files", "image_samples")
+"""The jobs' modules that samples are made by."""
 
 
 def computes_with_integers(precision: str) -> bool:
@@ -19,7 +21,7 @@ def computes_with_integers(precision: str) -> bool:
 
 def calibration_digest(precision: str) -> str:
     """Changes with the samples that files of a precision are made from; empty where they are made from none."""
-    return job_digest("samples_job") if precision in WITH_RANGES else ""
+    return job_digest(*SAMPLES) if precision in WITH_RANGES else ""
 
 
 def check_precision(name: str) -> str:

@@ -1,8 +1,9 @@
 """Job: inputs to find the ranges of activations from, and others, with PyTorch's answers, to compare files on.
 
 Only files of other precisions than float32 need them: the same for all converters. Leaves an array (samples, ...) for each
-input, `calibration_<i>.npy` and `check_<i>.npy`, and for each output `answer_<j>.npy`. Images of the kind that the model is
-measured with; the inputs of a user's own model are shuffled.
+input, `calibration_<i>.npy` and `check_<i>.npy`, and for each output `answer_<j>.npy`. The images of a folder, if the
+model's part of the job names one (`samples`); else images of the kind that the model is measured with, and the inputs of a
+user's own model shuffled.
 """
 
 from pathlib import Path
@@ -11,11 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.errors import BenchError
 from bench.jobs import entry
+from bench.jobs.image_files import CALIBRATION, CHECK, chosen_images, parted
+from bench.jobs.image_samples import image_samples
 from bench.jobs.models import flatten, load_model, shuffled
 from models_zoo import LoadedModel
 
-CALIBRATION, CHECK = 64, 100
 _FIRST = 10_000  # numbers of further inputs begin so far above those that devices are given
 
 
@@ -27,8 +30,11 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         raise entry.JobFailed(
             "there are no samples to calibrate on: the model takes whole numbers, and which ones it takes is not known"
         )
-    calibration = [_inputs(loaded, number) for number in range(CALIBRATION)]
-    check = [_inputs(loaded, CALIBRATION + number) for number in range(CHECK)]
+    if folder := job["model"]["samples"]:
+        calibration, check = _images(loaded, Path(folder))
+    else:
+        calibration = [_inputs(loaded, number) for number in range(CALIBRATION)]
+        check = [_inputs(loaded, CALIBRATION + number) for number in range(CHECK)]
     answers = []
     with torch.no_grad():
         for inputs in check:
@@ -42,6 +48,14 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         "check": _saved(check, out, "check"),
         "answer": _saved(answers, out, "answer"),
     }
+
+
+def _images(loaded: LoadedModel, folder: Path) -> list[list[tuple[torch.Tensor, ...]]]:
+    try:
+        parts = parted(chosen_images(folder))
+    except BenchError as error:
+        raise entry.JobFailed(str(error)) from error
+    return [image_samples(loaded, part) for part in parts]
 
 
 def _inputs(loaded: LoadedModel, number: int) -> tuple[torch.Tensor, ...]:

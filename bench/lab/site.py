@@ -214,6 +214,9 @@ class Lab:
         """Have all that is missing of a model made; returns why converters could not, by name."""
         if not cache.lacks(model, converters):
             return {}
+        if model.samples is not None:
+            reason = f"the images of {model.samples} lie on this machine alone: leave --samples or --lab out"
+            return {converter.name: reason for converter in converters}
         megabytes = expected_bytes(model) / 1e6
         most = max((worker.facts.megabytes for worker in self._fitting()), default=None)
         if most is not None and most < megabytes:

@@ -63,7 +63,8 @@ def convert(
     """Make the files of all models with all converters, and check each once on this host.
 
     Args:
-        options: `models`, `size`, `converters`, `weights`, `seed`, `tolerance`, `timeout`, `out` and `retry_failed` count.
+        options: `models`, `size`, `converters`, `weights`, `seed`, `samples`, `tolerance`, `timeout`, `out` and
+            `retry_failed` count.
         jobs: How many models at the same time, as far as there is memory.
         say: Where progress goes; None: stderr.
         show: Called with each outcome as soon as there is one, by one thread at a time.

@@ -38,6 +38,8 @@ class ZooOptions:
             than `rounds` says.
         weights: "random" from the seed, or "default": torchvision's trained ones.
         seed: For weights and inputs.
+        samples: Folder of images that scales are found from, and others of it that files with integers are judged by; None:
+            made-up ones.
         tolerance: Largest error against PyTorch, max|difference| / max|reference|, for a file to get a speed;
             None: `bench.measure.workload.TOLERANCE`, or that of half precision.
         min_alike: Share of samples that are to come out as PyTorch's for a file that computes with integers to get a speed:
@@ -69,6 +71,7 @@ class ZooOptions:
     interval: float | None = None
     weights: Weights = "random"
     seed: int = 0
+    samples: Path | None = None
     tolerance: float | None = None
     min_alike: float = MIN_ALIKE
     timeout: float = 900.0
@@ -82,6 +85,8 @@ class ZooOptions:
         for name in ("models", "converters", "precisions", "devices", "delegates", "threads"):
             object.__setattr__(self, name, _several(name, getattr(self, name)))
         object.__setattr__(self, "out", Path(self.out))
+        if self.samples is not None:
+            object.__setattr__(self, "samples", Path(self.samples))
         if self.benchmark_binary is not None:
             object.__setattr__(self, "benchmark_binary", Path(self.benchmark_binary))
         for number in self.threads:

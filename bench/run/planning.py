@@ -282,7 +282,7 @@ def _imports(tree: ast.Module, name: str) -> bool:
 def chosen_models(options: ZooOptions) -> list[ModelVariant]:
     """The models of a run, each with its weights. Raises ModelError."""
     specs = models_zoo.resolve(options.models, options.size)
-    return [ModelVariant(spec, options.weights, options.seed) for spec in specs]
+    return [ModelVariant(spec, options.weights, options.seed, options.samples) for spec in specs]
 
 
 def chosen_converters(options: ZooOptions) -> Sequence[Converter]:

@@ -21,6 +21,9 @@ _TF = {
     torch.bool: tf.bool,
     torch.complex64: tf.complex64,
     torch.complex128: tf.complex128,
+    # quantised tensors are the numbers that they stand for
+    torch.quint8: tf.float32,
+    torch.qint8: tf.float32,
 }
 
 
@@ -34,4 +37,4 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     tensor = tensor.detach().resolve_conj().resolve_neg().cpu()
     if tensor.dtype is torch.bfloat16:
         return tensor.float().numpy().astype(tf.bfloat16.as_numpy_dtype)
-    return tensor.numpy()
+    return (tensor.dequantize() if tensor.is_quantized else tensor).numpy()

@@ -45,18 +45,34 @@ class FakeQuantize(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         if self.axis is None and _scales_marked.get():
-            (scale,), (zero_point,) = self.scales, self.zero_points
-            # integers of fewer bits keep their step and their upper end, so that what a ReLU makes is the same
-            ends = [(end - zero_point) * scale for end in (self.high - 255, self.high)]
-            return tf.quantization.fake_quant_with_min_max_args(inputs, *ends, num_bits=8)
+            return self._marked(inputs)
+        return self._numbers(self._integers(inputs))
+
+    def _integers(self, inputs: Any) -> Any:
+        scale, zero_point = self._along(inputs)
+        return tf.clip_by_value(tf.round(inputs * self._inverse(scale)) + zero_point, self.low, self.high)
+
+    def _inverse(self, scale: Any) -> Any:
+        return 1 / scale
+
+    def _numbers(self, integers: Any) -> Any:
+        scale, zero_point = self._along(integers)
+        return (integers - zero_point) * scale
+
+    def _along(self, inputs: Any) -> tuple[Any, Any]:
         shape = [1] * inputs.shape.rank
         if self.axis is not None:
             shape[self.axis] = -1
         scale, zero_point = (
             tf.reshape(tf.constant(each, inputs.dtype), shape) for each in (self.scales, self.zero_points)
         )
-        whole = tf.clip_by_value(tf.round(inputs * (1 / scale)) + zero_point, self.low, self.high)
-        return (whole - zero_point) * scale
+        return scale, zero_point
+
+    def _marked(self, inputs: Any) -> Any:
+        (scale,), (zero_point,) = self.scales, self.zero_points
+        # integers of fewer bits keep their step and their upper end, so that what a ReLU makes is the same
+        ends = [(end - zero_point) * scale for end in (self.high - 255, self.high)]
+        return tf.quantization.fake_quant_with_min_max_args(inputs, *ends, num_bits=8)
 
     def compute_output_spec(self, inputs: Any) -> Any:
         return keras.KerasTensor(inputs.shape, inputs.dtype)
@@ -70,3 +86,48 @@ class FakeQuantize(keras.layers.Layer):
             "high": self.high,
             "axis": self.axis,
         }
+
+
+@keras.saving.register_keras_serializable("nobuco")
+class Quantize(FakeQuantize):
+    """The integers alone, of one scale. Where scales are marked they are left to `Dequantize`, so that the pair is one
+    mark."""
+
+    def __init__(
+        self,
+        scales: Sequence[float],
+        zero_points: Sequence[int],
+        low: int,
+        high: int,
+        integers: str = "int8",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(scales, zero_points, low, high, **kwargs)
+        self.integers = integers
+
+    def _inverse(self, scale: Any) -> Any:
+        return tf.constant(1 / self.scales[0], scale.dtype)  # PyTorch divides in float64 here
+
+    def call(self, inputs: Any) -> Any:
+        return inputs if _scales_marked.get() else tf.cast(self._integers(inputs), self.integers)
+
+    def compute_output_spec(self, inputs: Any) -> Any:
+        return keras.KerasTensor(inputs.shape, self.integers)
+
+    def get_config(self) -> dict[str, Any]:
+        config = {**super().get_config(), "integers": self.integers}
+        del config["axis"]
+        return config
+
+
+@keras.saving.register_keras_serializable("nobuco")
+class Dequantize(FakeQuantize):
+    """The numbers that integers of one scale stand for."""
+
+    def call(self, inputs: Any) -> Any:
+        if _scales_marked.get() and inputs.dtype.is_floating:
+            return self._marked(inputs)
+        return self._numbers(tf.cast(inputs, tf.float32))
+
+    def compute_output_spec(self, inputs: Any) -> Any:
+        return keras.KerasTensor(inputs.shape, "float32")

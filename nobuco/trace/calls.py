@@ -41,7 +41,8 @@ class Value:
 
     def release(self) -> None:
         """Lets go of the data; a report that is kept should not keep every activation alive."""
-        self.tensor = self.tensor.to("meta")
+        numbers = self.tensor.dequantize() if self.tensor.is_quantized else self.tensor
+        self.tensor = numbers.to("meta")
 
     @property
     def nbytes(self) -> int:

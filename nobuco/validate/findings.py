@@ -54,10 +54,29 @@ def refusals_said(refused: Mapping[Call, Sequence[str]]) -> str:
 
 def raise_unconverted(graph: Graph) -> None:
     """Raises MissingConverterError or ConversionError, naming all calls that stand in the way of a conversion."""
+    packed = [call for call in graph.missing if str(call.op).startswith(_PACKED)]
+    if packed:
+        raise ConversionError(_integers_already(packed[0]))
     if graph.missing:
         raise MissingConverterError(graph.missing, graph.refused)
     if graph.refused:
         raise ConversionError(refusals_said(graph.refused))
+
+
+# PyTorch's own kernels for integers, and what finds scales as a model runs.
+_PACKED = ("quantized.", "quantized_decomposed.choose_qparams")
+
+
+def _integers_already(call: Call) -> str:
+    if "dynamic" in call.name or "choose_qparams" in call.name:
+        way_out = 'convert the float model, and export it with precision="int8-dynamic"'
+    else:
+        way_out = (
+            "convert the model as it was before torch.ao.quantization.convert or convert_fx, with its observers off, "
+            "or what convert_to_reference_fx makes of it"
+        )
+    where = f", in {call.module_path}" if call.module_path else ""
+    return f"the model is quantised for PyTorch's own kernels ({call}{where}), which have no counterpart: {way_out}"
 
 
 class DiscrepancyError(NobucoError):

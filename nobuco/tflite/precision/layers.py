@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from nobuco.tflite.errors import TFLiteMismatchError
 from nobuco.tflite.inspection import TFLiteInfo, TFLiteOp
+from nobuco.tflite.precision.carried import CarriedEngine
 from nobuco.tflite.precision.engine import Engine, is_kept
 from nobuco.tflite.precision.judge import agreement, output_errors
 from nobuco.tflite.precision.recipe import Recipe
@@ -22,7 +23,7 @@ _PRUNED = 16  # kept layers up to which each is tried without
 Outputs = Sequence[Sequence]  # of each sample
 
 
-def quantised_rows(engine: Engine, recipe: Recipe, info: TFLiteInfo) -> list[TFLiteOp]:
+def quantised_rows(engine: Engine | CarriedEngine, recipe: Recipe, info: TFLiteInfo) -> list[TFLiteOp]:
     """The ops of a float file that the recipe makes another form of."""
     return [
         row
@@ -32,7 +33,11 @@ def quantised_rows(engine: Engine, recipe: Recipe, info: TFLiteInfo) -> list[TFL
 
 
 def alone(
-    engine: Engine, recipe: Recipe, info: TFLiteInfo, samples: Sequence[Sample], wanted: Outputs
+    engine: Engine | CarriedEngine,
+    recipe: Recipe,
+    info: TFLiteInfo,
+    samples: Sequence[Sample],
+    wanted: Outputs,
 ) -> list[tuple[TFLiteOp, float]]:
     """Of each op that the recipe quantises, the SNR (dB) of the model's worst output when it alone is quantised.
 
@@ -64,7 +69,7 @@ def _worst_first(found: Sequence[tuple[TFLiteOp, float]]) -> list[tuple[TFLiteOp
 
 
 def fewest_kept(
-    engine: Engine,
+    engine: Engine | CarriedEngine,
     recipe: Recipe,
     info: TFLiteInfo,
     samples: Sequence[Sample],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,13 @@ from nobuco.tflite.errors import (
     TFLiteMismatchError,
 )
 from nobuco.tflite.inspection import TFLiteInfo, inspect_tflite
-from nobuco.tflite.precision.carried import carried_ranges, on_grid, without_marks, without_ranges
+from nobuco.tflite.precision.bias import corrected
+from nobuco.tflite.precision.carried import CarriedEngine, unmarked
 from nobuco.tflite.precision.engine import Engine
+from nobuco.tflite.precision.equalise import equalised
 from nobuco.tflite.precision.judge import agreement, broken, output_errors
 from nobuco.tflite.precision.layers import alone, fewest_kept, quantised_rows
+from nobuco.tflite.precision.prepare import BIAS, EQUALISE, Prepared, Trial, wanted_of
 from nobuco.tflite.precision.ranges import check_ranges, ranges_on
 from nobuco.tflite.precision.recipe import (
     EXPECTED_SNR,
@@ -56,6 +59,7 @@ class Request:
     traced: bool = False
     layouts: Sequence[Sequence[int]] | None = None
     marked: Callable[[], bytes] | None = None
+    prepare: str | Sequence[str] | None = None
 
     @property
     def carried(self) -> bool:
@@ -88,30 +92,53 @@ def quantised(
     samples = _samples(request, info)
     compared = samples or list(request.examples)
     wanted = outputs_on(data, compared)
-    float_bytes, unscaled = len(data), ()
+    float_bytes = len(data)
     if request.carried:
-        data, ends = without_marks(request.marked())  # type: ignore[misc]
+        data = request.marked()  # type: ignore[misc]
         info = _inspected(data, keras_model)
-        ranges = carried_ranges(data, info, ends, ranges_on(data, samples))
-        unscaled = tuple(row.name for row in without_ranges(data, info, ranges))
-        recipe = replace(recipe, keep=recipe.keep + unscaled)
+        free = unmarked(data)
+        ranges = {index: each for index, each in ranges_on(data, samples).items() if index in free}
     else:
         ranges = ranges_on(data, samples) if recipe.static else {}
+    names = [tensor.name for tensor in info.outputs]
+    preparing, choose = _preparing(request)
+    trial = Trial(names, samples, wanted, choose) if preparing else None
+    prepared: list[Prepared] = []
     steps: tuple = ()
     engine = None
     if recipe.engine == TENSORFLOW:
         check_ranges(ranges, info, info.rows)
         made = convert(recipe, samples, request.integer_io)
     else:
-        engine = Engine(data, info, ranges, samples, request.integer_io)
-        check_ranges(ranges, info, quantised_rows(engine, recipe, info))
+        if request.carried:
+            check_ranges(ranges, info, info.rows)
+            engine = CarriedEngine(data, info, ranges, request.integer_io)
+        else:
+            engine = Engine(data, info, ranges, samples, request.integer_io)
+            check_ranges(ranges, info, quantised_rows(engine, recipe, info))
+        if trial is not None and EQUALISE in preparing:
+            new, pairs, clipped = equalised(data, trial.fitting)
+            said = f"{pairs} pairs of layers" + (
+                f", {clipped} more have a RELU6 between them that may clip" if clipped else ""
+            )
+            better = (
+                Engine(new, info, ranges_on(new, samples), samples, request.integer_io) if pairs else engine
+            )
+            found = trial.tried(
+                EQUALISE, said, pairs, engine.quantised(recipe), lambda: better.quantised(recipe)
+            )
+            prepared.append(found)
+            if found.kept:
+                data, engine = new, better
         if request.auto:
             recipe, tried = fewest_kept(engine, recipe, info, compared, wanted, request.min_agreement)
             steps = tuple(tried)
         made = engine.quantised(recipe)
-        if request.carried:
-            made = on_grid(made, data)
-    names = [tensor.name for tensor in info.outputs]
+        if trial is not None and BIAS in preparing:
+            new, layers = corrected(made, data, trial.fitting)
+            found = trial.tried(BIAS, f"{layers} layers", layers, made, lambda: new)
+            prepared.append(found)
+            made = new if found.kept else made
 
     def harm() -> str:
         rows = [] if engine is None else quantised_rows(engine, recipe, info)
@@ -133,8 +160,9 @@ def quantised(
         agreement(got, wanted),
         float_bytes,
         len(made),
-        tuple(stayed_float(_inspected(made, keras_model), info, recipe, engine, unscaled)),
+        tuple(stayed_float(_inspected(made, keras_model), info, recipe, engine)),
         steps,
+        tuple(prepared),
     )
     expected = EXPECTED_SNR.get(recipe.name, LEAST_SNR)
     if found.snr < expected or found.agreement < LEAST_AGREEMENT:
@@ -145,6 +173,20 @@ def quantised(
             stacklevel=3,
         )
     return made, found
+
+
+def _preparing(request: Request) -> tuple[tuple[str, ...], bool]:
+    preparing, choose = wanted_of(request.prepare)
+    recipe = request.recipe
+    if preparing and request.carried:
+        raise TFLiteExportError(
+            "prepare is for models without scales of their own: this one is fake-quantised, and its file has its scales"
+        )
+    if preparing and (recipe.activations != "int8" or recipe.rows or recipe.engine != LITERT):
+        raise TFLiteExportError(
+            f"prepare is for int8 activations by the engine {LITERT!r}, and the recipe is {recipe}: leave it out"
+        )
+    return preparing, choose
 
 
 def _samples(request: Request, info: TFLiteInfo) -> list[list[Any]]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nobuco.tflite.inspection import TFLiteInfo, TFLiteOp
+from nobuco.tflite.precision.carried import UNSCALED, CarriedEngine
 from nobuco.tflite.precision.engine import Engine, dearer_than_float, is_kept
 from nobuco.tflite.precision.judge import OutputError
+from nobuco.tflite.precision.prepare import Prepared
 from nobuco.tflite.precision.recipe import Recipe
 
 
@@ -49,6 +50,7 @@ class Precision:
         float_bytes: size of the float file.
         stayed_float: ops that compute in float32 although the recipe is for integers.
         steps: what "auto" has tried, in the order of ops kept.
+        prepared: what `prepare` has tried, with the SNR before and after.
     """
 
     recipe: Recipe
@@ -59,6 +61,7 @@ class Precision:
     size_bytes: int
     stayed_float: tuple[StayedFloat, ...] = ()
     steps: tuple[Step, ...] = ()
+    prepared: tuple[Prepared, ...] = ()
 
     @property
     def snr(self) -> float:
@@ -85,6 +88,7 @@ class Precision:
             f"{self.recipe}: {self.size_bytes:,} bytes, {self.size_bytes / self.float_bytes:.2f} of the float file's",
             f"on {self.samples} samples {self.agreement:.1%} come out alike",
             *(f"  {each}" for each in self.outputs),
+            *map(str, self.prepared),
         ]
         if self.stayed_float:
             lines.append(f"{len(self.stayed_float)} ops stayed float:")
@@ -102,23 +106,21 @@ def stayed_float(
     info: TFLiteInfo,
     float_info: TFLiteInfo,
     recipe: Recipe,
-    engine: Engine | None,
-    unscaled: Sequence[str] = (),
+    engine: Engine | CarriedEngine | None,
 ) -> list[StayedFloat]:
-    """The ops of a quantised file that compute in float32, each with the reason; `unscaled`: names of those that had to."""
+    """The ops of a quantised file that compute in float32, each with the reason."""
     if not recipe.static:
         return _weights_that_stayed(info, float_info, recipe, engine)
-    counts = Counter(row.op for row in float_info.rows)
-    found = []
-    for row in info.rows:
-        if row.op in counts and "float32" in row.output_types:
-            why = _UNSCALED if row.name in unscaled else _why(row, recipe, engine)
-            found.append(StayedFloat(row, why))
-    return found
+    known = {row.op for row in float_info.rows} - {"QUANTIZE", "DEQUANTIZE"}
+    return [
+        StayedFloat(row, _why(row, recipe, engine))
+        for row in info.rows
+        if row.op in known and "float32" in row.output_types
+    ]
 
 
 def _weights_that_stayed(
-    info: TFLiteInfo, float_info: TFLiteInfo, recipe: Recipe, engine: Engine | None
+    info: TFLiteInfo, float_info: TFLiteInfo, recipe: Recipe, engine: Engine | CarriedEngine | None
 ) -> list[StayedFloat]:
     """Those with weights that are as large as they were."""
     before = {row.name: row.weight_bytes for row in float_info.rows}
@@ -129,15 +131,16 @@ def _weights_that_stayed(
     ]
 
 
-_UNSCALED = "the model carries no scale for it, and there is no calibration"
 _WORTHWHILE = 1024  # bytes of weights: smaller ones are shapes, biases and numbers
 
 
-def _why(row: TFLiteOp, recipe: Recipe, engine: Engine | None) -> str:
+def _why(row: TFLiteOp, recipe: Recipe, engine: Engine | CarriedEngine | None) -> str:
     if is_kept(row, recipe):
         return "kept in float"
     if row.subgraph != 0:
         return "stands in a branch or loop, which calibration does not see into"
+    if isinstance(engine, CarriedEngine):
+        return engine.why_float().get(row.name, UNSCALED)
     if dearer_than_float(recipe, row.op):
         return f"XNNPACK takes {row.op} in float, and leaves its {recipe.name} form to slower kernels"
     if engine is not None and not engine.takes(recipe, row):
