@@ -14,13 +14,14 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     from nobuco import ChannelOrder
     from nobuco.tflite import export_tflite
 
+    convert = nobuco.pytorch_to_keras  # loads the library, which is no part of a conversion's seconds
     loaded = load_model(job)
     args = list(fresh_args(loaded))
     # A tuple's outputs are called output_0, output_1, ... in the file, in its order; a mapping's by its keys.
     flat = FlatOutputs(loaded.module).eval() if job["n_outputs"] > 1 else loaded.module
     with entry.Stopwatch() as watch:
         try:
-            keras_model = nobuco.pytorch_to_keras(
+            keras_model = convert(
                 flat,
                 args=args,
                 input_names=input_names(loaded),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,31 +51,72 @@ def _sampler(dims, mode, padding_mode, align_corners):
                 for place, size in zip(places, sizes, strict=True)
             ]
 
+        if mode == "bilinear":
+            zeros = padding_mode == "zeros"
+            places = (
+                [
+                    tf.clip_by_value(place, -1.0, _as(size, place))
+                    for place, size in zip(places, sizes, strict=True)
+                ]
+                if zeros
+                else brought_back(places)
+            )
+            return _in_cells(input, places, sizes, zeros)
         if mode == "nearest":
             return _read(flat, [tf.round(place) for place in brought_back(places)], sizes, padding_mode)
-        cubic = mode == "bicubic"  # its pixels are brought back into the image one by one
-        places = places if cubic else brought_back(places)
-        floors = [tf.floor(place) for place in places]
-        weights = [
-            (_cubic_weights if cubic else _linear_weights)(place - low)
-            for place, low in zip(places, floors, strict=True)
-        ]
+        floors = [
+            tf.floor(place) for place in places
+        ]  # its pixels are brought back into the image one by one
+        weights = [_cubic_weights(place - low) for place, low in zip(places, floors, strict=True)]
         out = tf.zeros([], input.dtype)
         for pixel in itertools.product(*weights):
             weight = tf.ones([], input.dtype)
             for along, step in zip(weights, pixel, strict=True):
                 weight = weight * along[step]
-            at = [low + step for low, step in zip(floors, pixel, strict=True)]
-            at = brought_back(at) if cubic else at
+            at = brought_back([low + step for low, step in zip(floors, pixel, strict=True)])
             out = out + tf.expand_dims(weight, -1) * _read(flat, at, sizes, padding_mode)
         return out
 
     return func
 
 
-def _linear_weights(beyond: Any) -> dict[int, Any]:
-    """Of the pixel before a place and the one after it, for how far the place is `beyond` the first."""
-    return {0: 1 - beyond, 1: beyond}
+def _in_cells(image: Any, places: Sequence[Any], sizes: Sequence[Any], zeros: bool) -> Any:
+    """Between the corners of the cell that each place lies in; one that is outside has been brought to the border, or, for
+    `zeros`, a pixel beyond it.
+
+    The image gets a border where a corner may lie outside, so that no corner has to be looked at by itself: pixels of zeros,
+    which also stand for those that count for nothing."""
+    borders = [
+        (1, 1) if zeros else (0, 0) if isinstance(size, int) and size > 1 else (0, 1) for size in sizes
+    ]
+    wide = [size + before + after for size, (before, after) in zip(sizes, borders, strict=True)]
+    padded = tf.pad(image, [(0, 0), *borders, (0, 0)]) if any(map(any, borders)) else image
+    flat = tf.reshape(padded, [shape_of(image)[0], -1, shape_of(image)[-1]])
+    # In floats, which delegates compute with, as long as they are whole numbers for certain
+    number = (
+        tf.float32 if all(isinstance(size, int) for size in wide) and math.prod(wide) < 1 << 24 else tf.int32
+    )
+    index, weights = None, []
+    for place, size, (before, _) in zip(places, wide, borders, strict=True):
+        low = tf.minimum(tf.floor(place), _as(size - before - 2, place))
+        beyond = place - low
+        weights.append((1 - beyond, beyond))
+        along = tf.cast(low + before if before else low, number)
+        index = along if index is None else index * _as(size, index) + along
+    assert index is not None
+    parts = []
+    for corner in itertools.product((0, 1), repeat=len(wide)):
+        weight: Any = functools.reduce(operator.mul, [w[one] for w, one in zip(weights, corner, strict=True)])
+        step: Any = 0
+        for size, one in zip(wide, corner, strict=True):
+            step = step * size + one
+        at = tf.cast(index + _as(step, index) if any(corner) else index, tf.int32)
+        parts.append(tf.expand_dims(weight, -1) * tf.gather(flat, at, batch_dims=1))
+    return sum(parts[1:], parts[0])
+
+
+def _as(size: Any, x: Any) -> Any:
+    return tf.cast(size, x.dtype)
 
 
 def _cubic_weights(beyond: Any) -> dict[int, Any]:
