@@ -41,7 +41,8 @@ class Nobuco:
         self.precision = precision
         self.costs = costs
         if costs is not None:
-            self.name = f"nobuco:{costs.stem}"
+            taken = Nobuco.named(f"nobuco:{costs.stem}") is not None
+            self.name = f"nobuco:{costs.name if taken else costs.stem}"
             self.aim = {"target": str(costs.absolute()), "optimize": _optimize_of(costs)}
             return
         words = [word for word in (target, optimize) if word]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bench.artifact import Artifact, ModelVariant
 from bench.artifacts import ArtifactCache, named_file
 from bench.converters.base import Converter
+from bench.converters.nobuco_adapter import Nobuco
 from bench.errors import BenchError
 from bench.lab import resources, tasks
 from bench.lab.connection import Connection, LabWorker, LostOnTheWay
@@ -217,6 +218,14 @@ class Lab:
         if model.samples is not None:
             reason = f"the images of {model.samples} lie on this machine alone: leave --samples or --lab out"
             return {converter.name: reason for converter in converters}
+        of_files = {
+            each.name: f"its cost file lies on this machine alone: leave it or --lab out ({each.costs})"
+            for each in converters
+            if isinstance(each, Nobuco) and each.costs is not None
+        }
+        if of_files:
+            others = [each for each in converters if each.name not in of_files]
+            return of_files | dict(self._made(run, options, cache, model, others) if others else {})
         megabytes = expected_bytes(model) / 1e6
         most = max((worker.facts.megabytes for worker in self._fitting()), default=None)
         if most is not None and most < megabytes:

@@ -92,6 +92,8 @@ def test_a_cost_file_makes_a_converter(tmp_path: Path) -> None:
     save(path, [a_layer(80.0)], StandInDevice(), "r", FACTS)  # type: ignore[arg-type]
     converter = get_converter(f"nobuco:{path}")
     assert converter.name == "nobuco:pixel"
+    save(tmp_path / "arm.json", [], StandInDevice(), "r", FACTS)  # type: ignore[arg-type]
+    assert get_converter(f"nobuco:{tmp_path / 'arm.json'}").name == "nobuco:arm.json", "nobuco:arm is another"
     before = converter.version()
     save(path, [a_layer(120.0)], StandInDevice(), "r", FACTS)  # type: ignore[arg-type]
     assert get_converter(f"nobuco:{path}").version() != before, "other costs make another file"
