@@ -24,6 +24,8 @@ _LAYERS = {
     "ProjectedLSTMCell": "nobuco.layers.recurrent",
     "RecurrentStack": "nobuco.layers.recurrent",
     "FakeQuantize": "nobuco.layers.fake_quantize",
+    "Quantize": "nobuco.layers.fake_quantize",
+    "Dequantize": "nobuco.layers.fake_quantize",
 }
 
 

@@ -30,6 +30,8 @@ def _constant_scales(call: Any) -> str | None:
 
 
 def _constant_scales_of_8_bits(call: Any) -> str | None:
+    if call.scales is not None or isinstance(call.input, list | tuple):
+        return "it quantises several tensors: call it for each by itself"
     if call.dtype not in _LIMITS:
         return f"{call.dtype} is no type of 8 bits"
     return _constant_scales(call)
@@ -63,7 +65,15 @@ def fake_quantize_per_channel_affine(
 
 
 @builtin(torch.quantize_per_tensor, any_layout=True, accepts=_constant_scales_of_8_bits)
-def quantize_per_tensor(input: Tensor, scale: Any, zero_point: Any, dtype: torch.dtype):
+def quantize_per_tensor(
+    input: Tensor,
+    scale: Any,
+    zero_point: Any,
+    dtype: torch.dtype,
+    *,
+    scales: Any = None,
+    zero_points: Any = None,
+):
     return LayerChain(FakeQuantize(_numbers(scale), _numbers(zero_point), *_LIMITS[dtype]))
 
 

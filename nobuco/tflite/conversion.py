@@ -89,11 +89,15 @@ def _frozen(model: TracedModel) -> Any:
     if graph is None:
         # Loops stay functions: taken apart, TFLite puts them together wrongly now and then.
         return model.named(convert_variables_to_constants_v2(model.function, lower_control_flow=False))
+    read = {name.partition(":")[0] for node in graph.node for name in node.input}
     inputs = model.function.graph.inputs[: len(model.specs)]
     outputs = [tensor.name for tensor in model.function.graph.outputs]
 
     def call(*tensors: tf.Tensor) -> list[tf.Tensor]:
-        given = {old.name: new for old, new in zip(inputs, tensors, strict=True)}
+        pairs = zip(inputs, tensors, strict=True)
+        given = {
+            old.name: new for old, new in pairs if old.op.name in read
+        }  # of others the import knows nothing
         return tf.graph_util.import_graph_def(graph, given, outputs, name="")
 
     return model.named(call)

@@ -84,7 +84,7 @@ def export_tflite(
     other; "gpu" for a file that GPU delegates take as far as can be, also where that costs the CPU a little: the same
     values, from ops of at most four dims. What they take of a file, `check_delegates` says. "cpu", and None, for forms that
     are cheaper on all processors. The path of a cost file that `bench tune` wrote: the forms that were measured to be
-    cheaper on that very device, layer by layer; "cortex-a76" (emulated) and "epyc" are such files that come with nobuco.
+    cheaper on that very device, layer by layer.
     optimize: "speed" takes forms that are faster and larger: 3x3 convolutions of many channels grow by seven ninths (not for
     GPUs). "size" leaves recurrent layers loops.
     precision: "fp32"; "fp16" (weights of half the size, computed in float32); "int8" (weights and activations, with scales

@@ -137,6 +137,7 @@ def test_from_a_model_to_its_fastest_file(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(tuning, "launch", counted)
     monkeypatch.setattr(memory, "cache_folder", lambda name: tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
     words = (f"{tmp_path / 'mine.py'}:make", "--rounds", "5", "--file", str(tmp_path / "best.tflite"))
     result = run(tmp_path, *words, "--json")
     assert result.exit_code == 0, result.output

@@ -120,10 +120,12 @@ def test_every_converter_is_tested() -> None:
         list(problems(case.program(), args, kwargs, 1e-4, case.graph_tensors, used, only_trace=True))
     untested = [entry for entry in all_converters() if entry.builtin and entry not in used]
     names = sorted(entry.function.__name__ for entry in untested)
-    # see REFUSED, test_recurrent.py, test_normalization.py, test_lowering.py, test_torchvision_ops.py, and the whole table in tests/op_table
+    # see REFUSED, test_recurrent.py, test_normalization.py, test_lowering.py, test_torchvision_ops.py, test_fake_quantised.py, and
+    # the whole table in tests/op_table
     elsewhere = [
-        "as_strided", "batch_norm_of_torch", "eigh", "gru", "instance_norm_of_torch", "istft", "lstm", "nms", "old_qr", "refused",
-        "refused", "rnn", "stft", "svd",
+        "as_strided", "batch_norm_of_torch", "decomposed_dequantize_per_tensor", "decomposed_quantize_per_tensor", "dequantize",
+        "eigh", "gru", "instance_norm_of_torch", "istft", "lstm", "nms", "old_qr", "quantize_per_tensor", "refused", "refused",
+        "rnn", "stft", "svd",
     ]  # fmt: skip
     assert names == elsewhere
 

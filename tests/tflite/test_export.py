@@ -8,9 +8,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import torch
 from ai_edge_litert.interpreter import Interpreter
 from keras import layers
 
+import nobuco
 from nobuco.tflite import (
     TFLiteExportError,
     TFLiteFileError,
@@ -199,3 +201,10 @@ def test_a_loop_over_a_batch_of_unknown_size_says_to_fix_it(tmp_path: Path) -> N
     model = keras.Model(x, layers.LSTM(3)(x))
     with pytest.raises(TFLiteExportError, match="with a fixed batch size"):
         export_tflite(model, tmp_path / "m.tflite")
+
+
+def test_inputs_that_nothing_reads_or_that_are_returned(tmp_path: Path) -> None:
+    for function, outputs in ((lambda x, y: y * 2, 1), (lambda x, y: (x, y * 2), 2)):
+        model = nobuco.pytorch_to_keras(function, [torch.rand(2, 3), torch.rand(2, 3)], verbose=False)
+        info = nobuco.export_tflite(model, tmp_path / "m.tflite").info
+        assert (len(info.inputs), len(info.outputs)) == (2, outputs)

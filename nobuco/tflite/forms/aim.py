@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from nobuco.tflite.forms.costs import Costs, measured
+from nobuco.tflite.forms.costs import Costs
 
 Target = Literal["cpu", "arm", "x86", "gpu"]
 Optimize = Literal["size", "balanced", "speed"]
@@ -34,13 +34,10 @@ class Aim:
 
     @classmethod
     def of(cls, target: Target | str | os.PathLike[str] | None, optimize: Optimize) -> Aim:
-        """`target` is one of the words, the name of a processor whose costs come with nobuco, or a cost file.
-
-        Raises ValueError, or TFLiteExportError for such a file."""
-        path = measured().get(str(target), target)
-        if path is None or (isinstance(path, str) and not path.endswith(".json")):
-            return cls(path, optimize)  # type: ignore[arg-type] - other words are refused there
-        costs = Costs.read(Path(path))
+        """`target` is one of the words, or a cost file. Raises ValueError, or TFLiteExportError for such a file."""
+        if target is None or (isinstance(target, str) and not target.endswith(".json")):
+            return cls(target, optimize)  # type: ignore[arg-type] - other words are refused there
+        costs = Costs.read(Path(target))
         return cls(costs.target, optimize, costs)
 
     def __post_init__(self) -> None:
@@ -49,10 +46,8 @@ class Aim:
             ("optimize", self.optimize, get_args(Optimize)),
         ):
             if value not in known:
-                more = f"; {', '.join(map(repr, measured()))}, measured layer by layer; or a cost file, NAME.json"
-                raise ValueError(
-                    f"there is no {name} {value!r}: choose {_listed(known)}{more if name == 'target' else ''}"
-                )
+                more = " (or a cost file, NAME.json)" if name == "target" else ""
+                raise ValueError(f"there is no {name} {value!r}: choose {_listed(known)}{more}")
 
 
 def _listed(words: tuple[str | None, ...]) -> str:

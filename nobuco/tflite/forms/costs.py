@@ -14,12 +14,6 @@ from typing import Any, Literal
 from nobuco.tflite.errors import TFLiteExportError
 
 _FORMAT = 1
-_MEASURED = Path(__file__).with_name("measured")
-
-
-def measured() -> dict[str, Path]:
-    """The cost files that come with nobuco, by the name of the processor."""
-    return {path.stem: path for path in sorted(_MEASURED.glob("*.json"))}
 
 
 def signature(op: Any) -> str:
