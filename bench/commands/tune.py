@@ -138,8 +138,8 @@ def _verdict(tuned: Tuned) -> str:
     if tuned.same:
         return "The usual file has the fastest forms already"
     words = {
-        "faster": "The tuned file is faster",
-        "slower": "The tuned file is slower; the usual one",
+        "faster": f"The tuned file {'takes fewer instructions (emulated)' if tuned.emulated else 'is faster'}",
+        "slower": f"The tuned file {'takes more instructions (emulated)' if tuned.emulated else 'is slower'}; the usual one",
         "no difference": "No difference; the usual file",
         "noisy": "Too noisy to tell; the usual file",
     }
