@@ -126,7 +126,7 @@ def _tolerated(old: Mapping[Cell, LaunchSet], new: Mapping[Cell, LaunchSet]) -> 
     tolerated: dict[str, float] = {}
     for cell in old.keys() & new.keys():
         before, after = old[cell], new[cell]
-        if before.last.emulated or not _same_file(before, after):
+        if before.last.emulated or before.noise or after.noise or not _same_file(before, after):
             continue
         ours, theirs = (medians_by_round(each.timings) for each in (after, before))
         ratio = _ratio(ours, theirs, emulated=False, paired=False)

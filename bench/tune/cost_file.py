@@ -21,7 +21,7 @@ def save(path: Path, layers: Sequence[Layer], device: Device, runtime: str, fact
         layers: With their figures.
         device: Where they were measured.
         runtime: What timed them.
-        facts: `delegate`, `optimize` and the `command`.
+        facts: `delegate`, `threads`, `optimize` and the `command`.
 
     Raises:
         BenchError: It cannot be written, or what is there is no cost file.
@@ -30,6 +30,7 @@ def save(path: Path, layers: Sequence[Layer], device: Device, runtime: str, fact
         "format": _FORMAT,
         "device": f"{device.name} ({device.info().model})",
         "delegate": facts["delegate"],
+        "threads": facts["threads"],
         "runtime": runtime,
         "unit": "kinstr" if device.emulated else "us",
         "target": "arm" if device.info().abi.startswith("arm") else "x86",

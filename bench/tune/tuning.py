@@ -166,6 +166,7 @@ def tune(options: TuneOptions, say: Reporter | None = None) -> Tuned:
         costs = options.costs or options.out / f"{name.replace('/', '-')}.json"
         facts = {
             "delegate": options.delegate,
+            "threads": options.threads,
             "optimize": options.optimize,
             "command": options.command,
         }

@@ -64,20 +64,22 @@ def _sampler(dims, mode, padding_mode, align_corners):
             return _in_cells(input, places, sizes, zeros)
         if mode == "nearest":
             return _read(flat, [tf.round(place) for place in brought_back(places)], sizes, padding_mode)
-        floors = [
-            tf.floor(place) for place in places
-        ]  # its pixels are brought back into the image one by one
+        floors = [tf.floor(place) for place in places]
         weights = [_cubic_weights(place - low) for place, low in zip(places, floors, strict=True)]
         out = tf.zeros([], input.dtype)
         for pixel in itertools.product(*weights):
             weight = tf.ones([], input.dtype)
             for along, step in zip(weights, pixel, strict=True):
                 weight = weight * along[step]
+            # pixel by pixel: some around a place that is inside may not be
             at = brought_back([low + step for low, step in zip(floors, pixel, strict=True)])
             out = out + tf.expand_dims(weight, -1) * _read(flat, at, sizes, padding_mode)
         return out
 
     return func
+
+
+_WHOLE_IN_HALF = 1 << 11  # up to which half precision has every whole number
 
 
 def _in_cells(image: Any, places: Sequence[Any], sizes: Sequence[Any], zeros: bool) -> Any:
@@ -92,10 +94,9 @@ def _in_cells(image: Any, places: Sequence[Any], sizes: Sequence[Any], zeros: bo
     wide = [size + before + after for size, (before, after) in zip(sizes, borders, strict=True)]
     padded = tf.pad(image, [(0, 0), *borders, (0, 0)]) if any(map(any, borders)) else image
     flat = tf.reshape(padded, [shape_of(image)[0], -1, shape_of(image)[-1]])
-    # In floats, which delegates compute with, as long as they are whole numbers for certain
-    number = (
-        tf.float32 if all(isinstance(size, int) for size in wide) and math.prod(wide) < 1 << 24 else tf.int32
-    )
+    # In floats, which delegates compute with, as long as these are whole numbers for certain, on a GPU in half precision too
+    known = all(isinstance(size, int) for size in wide)
+    number = tf.float32 if known and math.prod(wide) <= _WHOLE_IN_HALF else tf.int32
     index, weights = None, []
     for place, size, (before, _) in zip(places, wide, borders, strict=True):
         low = tf.minimum(tf.floor(place), _as(size - before - 2, place))

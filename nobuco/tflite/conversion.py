@@ -94,10 +94,8 @@ def _frozen(model: TracedModel) -> Any:
     outputs = [tensor.name for tensor in model.function.graph.outputs]
 
     def call(*tensors: tf.Tensor) -> list[tf.Tensor]:
-        pairs = zip(inputs, tensors, strict=True)
-        given = {
-            old.name: new for old, new in pairs if old.op.name in read
-        }  # of others the import knows nothing
+        # of those that nothing reads the import knows nothing
+        given = {old.name: new for old, new in zip(inputs, tensors, strict=True) if old.op.name in read}
         return tf.graph_util.import_graph_def(graph, given, outputs, name="")
 
     return model.named(call)

@@ -27,7 +27,7 @@ def plain():
     import torch
     return nn.Sequential(nn.Linear(8, 4)), (torch.rand(2, 8),)
 """
-FACTS = {"delegate": "xnnpack", "optimize": "speed", "command": "bench tune net"}
+FACTS = {"delegate": "xnnpack", "threads": 1, "optimize": "speed", "command": "bench tune net"}
 
 
 def a_layer(formed: float, plain: float = 100.0, launches: int = 7, name: str = "A") -> Layer:

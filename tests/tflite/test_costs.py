@@ -20,7 +20,7 @@ from nobuco.tflite.trials import Trial, layer_trials
 from nobuco.validate.compare import relative_error
 
 HEAD = {
-    "format": 1, "device": "board", "delegate": "xnnpack", "runtime": "r", "unit": "us", "target": "x86",
+    "format": 1, "device": "board", "delegate": "xnnpack", "threads": 1, "runtime": "r", "unit": "us", "target": "x86",
     "optimize": "speed", "measured": "today",
 }  # fmt: skip
 INPUT = (1, 3, 32, 32)

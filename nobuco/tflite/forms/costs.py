@@ -51,7 +51,7 @@ class Costs:
     """Costs of layers on a device.
 
     Attributes:
-        device, delegate, runtime: where they were measured.
+        device, delegate, threads, runtime: where they were measured.
         unit: "us", or "kinstr" (thousands of instructions, of an emulated machine).
         target: "arm" or "x86": what is said of it counts for layers that were not measured.
         optimize: what was measured: with "speed" forms that make the file larger, too.
@@ -61,6 +61,7 @@ class Costs:
 
     device: str
     delegate: str
+    threads: int
     runtime: str
     unit: Literal["us", "kinstr"]
     target: Literal["arm", "x86"]
