@@ -30,6 +30,12 @@ class Listener(TorchDispatchMode):
         super().__init__()
         self._heard, self._is_listening = heard, is_listening
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: PyTorch would load its compiler, two seconds of CPU time, to keep it away from `__torch_dispatch__`.
+        Nothing is compiled while a program is traced (`compiled_as_written`)."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if not self._is_listening():
             return func(*args, **(kwargs or {}))
