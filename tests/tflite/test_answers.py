@@ -49,13 +49,13 @@ def _other_weights(model: keras.Model) -> None:
     model.weights[0].assign(model.weights[0] * 2 + 0.5)
 
 
-def _other_statistics(model: keras.Model) -> None:
-    norm = next(each for each in model.layers if isinstance(each, keras.layers.BatchNormalization))
+def _other_statistics(model: Any) -> None:
+    norm: Any = next(each for each in model.layers if isinstance(each, keras.layers.BatchNormalization))
     norm.moving_mean.assign(norm.moving_mean + 1)
 
 
 def _other_attribute(model: keras.Model) -> None:
-    norm = next(each for each in model.layers if isinstance(each, keras.layers.BatchNormalization))
+    norm: Any = next(each for each in model.layers if isinstance(each, keras.layers.BatchNormalization))
     norm.epsilon = 0.5
 
 
@@ -72,12 +72,15 @@ def test_other_inputs_are_asked(tmp_path: Path, asked: list[int]) -> None:
     assert asked
 
 
+_NUMBERS = np.array([1.0, 2.0, 3.0], np.float32)
+
+
 def _traced(function: Any) -> Any:
     return tf.function(function).get_concrete_function(tf.TensorSpec((2, 3), tf.float32))
 
 
 def test_fingerprints() -> None:
-    weight, alike = tf.Variable([1.0, 2.0, 3.0]), tf.Variable([1.0, 2.0, 3.0])
+    weight, alike = tf.Variable(_NUMBERS), tf.Variable(_NUMBERS)
     one = fingerprint(_traced(lambda x: tf.nn.relu(x * weight) - 1))
     assert one is not None and one == fingerprint(_traced(lambda y: tf.nn.relu(y * alike) - 1))
     others = [
