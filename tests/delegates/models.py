@@ -122,19 +122,48 @@ class SuperResolution(nn.Module):
         return F.pixel_shuffle(self.second(F.channel_shuffle(F.relu(self.first(x)), 4)), 2)
 
 
-MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
-    "U-Net, batch norm": (lambda: UNet(nn.BatchNorm2d), (1, 3, 32, 32)),
-    "U-Net, group norm": (lambda: UNet(lambda width: nn.GroupNorm(4, width)), (1, 3, 32, 32)),
-    "Whisper's encoder, small": (Whisper, (1, 16, 40)),
-    "DETR, small": (Detr, (1, 3, 32, 32)),
-    "YOLO-like": (Yolo, (1, 3, 32, 32)),
-    "HiFi-GAN, small": (HifiGan, (1, 16, 12)),
-    "super-resolution": (SuperResolution, (1, 3, 16, 16)),
-}
-
-
-def load(name: str) -> tuple[nn.Module, list[Tensor]]:
-    """The model with an example input, seeded."""
-    make, shape = MODELS[name]
+def _seeded(make: Callable[[], nn.Module], *shape: int) -> tuple[nn.Module, list[Tensor]]:
     torch.manual_seed(0)
     return make().eval(), [torch.randn(shape)]
+
+
+# Each with an example input, as `bench` takes them: tests/delegates/models.py:unet
+
+
+def unet() -> tuple[nn.Module, list[Tensor]]:
+    return _seeded(lambda: UNet(nn.BatchNorm2d), 1, 3, 32, 32)
+
+
+def unet_group_norm() -> tuple[nn.Module, list[Tensor]]:
+    return _seeded(lambda: UNet(lambda width: nn.GroupNorm(4, width)), 1, 3, 32, 32)
+
+
+def whisper() -> tuple[nn.Module, list[Tensor]]:
+    return _seeded(Whisper, 1, 16, 40)
+
+
+def detr() -> tuple[nn.Module, list[Tensor]]:
+    return _seeded(Detr, 1, 3, 32, 32)
+
+
+def yolo() -> tuple[nn.Module, list[Tensor]]:
+    return _seeded(Yolo, 1, 3, 32, 32)
+
+
+def hifigan() -> tuple[nn.Module, list[Tensor]]:
+    return _seeded(HifiGan, 1, 16, 12)
+
+
+def super_resolution() -> tuple[nn.Module, list[Tensor]]:
+    return _seeded(SuperResolution, 1, 3, 16, 16)
+
+
+MODELS = {
+    "U-Net, batch norm": unet,
+    "U-Net, group norm": unet_group_norm,
+    "Whisper's encoder, small": whisper,
+    "DETR, small": detr,
+    "YOLO-like": yolo,
+    "HiFi-GAN, small": hifigan,
+    "super-resolution": super_resolution,
+}

@@ -25,7 +25,7 @@ RECORD = Path(__file__).parents[2] / "docs" / "records" / "gpu_models.json"
 def surveyed(name: str, webgpu_seconds: float) -> dict[str, Any]:
     """A row a target: the forecast of each delegate, and what WebGPU here took."""
     if name in models.MODELS:
-        module, args = models.load(name)
+        module, args = models.MODELS[name]()
     else:
         loaded = models_zoo.load(models_zoo.ModelSpec(name))
         module, args = loaded.module, list(loaded.args)

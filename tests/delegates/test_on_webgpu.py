@@ -90,6 +90,6 @@ def test_what_a_form_makes_is_taken(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["U-Net, group norm", "DETR, small", "YOLO-like", "super-resolution"])
 @pytest.mark.parametrize("target", ["cpu", "gpu"])
 def test_a_model(name: str, target: Any, tmp_path: Path) -> None:
-    module, args = models.load(name)
+    module, args = models.MODELS[name]()
     model = nobuco.pytorch_to_keras(module, args=args, full_validation=False, verbose=False)
     held(nobuco.export_tflite(model, tmp_path / "m.tflite", target=target).path)
