@@ -17,7 +17,7 @@ from pathlib import Path
 from devices import starter, sysfs
 from devices.cache import cache_folder, cache_root, store_copy
 from devices.errors import DeviceError
-from devices.launches import EMBEDDED_DELEGATES
+from devices.launches import EMBEDDED_DELEGATES, HOST_GPU_DELEGATES
 from devices.locks import device_lock
 from devices.protocol import TIMEOUT_EXIT_CODE, DeviceInfo, DeviceState, RunResult
 
@@ -156,7 +156,7 @@ def _read_info() -> DeviceInfo:
         os=sysfs.os_name(files),
         kernel=system.release,
         clusters=sysfs.clusters_from(files),
-        delegates=(*EMBEDDED_DELEGATES, "gpu-webgpu"),
+        delegates=(*EMBEDDED_DELEGATES, *HOST_GPU_DELEGATES),
     )
 
 

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     import numpy
 
 EMBEDDED_DELEGATES = ("xnnpack", "xnnpack-fp16", "cpu", "cpu-reference")
-"""Those of the embedded runner wherever it runs; on this host it has ``gpu-webgpu``, too."""
+"""Those of the embedded runner wherever it runs."""
+HOST_GPU_DELEGATES = ("gpu-webgpu", "gpu-webgpu-fp16")
+"""Those that it has on this host besides."""
 OFFICIAL_DELEGATES = ("xnnpack", "xnnpack-fp16", "cpu", "gpu-opencl", "gpu-opencl-fp16")
 """Those of the official ``benchmark_model``."""
-DELEGATES = tuple(dict.fromkeys((*EMBEDDED_DELEGATES, "gpu-webgpu", *OFFICIAL_DELEGATES)))
+DELEGATES = tuple(dict.fromkeys((*EMBEDDED_DELEGATES, *HOST_GPU_DELEGATES, *OFFICIAL_DELEGATES)))
 Unit = Literal["us", "kinstr"]
 
 
@@ -33,7 +35,7 @@ class LaunchRequest:
     model: Path
     delegate: str = "xnnpack"
     """``xnnpack``, ``xnnpack-fp16`` (half precision forced), ``cpu`` (the runtime's own kernels, no
-    delegate), ``cpu-reference`` (its slow, plain ones), ``gpu-webgpu``."""
+    delegate), ``cpu-reference`` (its slow, plain ones), ``gpu-webgpu``, ``gpu-webgpu-fp16`` (in half precision)."""
     threads: int = 1
     warmup_runs: int = 1
     warmup_seconds: float = 0.5

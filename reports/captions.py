@@ -121,14 +121,20 @@ def undelegated(group: Group, with_forecasts: bool = False) -> list[str]:
 def _foreseen(row: Row) -> str | None:
     if row.forecast is None or row.delegation is None:
         return None
-    return f"{row.cell.delegate} took {took(row.delegation)}{forecast(row)}"
+    return f"{row.cell.delegate} took {took(row.delegation)}{forecast(row)}{_no_forecast(row)}"
+
+
+def _no_forecast(row: Row) -> str:
+    """Why there is none, behind the words that say so."""
+    return f": {row.forecast.error}" if row.forecast is not None and row.forecast.error else ""
 
 
 def _left(delegate: str, row: Row) -> str | None:
     delegation = row.delegation
-    if delegation is None or (not delegation.left and row.as_forecast is not False):
+    unforeseen = row.as_forecast is False or _no_forecast(row)
+    if delegation is None or (not delegation.left and not unforeseen):
         return None
-    words = f"{delegate} took {took(delegation)}{forecast(row)}"
+    words = f"{delegate} took {took(delegation)}{forecast(row)}{_no_forecast(row)}"
     if not delegation.left:
         return words
     reasons = "; ".join(dict.fromkeys(delegation.left))

@@ -200,8 +200,15 @@ def forecast(row: Row) -> str:
     """`; forecast 5 in 2`, marked where the delegate did otherwise; empty where nothing was forecast."""
     if row.forecast is None:
         return ""
+    if row.forecast.error is not None:
+        return "; no forecast"
     mark = "≠ " if row.as_forecast is False else ""
     return f"; {mark}forecast {row.forecast.taken} in {row.forecast.partitions}"
+
+
+def _foretold(row: Row, what: str) -> int | None:
+    """`taken` or `partitions`; None where nothing was forecast."""
+    return None if row.forecast is None or row.forecast.error is not None else getattr(row.forecast, what)
 
 
 def _delegated(row: Row) -> str:
@@ -380,8 +387,9 @@ COLUMNS: tuple[Column, ...] = (
             shown=_times_mean_nothing,
         ),
     ),
-    Column("forecast_nodes", lambda row: row.forecast and row.forecast.taken),
-    Column("forecast_partitions", lambda row: row.forecast and row.forecast.partitions),
+    Column("forecast_nodes", lambda row: _foretold(row, "taken")),
+    Column("forecast_partitions", lambda row: _foretold(row, "partitions")),
+    Column("forecast_error", lambda row: row.forecast and row.forecast.error),
     Column(
         "conversion_seconds",
         lambda row: row.conversion.seconds,

@@ -72,6 +72,7 @@ _CELLS = {
     "delegated": "string",
     "forecast_nodes": "Int64",
     "forecast_partitions": "Int64",
+    "forecast_error": "string",
     "conversion_seconds": "Float64",
     "conversion_cpu_seconds": "Float64",
     "conversion_peak_mb": "Float64",

@@ -14,10 +14,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Older versions are still read. Version 1 called the provenance `subject`; up to version 2 it lacked the runner and the
 system, which stood elsewhere in the record; up to version 3 all launches were made for a figure; up to version 4 all files
-were float32, a cell's precision was the delegate's, and none was made in a lab; up to version 5 nothing was forecast."""
+were float32, a cell's precision was the delegate's, and none was made in a lab; up to version 5 nothing was forecast; up
+to version 6 no forecast said what is refused, or why there is none."""
 
 FLOAT = "fp32"
 """The precision of a file that computes as PyTorch does."""
@@ -94,12 +95,21 @@ class Forecast(_Part):
         taken: Of them, by the delegate.
         partitions: In how many parts.
         wrong: Of those taken, the ones known to be computed wrongly.
+        refused: How many nodes break a rule, by op and rule: `TRANSPOSE: five dims or more`.
+        error: Why nothing is forecast: a rule stumbles over the file; the counts are then 0.
     """
 
-    nodes: int
-    taken: int
-    partitions: int
+    nodes: int = 0
+    taken: int = 0
+    partitions: int = 0
     wrong: int = 0
+    refused: dict[str, int] = Field(default_factory=dict)
+    error: str | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the delegate takes all of the file, and none of it is known to be computed wrongly."""
+        return self.error is None and self.taken == self.nodes and not self.wrong
 
 
 class Conversion(_Part):
@@ -323,7 +333,7 @@ class LaunchRecord(_Part):
     `host`: the machine of the lab that it was made from.
     """
 
-    schema_version: Literal[1, 2, 3, 4, 5, 6] = SCHEMA_VERSION
+    schema_version: Literal[1, 2, 3, 4, 5, 6, 7] = SCHEMA_VERSION
     started: str
     wall_seconds: float
     cell: Cell

@@ -90,7 +90,7 @@ class Row:
     def as_forecast(self) -> bool | None:
         """Whether it took as many nodes, in as many parts; None where either is not known."""
         took, expected = self.delegation, self.forecast
-        if expected is None or took is None or took.delegated_nodes is None:
+        if expected is None or expected.error or took is None or took.delegated_nodes is None:
             return None
         parts = took.partitions if took.partitions is not None else expected.partitions
         return (took.delegated_nodes, parts) == (expected.taken, expected.partitions)

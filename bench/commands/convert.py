@@ -16,10 +16,11 @@ from bench.run.convert import Prepared, convert
 from bench.run.options import ZooOptions
 from models_zoo import Weights
 from reports import figures
-from reports.record import FLOAT
+from reports.record import FLOAT, Conversion
 
-_HEADINGS = ("model", "converter", "output", "transposes", "ops", "left", "MB", "s", "peak MB")
-_WIDTHS = (38, 25, 16, 10, 6, 6, 7, 6, 8)
+_FORECAST = {"opencl": "gpu-opencl", "webgpu": "gpu-webgpu"}
+_HEADINGS = ("model", "converter", "output", "transposes", "ops", "left", *_FORECAST, "MB", "s", "peak MB")
+_WIDTHS = (38, 25, 16, 10, 6, 6, 16, 16, 7, 6, 8)
 
 
 @click.command("convert")
@@ -97,6 +98,8 @@ def command(
                 samples that come out as PyTorch's
     transposes  ops that only move data, of all `ops`
     left        nodes that XNNPACK did not take
+    opencl, webgpu
+                nodes that the classic GPU delegate and ML Drift are forecast to take, as `bench lint` says it
     s, peak MB  time and memory of the conversion
     """
     if not as_json:
@@ -111,11 +114,14 @@ def command(
             site,
         )
     failed = [one for one in prepared if one.reason]
+    unforeseen = list(dict.fromkeys(line for one in prepared for line in _without_forecast(one)))
     if as_json:
         print_json([one.record.model_dump(mode="json") for one in prepared])
     else:
         for one in failed:
             click.echo(f"{one.record.cell.model}, {one.record.cell.label}: {one.reason}")
+        for line in unforeseen:
+            click.echo(line)
         right = len(prepared) - len(failed)
         click.echo(f"{right} of {figures.plural(len(prepared), 'file')} right")
     if table is not None:
@@ -131,7 +137,29 @@ def markdown(prepared: list[Prepared]) -> str:
     reasons = [
         f"- {one.record.cell.model}, {one.record.cell.label}: {one.reason}" for one in prepared if one.reason
     ]
+    reasons += [f"- {line}" for one in prepared for line in _without_forecast(one)]
     return "\n".join([*lines, "", *reasons, ""])
+
+
+def _without_forecast(one: Prepared) -> list[str]:
+    """Why nothing can be said of what GPU delegates take."""
+    made = one.record.conversion
+    return [
+        f"{one.record.cell.model}, {one.record.cell.label}: no forecast for {delegate}: {each.error}"
+        for delegate, each in (made.forecasts if made else {}).items()
+        if each.error
+    ]
+
+
+def forecast(made: Conversion | None, delegate: str) -> str:
+    """`all`, `5 of 24`, `all, 1 wrong`, or that there is none."""
+    each = made.forecasts.get(delegate) if made else None
+    if each is None:
+        return figures.NONE
+    if each.error:
+        return "no forecast"
+    wrong = f", {each.wrong} wrong" if each.wrong else ""
+    return ("all" if each.taken == each.nodes else f"{each.taken} of {each.nodes}") + wrong
 
 
 def _line(cells: tuple[str, ...]) -> str:
@@ -159,6 +187,7 @@ def _cells(one: Prepared) -> tuple[str, ...]:
         figures.count(made.transposes if made else None),
         figures.count(made.n_ops if made else None),
         left,
+        *(forecast(made, delegate) for delegate in _FORECAST.values()),
         figures.megabytes(made.size_bytes if made else None),
         figures.number(made.seconds if made else None),
         figures.number(made.peak_rss_mb if made else None),

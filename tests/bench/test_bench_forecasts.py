@@ -31,14 +31,20 @@ def test_of_each_file_that_is_inspected(tmp_path: Path) -> None:
         "gpu-opencl": (2, 3, 1, 0),
         "gpu-webgpu": (2, 3, 1, 1),
     }
+    assert found["gpu-opencl"].refused == {"LOG_SOFTMAX: no such op": 1}
 
 
 def test_a_rule_that_stumbles_does_not_keep_a_file_from_being_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def stumbling(path: Path) -> None:
+    def stumbling(path: Path, delegates: object) -> None:
         raise IndexError("of a rule")
 
     monkeypatch.setattr(forecasts, "check_delegates", stumbling)
-    assert forecasts.forecasts(tmp_path / "m.tflite") == {}
+    found = Conversion(forecasts=forecasts.forecasts(tmp_path / "m.tflite")).forecasts
+    assert {name: each.error for name, each in found.items()} == {
+        "gpu-opencl": "IndexError: of a rule",
+        "gpu-webgpu": "IndexError: of a rule",
+    }
+    assert not any(each.whole for each in found.values())
     assert "IndexError: of a rule" in capsys.readouterr().err

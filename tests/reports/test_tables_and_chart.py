@@ -292,6 +292,17 @@ def test_other_parts_are_not_as_forecast() -> None:
     assert "108/585 nodes in 1; ≠ forecast 108 in 12" in tables.markdown([group])
 
 
+def test_it_is_said_why_nothing_could_be_forecast() -> None:
+    group = on_a_gpu("gpu-webgpu", 5, True, Forecast(error="IndexError: of a rule"))
+    assert (
+        "gpu-webgpu took 5 of 585 nodes in 1 partition; no forecast: IndexError: of a rule"
+        in tables.markdown([group])
+    )
+    flat = tables.flat_rows([group])[0]
+    assert (flat["forecast_nodes"], flat["forecast_error"]) == (None, "IndexError: of a rule")
+    assert "; no forecast" in on_terminal(group)
+
+
 def test_nothing_is_said_where_nothing_was_forecast() -> None:
     group = on_a_gpu("gpu-webgpu", 108, True, None)
     assert "forecast" not in on_terminal(group) + tables.markdown([group])

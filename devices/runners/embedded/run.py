@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from devices.fairness import affinity_prefix
-from devices.launches import LaunchFailed, LaunchRequest, LaunchResult, OpProfile, unit_of
+from devices.launches import HOST_GPU_DELEGATES, LaunchFailed, LaunchRequest, LaunchResult, OpProfile, unit_of
 from devices.protocol import Device, RunResult
 from devices.runners.delegation import read_gpu_delegation, refused_at_most
 from devices.runners.embedded.build import build_runner, runner_hash
@@ -21,7 +21,7 @@ from devices.runners.outputs import outputs_file, read_outputs
 from devices.runners.repeating import run_launch
 from devices.runners.tflite_io import TensorInfo, nodes_by_op
 
-_ON_GPU = {"gpu-webgpu"}
+_ON_GPU = set(HOST_GPU_DELEGATES)
 _WITHOUT_DELEGATE = {"cpu", "cpu-reference"}
 # The kernel of an emulated machine takes a few thousand instructions for itself every four million. A small
 # model's runs are timed together over this many seconds (of a thousand million instructions), so that all

@@ -116,10 +116,12 @@ static void add_options(LiteRtHandle options, const char *identifier, const char
 
 static LiteRtHandle compile_options(const Arguments *arguments, bool on_gpu, bool with_profiler) {
   enum { XNNPACK_FORCE_FP16 = 4 };
-  static const struct { const char *delegate, *kernels; int flags; } MODES[] = {
-      {"xnnpack", "delegate", 0}, {"xnnpack-fp16", "delegate", XNNPACK_FORCE_FP16},
-      {"cpu", "builtin", 0},      {"cpu-reference", "reference", 0},
-      {"gpu-webgpu", "builtin", 0}, /* what the GPU leaves is run without XNNPACK, so that it shows as not taken */
+  enum { GPU_FP16 = 1, GPU_FP32 = 2 }; /* LiteRtDelegatePrecision; without, the delegate chooses half precision */
+  static const struct { const char *delegate, *kernels; int flags, precision; } MODES[] = {
+      {"xnnpack", "delegate", 0, 0}, {"xnnpack-fp16", "delegate", XNNPACK_FORCE_FP16, 0},
+      {"cpu", "builtin", 0, 0},      {"cpu-reference", "reference", 0, 0},
+      /* what the GPU leaves is run without XNNPACK, so that it shows as not taken */
+      {"gpu-webgpu", "builtin", 0, GPU_FP32}, {"gpu-webgpu-fp16", "builtin", 0, GPU_FP16},
   };
   LiteRtHandle options;
   check(litert.CreateOptions(&options), "creating options");
@@ -132,12 +134,14 @@ static LiteRtHandle compile_options(const Arguments *arguments, bool on_gpu, boo
                           arguments->threads);
     if (MODES[i].flags) snprintf(text + length, sizeof text - length, "flags = %d\n", MODES[i].flags);
     add_options(options, "xnnpack", text);
-    /* 2 is full precision: half precision is another question than "does the GPU take it and is it right". */
-    if (on_gpu) add_options(options, "gpu_options", "precision = 2\n");
+    if (on_gpu) {
+      snprintf(text, sizeof text, "precision = %d\n", MODES[i].precision);
+      add_options(options, "gpu_options", text);
+    }
     if (with_profiler) add_options(options, "runtime_options_string", "enable_profiling = true\n");
     return options;
   }
-  fail("unknown delegate %s: xnnpack, xnnpack-fp16, cpu, cpu-reference and gpu-webgpu are known", arguments->delegate);
+  fail("unknown delegate %s: xnnpack, xnnpack-fp16, cpu, cpu-reference, gpu-webgpu and gpu-webgpu-fp16 are known", arguments->delegate);
 }
 
 static void read_input(Tensor *tensor, const char *path, void *memory) {
