@@ -91,6 +91,14 @@ def canonical(shape: Sizes, order: Sequence[int]) -> tuple[Sizes, list[int]]:
     return [product([shape[axis] for axis in run]) for run in before], [before.index(run) for run in runs]
 
 
+def joined_batches(op: Any) -> Joining:
+    """Of the dims in front of the last two of a product, by which of its sides are broadcast along them."""
+    rank = op.outputs[0].shape.rank
+    a, b = (aligned(tensor, rank)[:-2] for tensor in op.inputs)
+    kinds = [ANY if x == y == 1 else (x == 1, y == 1) for x, y in zip(a, b, strict=True)]
+    return Joining.of(kinds)
+
+
 def is_between_reshapes(op: Any) -> bool:
     """Whether reshapes on all its sides cost nothing: they become one with those that are there.
 

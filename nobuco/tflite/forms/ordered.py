@@ -27,6 +27,7 @@ from nobuco.tflite.forms import (
     softmaxes,
     stacks,
     transposed_convolutions,
+    turns,
     volumes,
     winograd,
 )
@@ -61,6 +62,7 @@ LATER_FOR_GPU: tuple[Form, ...] = (
     dilated.FORM,
     grouped.FORM,
     *products.GPU_FORMS,
+    *turns.GPU_FORMS,
     *products.FORMS,
     *shapes.FORMS,
     *shapes.GPU_FORMS,

@@ -32,15 +32,15 @@ _MOST = 16  # heads of which each is a product of its own
 def _is_turned(op: Any) -> bool:
     if any((tensor.shape.rank or 0) > MOST_OF_TFLITE for tensor in op.inputs):
         return False  # another form makes fewer dims of it
-    turned = zip(op.inputs, (op.get_attr("adj_x"), op.get_attr("adj_y")), strict=True)
+    sides = zip(op.inputs, (op.get_attr("adj_x"), op.get_attr("adj_y")), strict=True)
     return any(
-        adjoint and tensor.shape.rank is not None and not is_constant(tensor) for tensor, adjoint in turned
+        adjoint and tensor.shape.rank is not None and not is_constant(tensor) for tensor, adjoint in sides
     )
 
 
 def _turned_product(op: Any, now: Now) -> Tensor:
     a, b = (
-        _turned(tensor, now) if adjoint and not is_constant(tensor) else now(tensor)
+        turned(tensor, now) if adjoint and not is_constant(tensor) else now(tensor)
         for tensor, adjoint in zip(op.inputs, (op.get_attr("adj_x"), op.get_attr("adj_y")), strict=True)
     )
     left = [
@@ -49,11 +49,11 @@ def _turned_product(op: Any, now: Now) -> Tensor:
     return tf.matmul(a, b, adjoint_a=left[0], adjoint_b=left[1])
 
 
-def _turned(tensor: Tensor, now: Now) -> Tensor:
+def turned(tensor: Tensor, now: Now) -> Tensor:
     """With its last two dims in the other order."""
     rank = tensor.shape.rank
     swapped = [*range(rank - 2), rank - 1, rank - 2]
-    found = _transposed_before(tensor)
+    found = transposed_before(tensor)
     if found is None:
         return tf.transpose(now(tensor), swapped)
     x, axes = found
@@ -65,7 +65,7 @@ def _turned(tensor: Tensor, now: Now) -> Tensor:
     return tf.reshape(after, [shape[axis] for axis in swapped])
 
 
-def _transposed_before(tensor: Tensor) -> tuple[Tensor, dict[int, int]] | None:
+def transposed_before(tensor: Tensor) -> tuple[Tensor, dict[int, int]] | None:
     """What a transpose makes a tensor of that nothing else reads, and for each dim of the tensor that is not 1 which it is
     there."""
     shape, found = sizes(tensor), source(tensor)
@@ -104,7 +104,7 @@ def _constant_second(op: Any, now: Now) -> Tensor:
     right = now(a) if op.get_attr("adj_x") else tf.transpose(now(a), swapped)
     if all(size == 1 for size in a.shape[:-2]):
         right = tf.reshape(right, right.shape[-2:])
-    x = now(b) if op.get_attr("adj_y") else _turned(b, now)
+    x = now(b) if op.get_attr("adj_y") else turned(b, now)
     made = _by_batches(x, right) if _has_few_batches(x, right) else tf.matmul(x, right)
     return tf.transpose(made, [*range(made.shape.rank - 2), made.shape.rank - 1, made.shape.rank - 2])
 
@@ -126,8 +126,10 @@ def _by_batches(x: Tensor, right: Tensor) -> Tensor:
     return tf.concat([tf.matmul(part, tf.reshape(held, held.shape[2:])) for part, held in parts], 1)
 
 
-def _rows(op: Any) -> tuple[Any, list[Tensor]] | None:
-    """The product of rows that a reshape undoes the rows of, and the vectors added to it on the way."""
+def _rows(op: Any, behind_reshapes: bool) -> tuple[Any, list[Tensor]] | None:
+    """The product of rows that a reshape undoes the rows of, and the vectors added to it on the way.
+
+    `behind_reshapes`: whether it counts, too, where the rows are rows already, of a reshape."""
     tensor, added = source(op.inputs[0]), []
     while tensor.op.type == "BiasAdd" and sum(1 for _ in readers(tensor)) == 1:
         added.append(tensor.op.inputs[1])
@@ -139,7 +141,7 @@ def _rows(op: Any) -> tuple[Any, list[Tensor]] | None:
     flattened = source(rows).op
     if rows.shape[0] == 1 or flattened.type != "Reshape" or not is_constant(product.inputs[1]):
         return None
-    before = flattened.inputs[0].shape
+    before = _relabelled(flattened.inputs[0]).shape if behind_reshapes else flattened.inputs[0].shape
     if before.rank is None or (before[-1] == rows.shape[-1] and before.rank <= MOST_OF_TFLITE):
         return None  # where rows stay rows, TFLite's converter takes the reshapes away
     if rows.shape.as_list().count(None) > 1 or op.outputs[0].shape.as_list().count(None) > 1:
@@ -147,12 +149,29 @@ def _rows(op: Any) -> tuple[Any, list[Tensor]] | None:
     return product, added[::-1]
 
 
+def _relabelled(tensor: Tensor) -> Tensor:
+    """What reshapes make a tensor of."""
+    while source(tensor).op.type in _RELABELS:
+        tensor = source(tensor).op.inputs[0]
+    return tensor
+
+
 def _fits_rows(op: Any) -> bool:
-    return op.outputs[0].shape.rank is not None and op.inputs[0].shape.rank == 2 and _rows(op) is not None
+    return _undoes_rows(op) and _rows(op, behind_reshapes=False) is not None
+
+
+def _fits_reshaped_rows(op: Any) -> bool:
+    """TFLite's converter makes one of the two reshapes before, and none of the one behind where an ADD reads it: the classic
+    GPU delegate refuses to add (49, 512) to (1, 1, 49, 512)."""
+    return _undoes_rows(op) and _rows(op, behind_reshapes=True) is not None
+
+
+def _undoes_rows(op: Any) -> bool:
+    return op.outputs[0].shape.rank is not None and op.inputs[0].shape.rank == 2
 
 
 def _product_of_rows(op: Any, now: Now) -> Tensor:
-    found = _rows(op)
+    found = _rows(op, behind_reshapes=True)
     assert found is not None
     product, added = found
     count, width = product.inputs[0].shape.as_list()
@@ -169,8 +188,11 @@ def _product_of_rows(op: Any, now: Now) -> Tensor:
     return tf.reshape(y, [-1 if size is None else size for size in op.outputs[0].shape.as_list()])
 
 
-# Transposes more, which a CPU has no need of.
-GPU_FORMS = (reshaping(("BatchMatMulV2",), _is_constant_first, _constant_second),)
+# Transposes and reshapes more, which a CPU has no need of.
+GPU_FORMS = (
+    reshaping(("BatchMatMulV2",), _is_constant_first, _constant_second),
+    Form(("Reshape",), _fits_reshaped_rows, _product_of_rows),
+)
 FORMS = (
     Form(("BatchMatMulV2",), _is_turned, _turned_product),
     Form(("Reshape",), _fits_rows, _product_of_rows),

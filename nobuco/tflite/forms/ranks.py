@@ -22,6 +22,7 @@ from nobuco.tflite.forms.joining import (
     Sizes,
     aligned,
     is_between_reshapes,
+    joined_batches,
     largest_rank,
     product,
     reshaped,
@@ -170,6 +171,18 @@ def _reduce(op: Any, now: Now) -> Tensor:
     return REDUCTIONS[op.type](reshaped(now(x), joining.sizes(sizes)), reduced)
 
 
+def _reduce_in_four_dims(op: Any, now: Now) -> Tensor:
+    """What is reduced away leaves a dim of 1: a vector that is left has to be a row to what reads it."""
+    joining, axes, x = _reduction(op), _reduced_axes(op) or [], op.inputs[0]
+    sizes, ones = x.shape.as_list(), MOST - len(joining)
+    reduced = [
+        ones + number
+        for number, group in enumerate(joining.groups)
+        if any(axis in axes and sizes[axis] != 1 for axis in group)
+    ]
+    return REDUCTIONS[op.type](reshaped(now(x), [1] * ones + joining.sizes(sizes)), reduced, keepdims=True)
+
+
 def _is_reduced_to_a_scalar(op: Any) -> bool:
     return op.outputs[0].shape.rank == 0 and op.inputs[0].shape.rank and _reduced_axes(op) is not None
 
@@ -185,14 +198,7 @@ def _scalar(op: Any, now: Now) -> Tensor:
 
 def _fits_product(op: Any) -> bool:
     a, b = op.inputs
-    return b.shape.rank == 2 or len(_batches(op)) <= MOST - 2 or a.shape.rank == 2
-
-
-def _batches(op: Any) -> Joining:
-    rank = op.outputs[0].shape.rank
-    a, b = (aligned(tensor, rank)[:-2] for tensor in op.inputs)
-    kinds = [ANY if x == y == 1 else (x == 1, y == 1) for x, y in zip(a, b, strict=True)]
-    return Joining.of(kinds)
+    return b.shape.rank == 2 or len(joined_batches(op)) <= MOST - 2 or a.shape.rank == 2
 
 
 def _product_of(op: Any, now: Now) -> Tensor:
@@ -202,7 +208,7 @@ def _product_of(op: Any, now: Now) -> Tensor:
             now(b) if a.shape.rank <= MOST_OF_TFLITE else now(b)[None]
         )  # else TFLite's converter undoes this
         return tf.matmul(_rows(now(a)), right, adjoint_b=op.get_attr("adj_y"))
-    rank, joining = op.outputs[0].shape.rank, _batches(op)
+    rank, joining = op.outputs[0].shape.rank, joined_batches(op)
     given = [
         reshaped(now(each), [*joining.sizes(aligned(each, rank)[:-2]), *each.shape.as_list()[-2:]])
         for each in op.inputs
@@ -256,6 +262,7 @@ FORMS = (
     *(reshaping(types, _wanted(fits, False, MOST_OF_TFLITE), make) for types, fits, make in _OPS),
 )
 GPU_FORMS = (
+    reshaping(tuple(REDUCTIONS), _wanted(_fits_reduction, False), _reduce_in_four_dims),
     *(reshaping(types, _wanted(fits, False), make) for types, fits, make in _OPS),
     reshaping(ELEMENTWISE, _is_misread, _joined_elementwise),
     reshaping(ELEMENTWISE, _has_a_computed_scalar, _joined_elementwise),
