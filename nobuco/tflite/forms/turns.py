@@ -4,7 +4,8 @@
     after   RESHAPE (1, 4, 6, 8), TRANSPOSE -> (1, 4, 8, 6), RESHAPE (4, 8, 6), BATCH_MATMUL
 
 Of a transpose of the last two dims in front of a product the converter makes a flag, `adj_x` or `adj_y`, which the classic GPU
-delegate ignores. Where a reshape stands between the two it leaves them as they are."""
+delegate ignores; it moves transposes past element-wise ops to come to that. Where a reshape stands between the two it leaves
+them as they are."""
 
 from __future__ import annotations
 
@@ -25,6 +26,7 @@ from nobuco.tflite.forms.joining import (
     reshaping,
 )
 from nobuco.tflite.forms.products import transposed_before, turned
+from nobuco.tflite.forms.ranks import ELEMENTWISE
 
 _FLAGS = ("adj_x", "adj_y")
 
@@ -47,7 +49,16 @@ def _is_turned(op: Any, number: int) -> bool:
     tensor = op.inputs[number]
     if is_constant(tensor):
         return False
-    return op.get_attr(_FLAGS[number]) or _turned_from(tensor) is not None
+    return op.get_attr(_FLAGS[number]) or _turned_from(tensor) is not None or _is_turned_before(tensor)
+
+
+def _is_turned_before(tensor: Tensor) -> bool:
+    """Whether element-wise ops stand between a transpose and the product."""
+    op = source(tensor).op
+    if op.type not in ELEMENTWISE:
+        return False
+    given = [each for each in op.inputs if not is_constant(each) and each.shape == tensor.shape]
+    return any(_turned_from(each) is not None or _is_turned_before(each) for each in given)
 
 
 def _fits(op: Any) -> bool:
@@ -76,8 +87,9 @@ def _side(op: Any, number: int, now: Now) -> Tensor:
         return reshaped(now(tensor), [*batches, rows, columns])
     before = _turned_from(tensor)
     if not op.get_attr(_FLAGS[number]):
-        assert before is not None
-        return _apart(now(before), batches, columns, rows)
+        # one more transpose, and the converter makes nothing of it and the one above
+        x = tf.linalg.matrix_transpose(now(tensor)) if before is None else now(before)
+        return _apart(x, batches, columns, rows)
     if before is not None:  # turned twice
         return reshaped(now(before), [*batches, columns, rows])
     if tensor.shape.rank <= MOST_OF_TFLITE and transposed_before(tensor) is not None:
