@@ -20,9 +20,11 @@ _WITH_ALL = (
     "BITCAST", "CAST", "CONCATENATION", "DYNAMIC_UPDATE_SLICE", "GATHER", "PACK", "PAD", "PADV2", "RESHAPE", "REVERSE_V2",
     "SELECT", "SELECT_V2", "SLICE", "STABLEHLO_BROADCAST_IN_DIM", "STRIDED_SLICE", "TRANSPOSE",
 )  # fmt: skip
+_CRASHING = ("odml.group_norm", "odml.rms_norm", "odml.scaled_dot_product_attention")
+_HERE = "tried with ai-edge-litert 2.3.0 on WebGPU, in software"
 _UNTRIED = (
     "BITCAST", "DENSIFY", "LSTM", "STABLEHLO_BROADCAST_IN_DIM", "STABLEHLO_CBRT", "STABLEHLO_CLAMP",
-    "STABLEHLO_COMPOSITE", "STABLEHLO_REMAINDER", "STABLEHLO_SHIFT_LEFT", "DYNAMIC_UPDATE_SLICE", "EMBEDDING_LOOKUP",
+    "STABLEHLO_REMAINDER", "STABLEHLO_SHIFT_LEFT", "DYNAMIC_UPDATE_SLICE", "EMBEDDING_LOOKUP",
     "Convolution2DTransposeBias", "MaxPoolingWithArgmax2D", "MaxUnpooling2D", "Resampler",
 )  # fmt: skip
 
@@ -30,7 +32,7 @@ VERSIONS: dict[str, int | None] = {
     **at_most(
         None, "ARG_MAX", "BATCH_MATMUL", "CAST", "DEPTH_TO_SPACE", "GATHER", "HARD_SWISH", "MEAN", "PACK", "REDUCE_ALL",
         "REDUCE_ANY", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "REVERSE_V2", "SPLIT", "SPLIT_V", "SUM", "TILE", "UNPACK",
-        *_UNTRIED,
+        "STABLEHLO_COMPOSITE", *_UNTRIED,
     ),
     **at_most(1, "CUMSUM", "ONE_HOT", "PRELU", "RESHAPE", "SELECT", "SELECT_V2", "TOPK_V2"),
     **at_most(
@@ -159,6 +161,15 @@ def _dequantized(node: Node) -> str | None:
     return "quantized numbers"
 
 
+def _composite(node: Node) -> str | None:
+    name = node.option("Name", b"").decode()
+    return f"it does not know {name!r}" if name not in _CRASHING else None
+
+
+def _crashing_composite(node: Node) -> str | None:
+    return f"the process ends while the delegate reads {node.option('Name', b'').decode()!r}"
+
+
 def _untried(node: Node) -> str | None:
     return "its many conditions are not in this table"
 
@@ -184,6 +195,8 @@ ML_DRIFT = Delegate(
         Rule("the largest", ("ARG_MAX", "TOPK_V2"), _largest, "fix the axis and the number", _BUILDER),
         Rule("quantized weights", ("CONV_2D", "FULLY_CONNECTED", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"), _quantized_weights, "not known", "not tried", Breach.UNKNOWN),
         Rule("quantized numbers", ("DEQUANTIZE", "QUANTIZE"), _dequantized, "not known", "not tried", Breach.UNKNOWN),
+        Rule("composite", ("STABLEHLO_COMPOSITE",), _composite, "leave the composite out: its ops are taken", _HERE),
+        Rule("composite that it has", ("STABLEHLO_COMPOSITE",), _crashing_composite, "leave the composite out: its ops are taken", _HERE, Breach.FATAL),
         Rule("many conditions", _UNTRIED, _untried, "not known", "not tried", Breach.UNKNOWN),
     ),
     (*numerics.ML_DRIFT, *numerics.HALF),

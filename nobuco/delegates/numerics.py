@@ -146,6 +146,9 @@ ML_DRIFT = (
     _wrong("along the channels", ("ARG_MAX", "REVERSE_V2", "TOPK_V2"), _channels, "put another dim last"),
     _wrong("running sum", ("CUMSUM",), _running_sum, "sum forwards, in four dims"),
     _wrong("paddings of three dims", ("PAD", "PADV2", "MIRROR_PAD"), _padded, _IN_FOUR),
+    _wrong(
+        "a vector into a linear layer", ("FULLY_CONNECTED",), _vector, "reshape it to a row that an op makes"
+    ),
     _wrong("a product that shares a side", ("BATCH_MATMUL",), _shared_batches, "repeat the smaller side"),
     _wrong(
         "blocks of several pictures", ("DEPTH_TO_SPACE", "SPACE_TO_DEPTH"), _blocks, "one picture at a time"

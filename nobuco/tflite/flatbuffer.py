@@ -92,10 +92,16 @@ def branches(operator: Any) -> tuple[int, ...]:
 
 def options(operator: Any) -> Any:
     """The op's own parameters, None where it has none."""
-    table = operator.BuiltinOptions()
+    table, kinds, code = operator.BuiltinOptions(), schema.BuiltinOptions, operator.BuiltinOptionsType()
+    if table is None:  # the ops of later years have theirs in a second place
+        table, kinds, code = (
+            operator.BuiltinOptions2(),
+            schema.BuiltinOptions2,
+            operator.BuiltinOptions2Type(),
+        )
     if table is None:
         return None
-    kind = next(n for n, code in vars(schema.BuiltinOptions).items() if code == operator.BuiltinOptionsType())
+    kind = next(name for name, number in vars(kinds).items() if number == code)
     found = getattr(schema, kind)()
     found.Init(table.Bytes, table.Pos)
     return found

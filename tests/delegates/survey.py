@@ -1,71 +1,121 @@
-"""What GPU delegates take of models of the zoo and of some small ones.
+"""What GPU delegates take of nobuco's files and of other converters', of the same models and weights.
 
-`python -m tests.delegates.survey [NAME ...]` keeps it in `docs/records/gpu_models.json`, from which `python docs/gpu.py`
-writes the page."""
+`python -m tests.delegates.survey` keeps a line a file in `docs/records/gpu_models.jsonl`, from which `python docs/gpu.py`
+writes the page. The files are made and checked as `bench convert` does it; those that ML Drift is forecast to take whole are
+run on WebGPU, once each, and their outputs compared with PyTorch's."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import models_zoo
-import nobuco
-from nobuco.delegates import DelegateCheck, State, check_delegates
-from tests.delegates import models
-from tests.delegates.webgpu import on_webgpu
-from tests.tflite.golden import ZOO
+from bench.artifact import ModelVariant
+from bench.artifacts import ArtifactCache
+from bench.converters.base import Converter
+from bench.measure.host_facts import environment
+from bench.measure.launching import Launcher
+from bench.measure.workload import Effort, Workload, identity_of
+from bench.progress import Reporter
+from bench.run.convert import Prepared, convert
+from bench.run.options import ZooOptions
+from bench.run.planning import chosen_converters, chosen_models
+from devices import open_device
+from devices.launches import HOST_GPU_DELEGATES
 
-RECORD = Path(__file__).parents[2] / "docs" / "records" / "gpu_models.json"
+RECORD = Path(__file__).parents[2] / "docs" / "records" / "gpu_models.jsonl"
+SMALL = tuple(
+    f"tests/delegates/models.py:{name}"
+    for name in ("unet", "unet_group_norm", "whisper", "detr", "yolo", "hifigan", "super_resolution")
+)
+# In small images where the architecture allows: the ops are the same, and a Vulkan in software is slow.
+ZOO = (
+    "slice_relu@64", "shufflenet_v2_x1_0@64", "mobilenet_v3_large@64", "swin_t", "vit_b_16", "resnet18@64",
+    "mobilenet_v2@64", "squeezenet1_1@64", "mnasnet1_0@64", "regnet_y_400mf@64", "efficientnet_b0@64", "googlenet@64",
+    "lraspp_mobilenet_v3_large@64", "convnext_tiny@64", "densenet121@64", "inception_v3@96", "swin_v2_t", "maxvit_t",
+    "deeplabv3_mobilenet_v3_large@64", "vgg11@64", "ssdlite320_mobilenet_v3_large", "raft_small@128", "r3d_18@32",
+    "efficientnet_v2_s@64", "fcn_resnet50@64",
+)  # fmt: skip
+CONVERTERS = ("nobuco", "nobuco:gpu", "litert-torch", "onnx2tf")
+_FULL = HOST_GPU_DELEGATES[0]
 
 
-def surveyed(name: str, webgpu_seconds: float) -> dict[str, Any]:
-    """A row a target: the forecast of each delegate, and what WebGPU here took."""
-    if name in models.MODELS:
-        module, args = models.MODELS[name]()
-    else:
-        loaded = models_zoo.load(models_zoo.ModelSpec(name))
-        module, args = loaded.module, list(loaded.args)
-    model = nobuco.pytorch_to_keras(module, args=args, full_validation=False, verbose=False)
-    rows = {}
-    for target in ("cpu", "gpu"):
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "m.tflite"
-            nobuco.export_tflite(model, file, target=target, validate=False)
-            rows[target] = {check.delegate.name: _row(check) for check in check_delegates(file)}
-            if webgpu_seconds:
-                real = on_webgpu(file, timeout=webgpu_seconds)
-                rows[target]["webgpu"] = {"nodes": real.nodes, "taken": real.taken, "error": real.error}
-    return rows
+class OnWebGPU:
+    """Runs files whose forecast is good, each once with each delegate that there is."""
+
+    def __init__(self, out: Path, seconds: float, launcher: Launcher, identity: str) -> None:
+        self._cache = ArtifactCache(out, seconds, Reporter())
+        self._launcher, self._identity = launcher, identity
+
+    def ran(self, model: ModelVariant, converter: Converter, delegate: str) -> dict[str, Any]:
+        """Nodes taken, and the largest error of an output against PyTorch's, or why there is none."""
+        artifact = self._cache.artifact(model, self._cache.reference(model), converter)
+        workload = Workload(artifact, "host", self._identity, delegate, threads=1)
+        record = self._launcher.launch(workload, 0, check_output=True)
+        took = record.delegation
+        return {
+            "nodes": took and took.total_nodes,
+            "taken": took and took.delegated_nodes,
+            "error": record.accuracy and record.accuracy.max_error,
+            "failed": record.error,
+        }
 
 
-def _row(check: DelegateCheck) -> dict[str, Any]:
-    refused = [each for each in check.verdicts if each.state is not State.TAKEN]
+def _row(one: Prepared) -> dict[str, Any]:
+    record, made = one.record, one.record.conversion
+    forecasts = made.forecasts if made else {}
     return {
-        "nodes": len(check.verdicts),
-        "on_gpu": check.on_gpu,
-        "refused": len(refused),
-        "why": sorted({f"{each.op.op}: {each.rule}" for each in refused}),
-        "wrong": sum(danger.wrong for danger in check.dangers),
+        "model": record.cell.model,
+        "converter": record.cell.converter,
+        "failed": one.reason,
+        "error": record.accuracy and record.accuracy.max_error,
+        "forecasts": {name: each.model_dump() for name, each in forecasts.items()},
     }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.delegates.survey", description=__doc__)
-    parser.add_argument("names", nargs="*", help="models of the zoo, or small ones; a choice of both, else")
-    parser.add_argument(
-        "--webgpu", type=float, default=300.0, help="seconds for WebGPU to run a file; 0: do not"
-    )
+    parser.add_argument("models", nargs="*", help="as `bench convert` takes them; a choice, else")
+    parser.add_argument("--converters", default=",".join(CONVERTERS))
+    parser.add_argument("--webgpu", type=float, default=100.0, help="seconds for each run; 0: none")
+    parser.add_argument("--timeout", type=float, default=900.0, help="seconds for each conversion")
+    parser.add_argument("--out", type=Path, default=Path("build/gpu_models"))
     asked = parser.parse_args()
-    for name in asked.names or (*models.MODELS, *ZOO):
-        record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.is_file() else {}
-        record[name] = surveyed(name, asked.webgpu)
-        print(name, record[name], flush=True)
-        RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    options = ZooOptions(
+        models=asked.models or (*SMALL, *ZOO),
+        converters=asked.converters.split(","),
+        timeout=asked.timeout,
+        out=asked.out,
+    )
+    prepared = convert(options)
+    models = {each.name: each for each in chosen_models(options)}
+    converters = {each.name: each for each in chosen_converters(options)}
+    with closing(open_device("host")) as host:
+        effort = Effort(0.0, 1, 0.0, timeout=max(1.0, asked.webgpu), settle_seconds=0.0, samples=0)
+        launcher = Launcher(host, effort, None, environment(), asked.out)
+        webgpu = OnWebGPU(asked.out, asked.timeout, launcher, identity_of(host.name, host.info()))
+        for one in prepared:
+            row, cell, made = _row(one), one.record.cell, one.record.conversion
+            expected = made.forecasts.get(_FULL) if made else None
+            if asked.webgpu and one.record.ok and expected is not None and expected.whole:
+                row["webgpu"] = {
+                    name: webgpu.ran(models[cell.model], converters[cell.converter], name)
+                    for name in HOST_GPU_DELEGATES
+                }
+            print(json.dumps(row), flush=True)
+            _keep(row)
     return 0
+
+
+def _keep(row: dict[str, Any]) -> None:
+    """In the place of the model's and converter's earlier one."""
+    rows = [json.loads(line) for line in RECORD.read_text("utf-8").splitlines()] if RECORD.is_file() else []
+    kept = {(each["model"], each["converter"]): each for each in rows}
+    kept[row["model"], row["converter"]] = row
+    RECORD.write_text("".join(f"{json.dumps(each)}\n" for each in kept.values()), encoding="utf-8")
 
 
 if __name__ == "__main__":

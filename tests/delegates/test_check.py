@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from rich.console import Console
 from torch import nn
 
+import devices
 import nobuco
 from bench.cli import main
 from bench.commands.lint import NOT_WHOLE
@@ -26,6 +27,7 @@ from nobuco.delegates.graph import Node, Tensor
 from nobuco.delegates.partitions import partitions
 from nobuco.native_log import without_native_noise
 from nobuco.tflite import TFLiteFileError
+from tests.delegates import composites
 
 _OTHER = tf.constant(np.random.default_rng(0).standard_normal((2, 4, 5, 8)), tf.float32)
 Shapes = list[tuple[int, ...]]
@@ -147,6 +149,34 @@ def _chain(kinds: str) -> list[Node]:
 def test_parts(kinds: str, parts: list[list[int]]) -> None:
     found = partitions(_chain(kinds), lambda node: node.op.lower() == "a")
     assert [[node.index for node in part] for part in found] == parts
+
+
+def of_a_vector(x: Any) -> Any:
+    """TFLite's converter takes the reshape away, and gives the linear layer the vector."""
+    return tf.matmul(tf.reshape(tf.nn.tanh(x), [1, 8]), tf.transpose(_OTHER[0, 0, :3]))
+
+
+def test_a_vector_into_a_linear_layer(tmp_path: Path) -> None:
+    classic, drift = check_delegates(file_of(tmp_path, of_a_vector, [(8,)]))
+    assert [each.rule for each in classic.verdicts if each.state is State.FATAL] == [
+        "width of a linear layer"
+    ]
+    assert [each.name for each in drift.dangers if each.wrong] == ["a vector into a linear layer"]
+
+
+@pytest.mark.parametrize(("name", "state"), [("odml.rms_norm", State.FATAL), ("odml.no_such", State.REFUSED)])
+def test_composites(name: str, state: State, tmp_path: Path) -> None:
+    plain = file_of(tmp_path, lambda x: tf.nn.tanh(x) * 2.0, [(1, 4, 8)])
+    file = composites.wrapped(plain, tmp_path / "composite.tflite", name, {"epsilon": 1e-6})
+    classic, drift = check_delegates(file)
+    assert [verdict.state for verdict in classic.verdicts] == [State.REFUSED]
+    (verdict,) = drift.verdicts
+    assert verdict.state is state and name in verdict.reason and classic.inner_ops == 2
+    # without a delegate the ops that it holds are run, which are more than the file has
+    result = devices.launch(
+        devices.open_device("host"), devices.LaunchRequest(file, delegate="cpu", num_runs=1)
+    )
+    assert result.ok and (result.delegated_nodes, result.total_nodes) == (0, 1)
 
 
 class _Shuffled(nn.Module):

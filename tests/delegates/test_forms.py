@@ -1,5 +1,5 @@
-"""What `target="gpu"` makes of ops that a delegate would refuse or compute wrongly, as the tables of rules have it: no GPU is
-needed."""
+"""What `target="gpu"` makes of ops that a delegate would refuse or compute wrongly, as the tables of rules have it: no GPU
+is needed."""
 
 from __future__ import annotations
 
@@ -64,5 +64,7 @@ def test_both_delegates_take_it_whole_and_compute_it_rightly(name: str, tmp_path
         full_validation=False,
         verbose=False,
     )
-    for check in nobuco.check_delegates(nobuco.export_tflite(model, tmp_path / "m.tflite", target="gpu").path):
+    for check in nobuco.check_delegates(
+        nobuco.export_tflite(model, tmp_path / "m.tflite", target="gpu").path
+    ):
         assert check.whole and check.right, str(check)

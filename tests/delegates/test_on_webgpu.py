@@ -16,7 +16,7 @@ import nobuco
 from devices.runners.embedded.vulkan import vulkan_environment
 from nobuco.delegates import check_delegates
 from tests.delegates import models
-from tests.delegates.test_check import _BROKEN, _WRONG, Shapes, file_of
+from tests.delegates.test_check import _BROKEN, _WRONG, Shapes, file_of, of_a_vector
 from tests.delegates.webgpu import on_webgpu
 
 
@@ -41,6 +41,7 @@ def held(file: Path) -> None:
 _ONE: dict[str, tuple[Callable[..., Any], Shapes]] = {
     **{name: (function, shapes) for name, (function, shapes, *_) in (_BROKEN | _WRONG).items()},
     "computed kernel": (lambda x, k: tf.nn.conv2d(x, k, 1, "SAME"), [(1, 6, 6, 3), (3, 3, 3, 5)]),
+    "vector": (of_a_vector, [(8,)]),
     "computed scalar": (lambda x: x * tf.reduce_max(x), [(4, 5, 8)]),
     "running sum": (lambda x: tf.cumsum(x, 2), [(1, 4, 5, 8)]),
     "running sum, backwards": (lambda x: tf.cumsum(x, 2, reverse=True), [(1, 4, 5, 8)]),

@@ -318,7 +318,8 @@ int main(int count, char **values) {
          peak_kb);
   printf("\"fully_delegated\": %s, \"partitions\": %d, \"total_nodes\": %zu, \"delegated_nodes\": %zu",
          timed.fully_delegated ? "true" : "false", profile.partitions, session.node_count,
-         session.node_count - profile.nodes_left);
+         /* of a composite the ops that it holds run, which are more nodes than the file has */
+         profile.nodes_left < session.node_count ? session.node_count - profile.nodes_left : 0);
   print_tensors("inputs", timed.inputs, timed.input_count);
   print_tensors("outputs", timed.outputs, timed.output_count);
   print_left(&profile);

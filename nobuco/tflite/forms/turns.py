@@ -3,9 +3,9 @@
     before  TRANSPOSE (4, 6, 8) -> (4, 8, 6), BATCH_MATMUL (4, 5, 8), (4, 8, 6)
     after   RESHAPE (1, 4, 6, 8), TRANSPOSE -> (1, 4, 8, 6), RESHAPE (4, 8, 6), BATCH_MATMUL
 
-Of a transpose of the last two dims in front of a product the converter makes a flag, `adj_x` or `adj_y`, which the classic GPU
-delegate ignores; it moves transposes past element-wise ops to come to that. Where a reshape stands between the two it leaves
-them as they are."""
+Of a transpose of the last two dims in front of a product the converter makes a flag, `adj_x` or `adj_y`, which the classic
+GPU delegate ignores; it moves transposes past element-wise ops to come to that. Where a reshape stands between the two it
+leaves them as they are."""
 
 from __future__ import annotations
 
@@ -78,9 +78,7 @@ def _make(op: Any, now: Now) -> Tensor:
 def _side(op: Any, number: int, now: Now) -> Tensor:
     tensor, rank = op.inputs[number], op.outputs[0].shape.rank
     batches = (
-        tensor.shape.as_list()[:-2]
-        if rank <= MOST
-        else joined_batches(op).sizes(aligned(tensor, rank)[:-2])
+        tensor.shape.as_list()[:-2] if rank <= MOST else joined_batches(op).sizes(aligned(tensor, rank)[:-2])
     )
     rows, columns = tensor.shape.as_list()[-2:]
     if is_constant(tensor) or not _is_turned(op, number):
