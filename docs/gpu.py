@@ -18,13 +18,13 @@ from nobuco.delegates.check import DELEGATES  # noqa: E402
 from nobuco.delegates.rule import Breach  # noqa: E402
 from tests.delegates.confusion import verdict  # noqa: E402
 
-MODELS, OPS = (_ROOT / "docs" / "records" / name for name in ("gpu_models.json", "gpu_ops.jsonl"))
+MODELS, OPS = (_ROOT / "docs" / "records" / name for name in ("gpu_models.jsonl", "gpu_ops.jsonl"))
 PAGE = _ROOT / "docs" / "gpu.md"
 
 _HEAD = """\
 # On the GPU
 
-<!-- Written by `python docs/gpu.py` from records/gpu_models.json and records/gpu_ops.jsonl; the tests compare. -->
+<!-- Written by `python docs/gpu.py` from records/gpu_models.jsonl and records/gpu_ops.jsonl; the tests compare. -->
 
 Two delegates run `.tflite` files on GPUs: the **classic** one (OpenCL; `benchmark_model --use_gpu`, bench's `gpu-opencl`)
 and **ML Drift**, that of LiteRT 2.x (OpenCL, Metal, Vulkan, WebGPU; bench's `gpu-webgpu`). What they do not take stays on
@@ -69,11 +69,14 @@ nobuco.export_tflite(keras_model, "model.tflite", target="gpu")
 ```
 
 writes the same computation from ops of at most four dims: windows, heads, channel and pixel shuffles, norms of groups;
-slices that drop no axis; RESHAPE and TILE in place of EXPAND_DIMS, SQUEEZE and BROADCAST_TO; no `adj_y`, which the
-classic delegate ignores; constants where both delegates read them as they are meant; `log_softmax` from what there is;
-places to gather from in one row (`x[i, j]`; a grid sampled from one picture, for ML Drift, which computes with integers)
-([examples/gpu.py](../examples/gpu.py)). What of this costs a CPU nothing is done for every file. The file is compared
-with the Keras model on the CPU like any other.
+slices that drop no axis; RESHAPE and TILE in place of EXPAND_DIMS, SQUEEZE and BROADCAST_TO; no `adj_x` and `adj_y`, which
+the classic delegate ignores, nor transposes that TFLite's converter would make them of; constants where both delegates read
+them as they are meant; `log_softmax` from what there is; places to gather from in one row (`x[i, j]`; a grid sampled
+from one picture, for ML Drift, which computes with integers) ([examples/gpu.py](../examples/gpu.py)). What of this costs a
+CPU nothing is done for every file. The file is compared with the Keras model on the CPU like any other.
+
+What it cannot change is the model's own inputs and outputs: a clip `(B, T, H, W, C)` is a tensor of five dims, which no GPU
+delegate takes. Give such a model the frames as channels, or side by side, in four dims, and let it reshape them first.
 
 ### Branches
 
@@ -83,12 +86,41 @@ result. An op that could fail where its way is not taken (places to gather from 
 computed ones, sizes that may not fit) keeps the branch, as do a loop inside it and results whose sizes differ; a warning
 names the reason and the line.
 
+## Composites
+
+A composite is an op with a name, attributes and the ops that it stands for. ML Drift's sources know `odml.group_norm`,
+`odml.rms_norm` and `odml.scaled_dot_product_attention`. nobuco writes none. Tried with ai-edge-litert 2.3.0, files with one
+composite each (`python -m tests.delegates.composites`):
+
+| run with | group norm, RMS norm | attention | a name of nobody's |
+| --- | --- | --- | --- |
+| the runtime's kernels | right: it runs the ops inside | right | right |
+| XNNPACK | right: it runs the ops inside | computed otherwise: error 1.4 with a mask, 1.5 without | right |
+| ML Drift, WebGPU | the process ends, SIGSEGV in libLiteRtWebGpuAccelerator.so | the same | refused, by its name |
+
+The process ends likewise where a composite stands between other ops, where all attributes are given, and on files that
+litert-torch's own `StableHLOCompositeBuilder` made of the three. The classic delegate has no such op. The plain ops are
+taken by both delegates, so there is nothing to gain until a runtime takes a composite and computes it rightly.
+
 ## What is taken
 
-Nodes on the GPU out of those of the file, as `check_delegates` says. *WebGPU* is ML Drift itself, on a software Vulkan:
-what it took, and the largest error of an output relative to the CPU's ("—": not run here; vit_b_16 takes such a Vulkan
-longer than the runtime waits). Of the classic delegate there are forecasts alone. Made by `python -m
-tests.delegates.survey`.
+Nodes on the GPU out of those of the file, as `check_delegates` says, of nobuco's files (by default, and with `target="gpu"`)
+and of those that litert-torch 0.10.0 and onnx2tf 1.29.24 make of the same models and weights. `@64` is the size of the
+images: the ops are those of the usual size, and a Vulkan in software is slow. *n wrong*: nodes that the delegate is known to
+compute wrongly; *wrong file*: its outputs are not PyTorch's on the CPU either; *failed*: the converter made no file, for the
+reason below; *—*: not tried. Made by `python -m tests.delegates.survey`; `bench convert --models ... --converter
+nobuco,nobuco:gpu,litert-torch,onnx2tf` makes the same files of your models, with these columns.
+"""
+
+_OUTPUTS = """\
+## Their outputs on WebGPU
+
+ML Drift itself, on a software Vulkan: the largest error of an output, relative to the largest number of PyTorch's. bench's
+`gpu-webgpu` asks the delegate for full precision, `gpu-webgpu-fp16` for half. Of the files
+above that are forecast to be taken whole, and rightly; where fewer nodes were taken than forecast the cell says so.
+
+| model | default | `target="gpu"` | litert-torch | onnx2tf | default, half | `target="gpu"`, half |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: |
 """
 
 _FORECASTS = """\
@@ -107,38 +139,95 @@ def page() -> str:
     return "\n".join([_HEAD, *_models(), "", _forecasts(), *_rules()]) + "\n"
 
 
+_FILES = {
+    "nobuco": "default",
+    "nobuco:gpu": '`target="gpu"`',
+    "litert-torch": "litert-torch",
+    "onnx2tf": "onnx2tf",
+}
+_FULL, _HALF = "gpu-webgpu", "gpu-webgpu-fp16"
+_Rows = dict[str, dict[str, dict[str, Any]]]
+
+
+def _record() -> _Rows:
+    """By model and converter."""
+    found: _Rows = {}
+    for line in MODELS.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        name = row["model"].rpartition(":")[2] + (", small" if ":" in row["model"] else "")
+        found.setdefault(name, {})[row["converter"]] = row
+    return found
+
+
 def _models() -> list[str]:
-    record = json.loads(MODELS.read_text(encoding="utf-8"))
-    lines = [
-        "| model | file | classic | ML Drift | WebGPU | error | left, by either |",
-        "| --- | --- | ---: | ---: | ---: | ---: | --- |",
-    ]
-    for name, targets in record.items():
-        for target, row in targets.items():
-            lines.append(_model(name, "default" if target == "cpu" else '`target="gpu"`', row))
-    return lines
+    record = _record()
+    heads = [f"{delegate}, {file}" for delegate in ("classic", "ML Drift") for file in _FILES.values()]
+    lines = [f"| model | {' | '.join(heads)} |", f"| --- |{' ---: |' * len(heads)}"]
+    for name, files in record.items():
+        cells = [
+            _taken(files.get(each), delegate) for delegate in ("gpu-opencl", "gpu-webgpu") for each in _FILES
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return [*lines, "", *_left(record), "", *_failures(record), "", *_outputs(record)]
 
 
-def _model(name: str, file: str, row: dict[str, Any]) -> str:
-    classic, drift, real = row["gpu-opencl"], row["gpu-webgpu"], row.get("webgpu")
-    why = sorted({*classic["why"], *drift["why"]})
-    ops = ", ".join(dict.fromkeys(each.partition(":")[0] for each in why))
-    ran = real is not None and real["nodes"] > 0
-    cells = [
-        name,
-        file,
-        _taken(classic),
-        _taken(drift),
-        f"{real['taken']} of {real['nodes']}" if ran else "—",
-        f"{real['error']:.0e}" if ran and real["error"] is not None else "—",
-        ops,
-    ]
-    return f"| {' | '.join(cells)} |"
-
-
-def _taken(each: dict[str, Any]) -> str:
+def _taken(row: dict[str, Any] | None, delegate: str) -> str:
+    if row is None:
+        return "—"
+    if delegate not in row["forecasts"]:
+        return "failed"
+    each = row["forecasts"][delegate]
+    if each["error"]:
+        return "no forecast"
     wrong = f", {each['wrong']} wrong" if each["wrong"] else ""
-    return ("all" if each["on_gpu"] == each["nodes"] else f"{each['on_gpu']} of {each['nodes']}") + wrong
+    said = "all" if each["taken"] == each["nodes"] else f"{each['taken']} of {each['nodes']}"
+    return said + wrong + (", wrong file" if row["failed"] else "")
+
+
+def _left(record: _Rows) -> list[str]:
+    """What of the files made for a GPU is not taken."""
+    lines = []
+    for name, files in record.items():
+        for delegate, title in (("gpu-opencl", "classic"), ("gpu-webgpu", "ML Drift")):
+            each = files.get("nobuco:gpu", {"forecasts": {}})["forecasts"].get(delegate)
+            if each and (each["refused"] or each["wrong"]):
+                kinds = ", ".join(f"{kind} ({count})" for kind, count in each["refused"].items())
+                lines.append(f"- {name}, {title}: {kinds}")
+    return ['Left of the files made with `target="gpu"`, op by op, with the rule that it breaks:', "", *lines]
+
+
+def _failures(record: _Rows) -> list[str]:
+    lines = [
+        f"- {name}, {converter}: {_shortened(row['failed'])}"
+        for name, files in record.items()
+        for converter, row in files.items()
+        if row["failed"]
+    ]
+    return ["No file, or a wrong one:", "", *lines]
+
+
+def _shortened(text: str) -> str:
+    text = text.replace("|", "/").replace("<", "(").replace(">", ")").partition(" (log")[0]
+    return f"{text[:150].rstrip()}…" if len(text) > 150 else text
+
+
+def _outputs(record: _Rows) -> list[str]:
+    columns = [*((each, _FULL) for each in _FILES), ("nobuco", _HALF), ("nobuco:gpu", _HALF)]
+    lines = []
+    for name, files in record.items():
+        cells = [_error(files.get(converter, {}).get("webgpu", {}).get(way)) for converter, way in columns]
+        if set(cells) != {"—"}:
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+    return [_OUTPUTS + "\n".join(lines)]
+
+
+def _error(ran: dict[str, Any] | None) -> str:
+    if ran is None:
+        return "—"
+    if ran["error"] is None:
+        return _shortened(ran["failed"] or "no outputs")[:40]
+    part = "" if ran["taken"] == ran["nodes"] else f" ({ran['taken']} of {ran['nodes']} nodes)"
+    return f"{ran['error']:.0e}{part}"
 
 
 def _forecasts() -> str:

@@ -116,7 +116,7 @@ static void add_options(LiteRtHandle options, const char *identifier, const char
 
 static LiteRtHandle compile_options(const Arguments *arguments, bool on_gpu, bool with_profiler) {
   enum { XNNPACK_FORCE_FP16 = 4 };
-  enum { GPU_FP16 = 1, GPU_FP32 = 2 }; /* LiteRtDelegatePrecision; without, the delegate chooses half precision */
+  enum { GPU_FP16 = 1, GPU_FP32 = 2 }; /* LiteRtDelegatePrecision; 0 leaves it to the delegate */
   static const struct { const char *delegate, *kernels; int flags, precision; } MODES[] = {
       {"xnnpack", "delegate", 0, 0}, {"xnnpack-fp16", "delegate", XNNPACK_FORCE_FP16, 0},
       {"cpu", "builtin", 0, 0},      {"cpu-reference", "reference", 0, 0},
