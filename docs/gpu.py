@@ -244,8 +244,16 @@ def _forecasts() -> str:
     missed = [
         row["name"] for row in ran if row["error"] is not None and row["error"] >= 1e-3 and row["right"]
     ]
-    said = (
-        f"\nWrong, and not foreseen: {', '.join(f'`{name}`' for name in sorted(missed))}.\n" if missed else ""
+    unfounded = [
+        row["name"] for row in ran if row["error"] is not None and row["error"] < 1e-3 and not row["right"]
+    ]
+    said = "".join(
+        f"\n{what}: {', '.join(f'`{name}`' for name in sorted(names))}.\n"
+        for what, names in (
+            ("Wrong, and not foreseen", missed),
+            ("Right, where it was foreseen wrong", unfounded),
+        )
+        if names
     )
     head = _FORECASTS.format(count=len(ran))
     return f"{head}{table}\n\n| numbers | files |\n| --- | ---: |\n{found}\n{said}"
