@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
+import numpy as np
+
 from nobuco.delegates.graph import Node
 from nobuco.delegates.rule import Caution
 from nobuco.delegates.shared import TWO_OPERANDS, misread
@@ -79,6 +81,11 @@ def _padded(node: Node) -> str | None:
     return f"paddings of three dims for {picture}"
 
 
+def _infinite_padding(node: Node) -> str | None:
+    value = node.given[2].value if len(node.given) > 2 else None
+    return None if value is None or np.isfinite(value).all() else "it pads with infinity, and returns zeros"
+
+
 def _three_pairs(node: Node) -> str | None:
     return "they are read as if a batch were padded, too" if node.given[1].shape[0] == 3 else None
 
@@ -149,6 +156,7 @@ ML_DRIFT = (
     _wrong(
         "a vector into a linear layer", ("FULLY_CONNECTED",), _vector, "reshape it to a row that an op makes"
     ),
+    _wrong("infinity as padding", ("PADV2",), _infinite_padding, "pad with the lowest finite number"),
     _wrong("a product that shares a side", ("BATCH_MATMUL",), _shared_batches, "repeat the smaller side"),
     _wrong(
         "blocks of several pictures", ("DEPTH_TO_SPACE", "SPACE_TO_DEPTH"), _blocks, "one picture at a time"

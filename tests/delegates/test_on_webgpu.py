@@ -94,3 +94,16 @@ def test_a_model(name: str, target: Any, tmp_path: Path) -> None:
     module, args = models.MODELS[name]()
     model = nobuco.pytorch_to_keras(module, args=args, full_validation=False, verbose=False)
     held(nobuco.export_tflite(model, tmp_path / "m.tflite", target=target).path)
+
+
+def test_infinity_as_padding(tmp_path: Path) -> None:
+    order = nobuco.ChannelOrder.PYTORCH
+    model = nobuco.pytorch_to_keras(
+        lambda x: F.max_pool3d(x, 2, 2, 1),
+        [torch.randn(1, 2, 3, 5, 6)],
+        inputs_channel_order=order,
+        outputs_channel_order=order,
+        full_validation=False,
+        verbose=False,
+    )
+    held(nobuco.export_tflite(model, tmp_path / "m.tflite", target="gpu").path)
