@@ -4,6 +4,7 @@ tests.delegates.survey` and `python -m tests.delegates.confusion --record docs/r
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -208,6 +209,7 @@ def _failures(record: _Rows) -> list[str]:
 
 def _shortened(text: str) -> str:
     text = text.replace("|", "/").replace("<", "(").replace(">", ")").partition(" (log")[0]
+    text = re.sub(r"/\S*/(?=tests/)", "", text)  # where the repository lay
     return f"{text[:150].rstrip()}…" if len(text) > 150 else text
 
 

@@ -90,6 +90,15 @@ def _infinite_padding(node: Node) -> str | None:
     return "it pads with infinity, and returns zeros"
 
 
+def _padded_average(node: Node) -> str | None:
+    maker = node.given[0].maker
+    return (
+        f"a {maker.op} in front of it is left out of the average"
+        if maker and maker.op in ("PAD", "PADV2")
+        else None
+    )
+
+
 def _three_pairs(node: Node) -> str | None:
     return "they are read as if a batch were padded, too" if node.given[1].shape[0] == 3 else None
 
@@ -159,6 +168,12 @@ ML_DRIFT = (
     _wrong("paddings of three dims", ("PAD", "PADV2", "MIRROR_PAD"), _padded, _IN_FOUR),
     _wrong(
         "a vector into a linear layer", ("FULLY_CONNECTED",), _vector, "reshape it to a row that an op makes"
+    ),
+    _wrong(
+        "average of a padded picture",
+        ("AVERAGE_POOL_2D",),
+        _padded_average,
+        "export the file with target='gpu', or count no padding",
     ),
     _wrong("infinity as padding", ("PADV2",), _infinite_padding, "pad with the lowest finite number"),
     _wrong("a product that shares a side", ("BATCH_MATMUL",), _shared_batches, "repeat the smaller side"),

@@ -36,19 +36,19 @@ def wrapped(
     constants: Sequence[np.ndarray] = (),
 ) -> Path:
     """Writes a file whose only op is a composite that holds the ops of `plain`; the last inputs of that become constants."""
-    model = schema.ModelT.InitFromPackedBuf(plain.read_bytes(), 0)
+    model: Any = schema.ModelT.InitFromPackedBuf(plain.read_bytes(), 0)
     (inner,) = model.subgraphs
-    code = schema.OperatorCodeT()
+    code: Any = schema.OperatorCodeT()
     code.builtinCode, code.deprecatedBuiltinCode = schema.BuiltinOperator.STABLEHLO_COMPOSITE, 127
     model.operatorCodes.append(code)
-    main = schema.SubGraphT()
+    main: Any = schema.SubGraphT()
     main.name, main.tensors = b"main", []
 
     def tensor(like: int, held: np.ndarray | None = None) -> int:
-        found = schema.TensorT()
+        found: Any = schema.TensorT()
         found.shape, found.name, found.buffer = inner.tensors[like].shape, inner.tensors[like].name, 0
         if held is not None:
-            buffer = schema.BufferT()
+            buffer: Any = schema.BufferT()
             buffer.data = np.frombuffer(held.tobytes(), np.uint8)
             model.buffers.append(buffer)
             found.buffer = len(model.buffers) - 1
@@ -58,10 +58,10 @@ def wrapped(
     free = len(inner.inputs) - len(constants)
     given = [tensor(each) for each in inner.inputs[:free]]
     held = [tensor(each, value) for each, value in zip(inner.inputs[free:], constants, strict=True)]
-    options = schema.StableHLOCompositeOptionsT()
+    options: Any = schema.StableHLOCompositeOptionsT()
     options.name, options.decompositionSubgraphIndex, options.version = name.encode(), 1, 1
     options.compositeAttributes = np.frombuffer(bytes(flexbuffers.Dumps(dict(attributes))), np.uint8)
-    op = schema.OperatorT()
+    op: Any = schema.OperatorT()
     op.opcodeIndex, op.builtinOptions2 = len(model.operatorCodes) - 1, options
     op.builtinOptions2Type = schema.BuiltinOptions2.StableHLOCompositeOptions
     op.inputs, op.outputs = [*given, *held], [tensor(inner.outputs[0])]

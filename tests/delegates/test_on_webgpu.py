@@ -38,6 +38,7 @@ def held(file: Path) -> None:
         assert (real.error < 1e-3) is check.right, real
 
 
+_ONE_AROUND = [[0, 0], [1, 1], [1, 1], [0, 0]]
 _ONE: dict[str, tuple[Callable[..., Any], Shapes]] = {
     **{name: (function, shapes) for name, (function, shapes, *_) in (_BROKEN | _WRONG).items()},
     "computed kernel": (lambda x, k: tf.nn.conv2d(x, k, 1, "SAME"), [(1, 6, 6, 3), (3, 3, 3, 5)]),
@@ -66,6 +67,7 @@ _FORMS: dict[str, tuple[Callable[[torch.Tensor], torch.Tensor], tuple[int, ...]]
         lambda x: torch.tanh(x)[torch.tensor([0, 1, 1]), torch.tensor([3, 0, 2])],
         (2, 4, 8),
     ),
+    "an average of a padded picture": (lambda x: F.avg_pool2d(x.tanh(), 3, 1, 1), (1, 4, 5, 6)),
     "a number of all": (lambda x: x * x.mean() + x.amax(), (3, 4, 8)),
 }
 
@@ -94,6 +96,10 @@ def test_a_model(name: str, target: Any, tmp_path: Path) -> None:
     module, args = models.MODELS[name]()
     model = nobuco.pytorch_to_keras(module, args=args, full_validation=False, verbose=False)
     held(nobuco.export_tflite(model, tmp_path / "m.tflite", target=target).path)
+
+
+def test_an_average_of_a_padded_picture(tmp_path: Path) -> None:
+    held(file_of(tmp_path, lambda x: tf.nn.avg_pool2d(tf.pad(x, _ONE_AROUND), 3, 1, "VALID"), [(1, 5, 6, 4)]))
 
 
 def test_infinity_as_padding(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from nobuco.tflite.forms import (
+    averages,
     concatenations,
     constants,
     depthwise,
@@ -61,6 +62,7 @@ LATER: tuple[Form, ...] = (dilated.FORM, *products.FORMS, *shapes.FORMS, *ranks.
 LATER_FOR_GPU: tuple[Form, ...] = (
     dilated.FORM,
     grouped.FORM,
+    *averages.GPU_FORMS,
     *products.GPU_FORMS,
     *turns.GPU_FORMS,
     *products.FORMS,
