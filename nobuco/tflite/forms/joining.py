@@ -91,6 +91,25 @@ def canonical(shape: Sizes, order: Sequence[int]) -> tuple[Sizes, list[int]]:
     return [product([shape[axis] for axis in run]) for run in before], [before.index(run) for run in runs]
 
 
+def steps(order: Sequence[int]) -> list[tuple[list[int], list[int], list[int], list[int]]]:
+    """An order reached by one run of dims after the other being moved to its place: for each the dims that are in place, those
+    that it is moved past, the run itself, and the others. Each step is a transpose (0, 2, 1, 3)."""
+    wanted, places = list(order), sorted(order)
+    found, done = [], 0
+    while places != wanted:
+        if places[done] == wanted[done]:
+            done += 1
+            continue
+        start = places.index(wanted[done])
+        end, after = start + 1, done + 1
+        while end < len(wanted) and places[end] == wanted[after]:
+            end, after = end + 1, after + 1
+        found.append((places[:done], places[done:start], places[start:end], places[end:]))
+        places = places[:done] + places[start:end] + places[done:start] + places[end:]
+        done = after
+    return found
+
+
 def is_between_reshapes(op: Any) -> bool:
     """Whether reshapes on all its sides cost nothing: they become one with those that are there.
 

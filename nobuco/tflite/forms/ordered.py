@@ -16,17 +16,23 @@ from nobuco.tflite.forms import (
     gathers,
     grouped,
     means,
+    mixtures,
     moves,
+    paddings,
     patches,
     products,
     projections,
     ranks,
+    scales,
     shapes,
     shuffles,
     slices,
     softmaxes,
+    splits,
     stacks,
     transposed_convolutions,
+    transposes,
+    turned_products,
     volumes,
     winograd,
 )
@@ -51,10 +57,27 @@ FORMS: tuple[Form, ...] = (
     volumes.FORM,
     *transposed_convolutions.FORMS,
     deviations.FORM,
+    scales.FORM,
+    paddings.FORM,
+    splits.FORM,
+    # a product between two transposes before the transposes by themselves
+    mixtures.FORM,
+    turned_products.FORM,
+    *transposes.FORMS,
 )
+
+# What of these is another thing, or nothing, where GPU delegates are to take the file.
+FOR_GPU: dict[Form, tuple[Form, ...]] = {
+    mixtures.FORM: (),
+    paddings.FORM: (),
+    **dict(zip(transposes.FORMS, ((form,) for form in transposes.GPU_FORMS), strict=True)),
+}
 
 # Tried on what the forms above have made: those see dims as the model has them, and leave some of their own.
 LATER: tuple[Form, ...] = (dilated.FORM, *products.FORMS, *shapes.FORMS, *ranks.FORMS, *moves.FORMS)
+
+# The same where it is said that no GPU is to run the file.
+LATER_FOR_CPU = (dilated.FORM, *products.CPU_FORMS, *shapes.FORMS, *ranks.FORMS, *moves.FORMS)
 
 # The same for a GPU, where they may cost the CPU a little, and what only GPU delegates ask for.
 LATER_FOR_GPU: tuple[Form, ...] = (
@@ -85,6 +108,8 @@ CHOICES: dict[str, Form] = {
 
 def early_forms(aim: Aim) -> tuple[Form, ...]:
     """Those that are tried first."""
+    if aim.target == "gpu":
+        return tuple(each for form in FORMS for each in FOR_GPU.get(form, (form,)))
     costs = aim.costs
     if costs is None:
         return FORMS
@@ -106,7 +131,7 @@ def later_forms(aim: Aim) -> tuple[Form, ...]:
     """Those that are tried on what `early_forms` have made, for what the file is made for."""
     if aim.target == "gpu":
         return LATER_FOR_GPU
-    forms = LATER
+    forms = LATER if aim.target is None else LATER_FOR_CPU
     if aim.target == "arm" or aim.costs is not None:
         forms = (_at_will("tanh gates", gates.FORM if aim.target == "arm" else None, aim), *forms)
     if aim.optimize == "speed":

@@ -23,24 +23,34 @@ from typing import Any
 import tensorflow as tf
 
 from nobuco.tflite.forms.form import Form, Now, Tensor, is_constant, readers, sizes, source, static
-from nobuco.tflite.forms.joining import MOST_OF_TFLITE, reshaping
+from nobuco.tflite.forms.joining import MOST_OF_TFLITE, product, reshaped, reshaping
 
 _RELABELS = ("Reshape", "ExpandDims", "Squeeze")
 _MOST = 16  # heads of which each is a product of its own
 
 
+def _is_folded(tensor: Tensor) -> bool:
+    """Whether TFLite's converter makes `adj_x` or `adj_y` of the transpose that yields a tensor."""
+    op, rank = source(tensor).op, tensor.shape.rank
+    order = static(op.inputs[1]) if op.type == "Transpose" else None
+    if order is None or is_constant(op.inputs[0]):
+        return False
+    return [int(axis) for axis in order] == [*range(rank - 2), rank - 1, rank - 2]
+
+
 def _is_turned(op: Any) -> bool:
     if any((tensor.shape.rank or 0) > MOST_OF_TFLITE for tensor in op.inputs):
         return False  # another form makes fewer dims of it
-    turned = zip(op.inputs, (op.get_attr("adj_x"), op.get_attr("adj_y")), strict=True)
+    flags = zip(op.inputs, (op.get_attr("adj_x"), op.get_attr("adj_y")), strict=True)
     return any(
-        adjoint and tensor.shape.rank is not None and not is_constant(tensor) for tensor, adjoint in turned
+        tensor.shape.rank is not None and not is_constant(tensor) and (adjoint or _is_folded(tensor))
+        for tensor, adjoint in flags
     )
 
 
 def _turned_product(op: Any, now: Now) -> Tensor:
     a, b = (
-        _turned(tensor, now) if adjoint and not is_constant(tensor) else now(tensor)
+        now(tensor) if is_constant(tensor) else turned(tensor, now) if adjoint else _unfolded(tensor, now)
         for tensor, adjoint in zip(op.inputs, (op.get_attr("adj_x"), op.get_attr("adj_y")), strict=True)
     )
     left = [
@@ -49,23 +59,67 @@ def _turned_product(op: Any, now: Now) -> Tensor:
     return tf.matmul(a, b, adjoint_a=left[0], adjoint_b=left[1])
 
 
-def _turned(tensor: Tensor, now: Now) -> Tensor:
+def _is_turned_before(op: Any) -> bool:
+    return any(_turned_flags(op)) and all((x.shape.rank or 0) <= MOST_OF_TFLITE for x in op.inputs)
+
+
+def _turned_flags(op: Any) -> list[bool]:
+    """Which operands the product reads the other way that a transpose has turned before."""
+    return [
+        op.get_attr(name) and not is_constant(x) and transposed_before(x) is not None
+        for name, x in zip(("adj_x", "adj_y"), op.inputs, strict=True)
+    ]
+
+
+def _turned_before_product(op: Any, now: Now) -> Tensor:
+    before = _turned_flags(op)
+    a, b = (turned(x, now) if flag else now(x) for flag, x in zip(before, op.inputs, strict=True))
+    left = [op.get_attr(name) and not flag for name, flag in zip(("adj_x", "adj_y"), before, strict=True)]
+    return tf.matmul(a, b, adjoint_a=left[0], adjoint_b=left[1])
+
+
+def _unfolded(tensor: Tensor, now: Now) -> Tensor:
+    """As it is, by a transpose that stays one."""
+    return _swapped(now(source(tensor).op.inputs[0])) if _is_folded(tensor) else now(tensor)
+
+
+def turned(tensor: Tensor, now: Now) -> Tensor:
     """With its last two dims in the other order."""
     rank = tensor.shape.rank
     swapped = [*range(rank - 2), rank - 1, rank - 2]
-    found = _transposed_before(tensor)
+    found = transposed_before(tensor)
     if found is None:
-        return tf.transpose(now(tensor), swapped)
+        return _swapped(now(tensor))
     x, axes = found
     shape = tensor.shape.as_list()
     order = [axes[axis] for axis in swapped if shape[axis] != 1]
     kept = sorted(order)
     before = tf.reshape(now(x), [x.shape[axis] for axis in kept])
-    after = before if order == kept else tf.transpose(before, [kept.index(axis) for axis in order])
+    if order == kept:
+        after = before
+    elif order == [*kept[:-2], kept[-1], kept[-2]]:
+        after = _swapped(before)
+    else:
+        after = tf.transpose(before, [kept.index(axis) for axis in order])
     return tf.reshape(after, [shape[axis] for axis in swapped])
 
 
-def _transposed_before(tensor: Tensor) -> tuple[Tensor, dict[int, int]] | None:
+def _swapped(x: Tensor) -> Tensor:
+    """With the last two dims in the other order. In as many dims as the product has TFLite's converter would make `adj_x` or
+    `adj_y` of the transpose."""
+    sizes = x.shape.as_list()
+    if sizes.count(None) > 1 or len(sizes) not in (3, 4):
+        rank = len(sizes)
+        return tf.transpose(x, [*range(rank - 2), rank - 1, rank - 2])
+    *batches, rows, columns = sizes
+    if len(batches) == 1:
+        y = tf.transpose(reshaped(x, [1, *sizes]), (0, 1, 3, 2))
+    else:
+        y = tf.transpose(reshaped(x, [product(batches), rows, columns]), (0, 2, 1))
+    return reshaped(y, [*batches, columns, rows])
+
+
+def transposed_before(tensor: Tensor) -> tuple[Tensor, dict[int, int]] | None:
     """What a transpose makes a tensor of that nothing else reads, and for each dim of the tensor that is not 1 which it is
     there."""
     shape, found = sizes(tensor), source(tensor)
@@ -104,7 +158,7 @@ def _constant_second(op: Any, now: Now) -> Tensor:
     right = now(a) if op.get_attr("adj_x") else tf.transpose(now(a), swapped)
     if all(size == 1 for size in a.shape[:-2]):
         right = tf.reshape(right, right.shape[-2:])
-    x = now(b) if op.get_attr("adj_y") else _turned(b, now)
+    x = now(b) if op.get_attr("adj_y") else turned(b, now)
     made = _by_batches(x, right) if _has_few_batches(x, right) else tf.matmul(x, right)
     return tf.transpose(made, [*range(made.shape.rank - 2), made.shape.rank - 1, made.shape.rank - 2])
 
@@ -175,3 +229,5 @@ FORMS = (
     Form(("BatchMatMulV2",), _is_turned, _turned_product),
     Form(("Reshape",), _fits_rows, _product_of_rows),
 )
+# XNNPACK reads `adj_x` and `adj_y`: what is not turned anyway need not be.
+CPU_FORMS = (Form(("BatchMatMulV2",), _is_turned_before, _turned_before_product), FORMS[1])

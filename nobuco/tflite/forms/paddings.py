@@ -1,0 +1,47 @@
+"""Padding with another number than 0, as concatenation with a constant: XNNPACK takes no PADV2.
+
+    before  PADV2 (8, 56, 56, 96) -> (8, 58, 58, 96), with the least number there is
+    after   CONCATENATION (8, 1, 56, 96), (8, 56, 56, 96), (8, 1, 56, 96); CONCATENATION of columns
+
+Before a max pooling, most often."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from nobuco.tflite.forms.form import Form, Now, Tensor, sizes, static
+
+_MOST = 1 << 16  # elements of one constant
+
+
+def _sides(op: Any) -> list[tuple[int, int, int]] | None:
+    """(axis, places before, places after) where there are any."""
+    pairs = static(op.inputs[1])
+    if pairs is None:
+        return None
+    return [(axis, int(first), int(last)) for axis, (first, last) in enumerate(pairs) if first or last]
+
+
+def _fits(op: Any) -> bool:
+    value, sides, shape = static(op.inputs[2]), _sides(op), sizes(op.outputs[0])
+    if value is None or not value or not sides or shape is None or op.inputs[0].dtype != tf.float32:
+        return False
+    elements = op.outputs[0].shape.num_elements()
+    return all(elements // shape[axis] * max(first, last) <= _MOST for axis, first, last in sides)
+
+
+def _make(op: Any, now: Now) -> Tensor:
+    x, value = now(op.inputs[0]), float(static(op.inputs[2]))
+
+    def filled(count: int, axis: int) -> list[Tensor]:
+        shape = [count if place == axis else size for place, size in enumerate(x.shape.as_list())]
+        return [tf.fill(shape, value)] if count else []
+
+    for axis, first, last in _sides(op) or []:
+        x = tf.concat([*filled(first, axis), x, *filled(last, axis)], axis)
+    return x
+
+
+FORM = Form(("PadV2",), _fits, _make)
