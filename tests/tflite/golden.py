@@ -79,8 +79,8 @@ class _First(nn.Module):
 
 
 def counts(name: str, folder: Path) -> dict[str, Any]:
-    """Of the file that is made of a model, `m.tflite`: its ops, the parts that XNNPACK runs, the ops it leaves, and the digest
-    of its graph."""
+    """Of the file that is made of a model, `m.tflite`: its ops, the parts that XNNPACK runs, the ops it leaves, and its
+    graph's digest."""
     if name in SMALL:
         make, shape = SMALL[name]
         torch.manual_seed(0)

@@ -14,8 +14,8 @@ from nobuco.tflite import flatbuffer as fb
 
 
 def graph_digest(path: str | os.PathLike[str]) -> str:
-    """12 hexadecimal digits of a file's ops in order: kinds, parameters, shapes, types, who reads what, and whole numbers that
-    the file holds (axes, paddings, sizes). Neither names nor weights count."""
+    """12 hexadecimal digits of a file's ops in order: kinds, parameters, shapes, types, who reads what, and whole numbers
+    that the file holds (axes, paddings, sizes). Neither names nor weights count."""
     model = fb.root(fb.read_model(Path(path)))
     lines: list[Any] = []
     for graph in fb.subgraphs(model):

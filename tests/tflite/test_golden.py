@@ -24,7 +24,9 @@ def test_no_worse(name: str, tmp_path: Path) -> None:
     now, then = counts(name, tmp_path), _THEN[name]
     again = f"python -m tests.tflite.golden '{name}' counts it"
     assert not worse(now, then), f"{now}; {again} (--accept: although it is worse)"
-    assert now["graph"] == then["graph"], f"another file than the one whose instructions are known: {again}"
+    assert now["graph"] == then.get("graph"), (
+        f"another file than the one whose instructions are known: {again}"
+    )
 
 
 @pytest.mark.emulator

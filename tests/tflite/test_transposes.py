@@ -17,11 +17,18 @@ from torch import nn
 import nobuco
 from nobuco.tflite import ExportedTFLite, export_tflite
 from nobuco.tflite import flatbuffer as fb
-from nobuco.tflite.forms import transposes
+from nobuco.tflite.forms import scales, transposes
 from nobuco.tflite.forms.joining import steps
+from nobuco.tflite.forms.ordered import TRANSPOSES, TRANSPOSES_FOR_GPU
 from tests.effort import examples
 from tests.tflite.delegation import partitions_and_left
-from tests.tflite.test_forms import formed, weight
+from tests.tflite.test_forms import formed as formed_by
+from tests.tflite.test_forms import weight
+
+
+def formed(function: Any, *shapes: Any, forms: Any = TRANSPOSES) -> list[str]:
+    """With the forms of transposes, if no others are named."""
+    return formed_by(function, *shapes, forms=forms)
 
 
 @st.composite
@@ -118,6 +125,51 @@ def test_a_product_of_which_no_operand_is_turned_stays() -> None:
     assert formed(lambda v, a: tf.transpose(tf.matmul(a, v), (0, 2, 1)), (2, 6, 5), (2, 6, 6)) == []
 
 
+def _windows(x: Any) -> Any:
+    """(8, 6, 10) as four windows of 12 rows."""
+    return tf.reshape(tf.transpose(tf.reshape(x, (2, 4, 2, 3, 10)), (0, 2, 1, 3, 4)), (4, 12, 10))
+
+
+def _from_windows(x: Any) -> Any:
+    return tf.reshape(tf.transpose(tf.reshape(x, (2, 2, 4, 3, 10)), (0, 2, 1, 3, 4)), (8, 6, 10))
+
+
+def _rows_by(x: Any, w: Any, b: Any) -> Any:
+    return tf.reshape(
+        tf.nn.bias_add(tf.matmul(tf.reshape(x, (-1, w.shape[0])), w), b), (*x.shape[:-1], w.shape[1])
+    )
+
+
+@pytest.mark.parametrize("forms", [TRANSPOSES, TRANSPOSES_FOR_GPU])
+def test_windows_and_heads_at_once(forms: Any) -> None:
+    w, b = [weight(10, 6) for _ in range(3)], weight(6)
+
+    def heads(x: Any) -> Any:
+        windows = _windows(x)
+        return [
+            tf.transpose(tf.reshape(_rows_by(windows, each, b), (4, 12, 2, 3)), (0, 2, 1, 3)) for each in w
+        ]
+
+    made = formed(heads, (8, 6, 10), forms=forms)
+    assert made.count("Transpose") == 3 if forms is TRANSPOSES else made.count("Transpose") in (0, 6)
+    out, bias = weight(6, 10), weight(10)
+
+    def whole(x: Any) -> Any:
+        return _from_windows(_rows_by(tf.reshape(tf.transpose(x, (0, 2, 1, 3)), (4, 12, 6)), out, bias))
+
+    assert formed(whole, (4, 2, 12, 3)).count("Transpose") == 1
+
+
+def test_windows_that_something_else_reads_stay() -> None:
+    w, b = weight(10, 6), weight(6)
+
+    def both(x: Any) -> Any:
+        windows = _windows(x)
+        return windows + 1.0, tf.transpose(tf.reshape(_rows_by(windows, w, b), (4, 12, 2, 3)), (0, 2, 1, 3))
+
+    assert formed(both, (8, 6, 10)) == []
+
+
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("axis", [1, 2])
 def test_mixtures_of_heads(bias: bool, axis: int) -> None:
@@ -142,7 +194,7 @@ def test_mixtures_of_heads(bias: bool, axis: int) -> None:
 )
 def test_scales_behind_reshapes(after: Any) -> None:
     w, v = weight(5, 8), weight(8)
-    formed(lambda x: after(tf.reshape(tf.matmul(x, w), (2, 3, 8)), v), (6, 5))
+    formed(lambda x: after(tf.reshape(tf.matmul(x, w), (2, 3, 8)), v), (6, 5), forms=[scales.FORM])
 
 
 class _Rows(nn.Module):

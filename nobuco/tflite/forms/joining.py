@@ -92,8 +92,8 @@ def canonical(shape: Sizes, order: Sequence[int]) -> tuple[Sizes, list[int]]:
 
 
 def steps(order: Sequence[int]) -> list[tuple[list[int], list[int], list[int], list[int]]]:
-    """An order reached by one run of dims after the other being moved to its place: for each the dims that are in place, those
-    that it is moved past, the run itself, and the others. Each step is a transpose (0, 2, 1, 3)."""
+    """An order reached by moving one run of dims after the other to its place, each by a transpose (0, 2, 1, 3): the dims in
+    place, those that the run is moved past, the run, and the others."""
     wanted, places = list(order), sorted(order)
     found, done = [], 0
     while places != wanted:

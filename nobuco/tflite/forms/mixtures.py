@@ -13,7 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from nobuco.tflite.forms.form import Form, Now, Tensor, is_constant, readers, sizes, source
+from nobuco.tflite.forms.form import Form, Now, Tensor, is_constant, named_as, readers, sizes, source
 from nobuco.tflite.forms.transposes import RELABELS, Turn, row_of, turn_between
 
 
@@ -92,9 +92,10 @@ def _make(op: Any, now: Now) -> Tensor:
     assert found is not None
     weight = now(found.product.inputs[1])
     left = weight if found.product.get_attr("transpose_b") else tf.transpose(weight)
-    y = tf.matmul(left[None], tf.reshape(now(found.x), [found.before, left.shape[1], found.after]))
-    for bias in found.biases:
-        y = y + tf.reshape(now(bias), [1, -1, 1])
+    with named_as(found.product):
+        y = tf.matmul(left[None], tf.reshape(now(found.x), [found.before, left.shape[1], found.after]))
+        for bias in found.biases:
+            y = y + tf.reshape(now(bias), [1, -1, 1])
     return tf.reshape(y, op.outputs[0].shape.as_list())
 
 

@@ -23,6 +23,7 @@ from nobuco.tflite.forms import (
     products,
     projections,
     ranks,
+    rows,
     scales,
     shapes,
     shuffles,
@@ -60,20 +61,14 @@ FORMS: tuple[Form, ...] = (
     scales.FORM,
     paddings.FORM,
     splits.FORM,
-    # a product between two transposes before the transposes by themselves
-    mixtures.FORM,
-    turned_products.FORM,
-    *transposes.FORMS,
 )
 
-# What of these is another thing, or nothing, where GPU delegates are to take the file.
-FOR_GPU: dict[Form, tuple[Form, ...]] = {
-    mixtures.FORM: (),
-    paddings.FORM: (),
-    **dict(zip(transposes.FORMS, ((form,) for form in transposes.GPU_FORMS), strict=True)),
-}
+# Tried then: what takes transposes away, those of the model and those that the forms above have made. A product between two
+# of them comes before those by themselves.
+TRANSPOSES = (mixtures.FORM, turned_products.FORM, *transposes.FORMS, *rows.FORMS)
+TRANSPOSES_FOR_GPU = (turned_products.FORM, *transposes.GPU_FORMS, *rows.GPU_FORMS)
 
-# Tried on what the forms above have made: those see dims as the model has them, and leave some of their own.
+# Tried last, on what the forms above have made: those see dims as the model has them, and leave some of their own.
 LATER: tuple[Form, ...] = (dilated.FORM, *products.FORMS, *shapes.FORMS, *ranks.FORMS, *moves.FORMS)
 
 # The same where it is said that no GPU is to run the file.
@@ -109,7 +104,7 @@ CHOICES: dict[str, Form] = {
 def early_forms(aim: Aim) -> tuple[Form, ...]:
     """Those that are tried first."""
     if aim.target == "gpu":
-        return tuple(each for form in FORMS for each in FOR_GPU.get(form, (form,)))
+        return tuple(form for form in FORMS if form is not paddings.FORM)
     costs = aim.costs
     if costs is None:
         return FORMS
@@ -125,6 +120,11 @@ def early_forms(aim: Aim) -> tuple[Form, ...]:
         after_tiles: replace(after_tiles, fits=fits_after),
     }
     return tuple(chosen.get(form, form) for form in FORMS)
+
+
+def transpose_forms(aim: Aim) -> tuple[Form, ...]:
+    """Those that take transposes away, for what the file is made for."""
+    return TRANSPOSES_FOR_GPU if aim.target == "gpu" else TRANSPOSES
 
 
 def later_forms(aim: Aim) -> tuple[Form, ...]:
@@ -159,7 +159,9 @@ def _chosen(name: str, form: Form, costs: Costs, usual: Callable[[Any], bool] = 
 
 def with_forms_for(function: Any, aim: Aim) -> Any:
     """`function`, a ConcreteFunction, with each op in the form that costs least where the file is to run."""
-    return with_forms(with_forms(function, early_forms(aim)), later_forms(aim))
+    for forms in (early_forms(aim), transpose_forms(aim), later_forms(aim)):
+        function = with_forms(function, forms)
+    return function
 
 
 def with_forms(function: Any, forms: Sequence[Form] = FORMS) -> Any:

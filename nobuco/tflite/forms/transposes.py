@@ -87,23 +87,44 @@ class _Dims:
         return Turn.of([self._sizes[dim] for dim in apart], order)
 
 
-def turn_between(first: Tensor, ops: list[Any]) -> Turn | None:
-    """What transposes and reshapes, in order, do to a tensor; None where that is no turn."""
-    shape = sizes(first)
-    if shape is None or 0 in shape:
+Move = tuple[str, list[int]]  # "Transpose" and the order, or "Reshape" and the shape
+
+
+def moves_of(ops: list[Any]) -> list[Move] | None:
+    """What transposes and reshapes do, in order; None where that is not known."""
+    found: list[Move] = []
+    for op in ops:
+        order = static(op.inputs[1]) if op.type == "Transpose" else None
+        numbers = (
+            sizes(op.outputs[0])
+            if op.type != "Transpose"
+            else None
+            if order is None
+            else list(map(int, order))
+        )
+        if numbers is None:
+            return None
+        found.append(("Transpose" if op.type == "Transpose" else "Reshape", numbers))
+    return found
+
+
+def turn_of(shape: list[int], moves: list[Move]) -> Turn | None:
+    """What becomes of a tensor of this shape; None where that is no turn."""
+    if 0 in shape:
         return None
     dims = _Dims(shape)
-    for op in ops:
-        if op.type == "Transpose":
-            order = static(op.inputs[1])
-            if order is None:
-                return None
-            dims.transpose([int(axis) for axis in order])
-        else:
-            after = sizes(op.outputs[0])
-            if after is None or not dims.reshape(after):
-                return None
+    for kind, numbers in moves:
+        if kind == "Transpose":
+            dims.transpose(numbers)
+        elif not dims.reshape(numbers):
+            return None
     return dims.turn()
+
+
+def turn_between(first: Tensor, ops: list[Any]) -> Turn | None:
+    """What transposes and reshapes, in order, do to a tensor; None where that is no turn."""
+    shape, moves = sizes(first), moves_of(ops)
+    return None if shape is None or moves is None else turn_of(shape, moves)
 
 
 def _is_turned_only(tensor: Tensor) -> bool:
@@ -117,7 +138,8 @@ def _is_turned_only(tensor: Tensor) -> bool:
 
 
 def row_of(op: Any) -> tuple[Tensor, list[Any]]:
-    """The transposes and reshapes that end with a transpose, as many as are there for nothing else; and what they start from."""
+    """The transposes and reshapes that end with a transpose, as many as are there for nothing else; what they start from
+    comes first."""
     ops, tensor = [op], source(op.inputs[0])
     while tensor.op.type in ("Transpose", *RELABELS) and _is_turned_only(tensor):
         ops.insert(0, tensor.op)
@@ -125,13 +147,18 @@ def row_of(op: Any) -> tuple[Tensor, list[Any]]:
     return tensor, ops
 
 
+def is_fit(turn: Turn, most: int, count: int) -> bool:
+    """Whether it is better than `count` transposes where ops have so many dims at most."""
+    rank = len(turn.shape)
+    return rank <= MOST_OF_TFLITE and (rank <= most or len(steps(turn.order)) < count)
+
+
 def _found(op: Any, most: int) -> tuple[Tensor, Turn] | None:
     first, ops = row_of(op)
     while (count := sum(each.type == "Transpose" for each in ops)) > 1:
         turn = turn_between(first, ops)
-        if turn is not None and len(turn.shape) <= MOST_OF_TFLITE:
-            if len(turn.shape) <= most or len(steps(turn.order)) < count:
-                return first, turn
+        if turn is not None and is_fit(turn, most, count):
+            return first, turn
         first = source(ops.pop(0).outputs[0])
     return None
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from nobuco.tflite.forms.form import Form, Now, Tensor, is_constant, readers, sizes, source
+from nobuco.tflite.forms.form import Form, Now, Tensor, is_constant, named_as, readers, sizes, source
 from nobuco.tflite.forms.joining import MOST
 from nobuco.tflite.forms.products import transposed_before, turned
 from nobuco.tflite.forms.transposes import row_of, turn_between
@@ -68,7 +68,9 @@ def _make(op: Any, now: Now) -> Tensor:
     assert product is not None
     (a, b), adjoint = product.inputs, (product.get_attr("adj_x"), product.get_attr("adj_y"))
     left, right = (now(x) if flag else turned(x, now) for x, flag in ((b, adjoint[1]), (a, adjoint[0])))
-    return tf.reshape(tf.matmul(left, right), op.outputs[0].shape.as_list())
+    with named_as(product):
+        made = tf.matmul(left, right)
+    return tf.reshape(made, op.outputs[0].shape.as_list())
 
 
 FORM = Form(("Transpose",), _fits, _make)
