@@ -17,7 +17,7 @@ from torch import nn
 import nobuco
 from nobuco.tflite import ExportedTFLite, export_tflite
 from nobuco.tflite import flatbuffer as fb
-from nobuco.tflite.forms import scales, transposes
+from nobuco.tflite.forms import transposes
 from nobuco.tflite.forms.joining import steps
 from nobuco.tflite.forms.ordered import TRANSPOSES, TRANSPOSES_FOR_GPU
 from tests.effort import examples
@@ -189,27 +189,6 @@ def test_mixtures_of_heads(bias: bool, axis: int) -> None:
     assert "BatchMatMulV2" in ops
 
 
-@pytest.mark.parametrize(
-    "after", [lambda x, v: x * v, lambda x, v: x + v, lambda x, v: v - x, lambda x, v: (x * v) - v]
-)
-def test_scales_behind_reshapes(after: Any) -> None:
-    w, v = weight(5, 8), weight(8)
-    formed(lambda x: after(tf.reshape(tf.matmul(x, w), (2, 3, 8)), v), (6, 5), forms=[scales.FORM])
-
-
-class _Rows(nn.Module):
-    """A product whose rows a BatchNorm sees as one dim."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.product, self.norm = nn.Linear(8, 16, bias=False), nn.BatchNorm1d(16)
-        self.norm.running_mean.normal_()  # type: ignore[union-attr]
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.product(x)
-        return self.norm(y.flatten(0, 1)).reshape_as(y)
-
-
 class _Channels(nn.Module):
     """Attention over the places of a picture, channels first."""
 
@@ -244,7 +223,6 @@ class _Pooled(nn.Module):
 
 # Of the file: the ops of which there are to be so many. The input of 3 dims is in TensorFlow's order, which is a transpose.
 _FILES: dict[str, tuple[type[nn.Module], tuple[int, ...], dict[str, int]]] = {
-    "rows": (_Rows, (1, 6, 8), {"MUL": 0, "ADD": 0, "FULLY_CONNECTED": 1}),
     "channels": (_Channels, (1, 8, 5, 5), {"TRANSPOSE": 1, "SPLIT_V": 0, "BATCH_MATMUL": 2}),
     "heads": (_Heads, (1, 10, 32), {"TRANSPOSE": 5, "BATCH_MATMUL": 4}),
     "padding": (_Pooled, (1, 8, 8, 8), {"PADV2": 0, "MAX_POOL_2D": 1}),

@@ -24,7 +24,6 @@ from nobuco.tflite.forms import (
     projections,
     ranks,
     rows,
-    scales,
     shapes,
     shuffles,
     slices,
@@ -58,7 +57,6 @@ FORMS: tuple[Form, ...] = (
     volumes.FORM,
     *transposed_convolutions.FORMS,
     deviations.FORM,
-    scales.FORM,
     paddings.FORM,
     splits.FORM,
 )

@@ -22,20 +22,33 @@ from typing import Any
 
 import tensorflow as tf
 
-from nobuco.tflite.forms.form import Form, Now, Tensor, is_constant, readers, sizes, source, static
-from nobuco.tflite.forms.joining import MOST_OF_TFLITE, product, reshaped, reshaping
+from nobuco.tflite.forms.form import Form, Now, Tensor, is_constant, readers, sizes, source
+from nobuco.tflite.forms.joining import MOST, MOST_OF_TFLITE, product, reshaped, reshaping
+from nobuco.tflite.forms.transposes import RELABELS, Turn, moves_of, turn_between, turn_of
 
-_RELABELS = ("Reshape", "ExpandDims", "Squeeze")
 _MOST = 16  # heads of which each is a product of its own
 
 
 def _is_folded(tensor: Tensor) -> bool:
-    """Whether TFLite's converter makes `adj_x` or `adj_y` of the transpose that yields a tensor."""
-    op, rank = source(tensor).op, tensor.shape.rank
-    order = static(op.inputs[1]) if op.type == "Transpose" else None
-    if order is None or is_constant(op.inputs[0]):
-        return False
-    return [int(axis) for axis in order] == [*range(rank - 2), rank - 1, rank - 2]
+    """Whether TFLite's converter makes `adj_x` or `adj_y` of the transpose that yields a tensor, or may."""
+    found, ops = source(tensor), []
+    while found.op.type in ("Transpose", *RELABELS):
+        ops.insert(0, found.op)
+        found = source(found.op.inputs[0])
+        if ops[0].type == "Transpose":
+            break
+    turn = turn_between(found, ops) if ops and ops[0].type == "Transpose" else None
+    return turn is not None and not is_constant(found) and _is_swap(turn, tensor.shape.as_list())
+
+
+def _is_swap(turn: Turn, shape: list[int | None]) -> bool:
+    """Whether a turn is one of the last two dims of what it yields."""
+    last = len(turn.shape) - 1
+    return (
+        not turn.is_none
+        and turn.order == (*range(last - 1), last, last - 1)
+        and list(turn.shape[-2:]) == [shape[-1], shape[-2]]
+    )
 
 
 def _is_turned(op: Any) -> bool:
@@ -66,7 +79,7 @@ def _is_turned_before(op: Any) -> bool:
 def _turned_flags(op: Any) -> list[bool]:
     """Which operands the product reads the other way that a transpose has turned before."""
     return [
-        op.get_attr(name) and not is_constant(x) and transposed_before(x) is not None
+        op.get_attr(name) and not is_constant(x) and turned_before(x) is not None
         for name, x in zip(("adj_x", "adj_y"), op.inputs, strict=True)
     ]
 
@@ -80,28 +93,41 @@ def _turned_before_product(op: Any, now: Now) -> Tensor:
 
 def _unfolded(tensor: Tensor, now: Now) -> Tensor:
     """As it is, by a transpose that stays one."""
-    return _swapped(now(source(tensor).op.inputs[0])) if _is_folded(tensor) else now(tensor)
+    if not _is_folded(tensor):
+        return now(tensor)
+    found = source(tensor)
+    while found.op.type != "Transpose":
+        found = source(found.op.inputs[0])
+    *batches, rows, columns = tensor.shape.as_list()
+    return _swapped(tf.reshape(now(found.op.inputs[0]), [*batches, columns, rows]))
 
 
 def turned(tensor: Tensor, now: Now) -> Tensor:
     """With its last two dims in the other order."""
-    rank = tensor.shape.rank
-    swapped = [*range(rank - 2), rank - 1, rank - 2]
-    found = transposed_before(tensor)
+    found = turned_before(tensor)
     if found is None:
         return _swapped(now(tensor))
-    x, axes = found
-    shape = tensor.shape.as_list()
-    order = [axes[axis] for axis in swapped if shape[axis] != 1]
-    kept = sorted(order)
-    before = tf.reshape(now(x), [x.shape[axis] for axis in kept])
-    if order == kept:
-        after = before
-    elif order == [*kept[:-2], kept[-1], kept[-2]]:
-        after = _swapped(before)
-    else:
-        after = tf.transpose(before, [kept.index(axis) for axis in order])
-    return tf.reshape(after, [shape[axis] for axis in swapped])
+    x, turn = found
+    *batches, rows, columns = tensor.shape.as_list()
+    if _is_swap(turn, [*batches, columns, rows]):
+        return _swapped(tf.reshape(now(x), [*batches, rows, columns]))
+    return turn.applied(now(x), [*batches, columns, rows])
+
+
+def turned_before(tensor: Tensor) -> tuple[Tensor, Turn] | None:
+    """What a tensor is made of by transposes and reshapes that nothing else reads, and the turn that yields it with its last
+    two dims in the other order; None where there is no transpose."""
+    found, ops = source(tensor), []
+    while found.op.type in ("Transpose", *RELABELS) and sum(1 for _ in readers(found)) == 1:
+        ops.insert(0, found.op)
+        found = source(found.op.inputs[0])
+    while ops and ops[0].type != "Transpose":
+        found = source(ops.pop(0).outputs[0])
+    shape, moves, rank = sizes(found), moves_of(ops), tensor.shape.rank
+    if not ops or shape is None or moves is None:
+        return None
+    turn = turn_of(shape, [*moves, ("Transpose", [*range(rank - 2), rank - 1, rank - 2])])
+    return None if turn is None or len(turn.shape) > MOST else (found, turn)
 
 
 def _swapped(x: Tensor) -> Tensor:
@@ -117,33 +143,6 @@ def _swapped(x: Tensor) -> Tensor:
     else:
         y = tf.transpose(reshaped(x, [product(batches), rows, columns]), (0, 2, 1))
     return reshaped(y, [*batches, columns, rows])
-
-
-def transposed_before(tensor: Tensor) -> tuple[Tensor, dict[int, int]] | None:
-    """What a transpose makes a tensor of that nothing else reads, and for each dim of the tensor that is not 1 which it is
-    there."""
-    shape, found = sizes(tensor), source(tensor)
-    if shape is None or sum(1 for _ in readers(found)) != 1:
-        return None
-    while found.op.type in _RELABELS:
-        before = source(found.op.inputs[0])
-        if sizes(before) is None or _without_ones(before) != _without_ones(found):
-            return None
-        if sum(1 for _ in readers(before)) != 1:
-            return None
-        found = before
-    if found.op.type != "Transpose":
-        return None
-    order, x = static(found.op.inputs[1]), found.op.inputs[0]
-    if order is None or sizes(x) is None:
-        return None
-    origins = [int(axis) for axis, size in zip(order, found.shape.as_list(), strict=True) if size != 1]
-    dims = [axis for axis, size in enumerate(shape) if size != 1]
-    return x, dict(zip(dims, origins, strict=True))
-
-
-def _without_ones(tensor: Tensor) -> list[int]:
-    return [size for size in tensor.shape.as_list() if size != 1]
 
 
 def _is_constant_first(op: Any) -> bool:

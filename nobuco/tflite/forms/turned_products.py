@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from nobuco.tflite.forms.form import Form, Now, Tensor, is_constant, named_as, readers, sizes, source
 from nobuco.tflite.forms.joining import MOST
-from nobuco.tflite.forms.products import transposed_before, turned
+from nobuco.tflite.forms.products import turned, turned_before
 from nobuco.tflite.forms.transposes import row_of, turn_between
 
 
@@ -40,17 +40,10 @@ def _transposes(x: Tensor, adjoint: bool) -> int:
     """How many it takes to have an operand as it is, or with its last two dims in the other order."""
     if is_constant(x):
         return 0
-    found = transposed_before(x)
+    found = turned_before(x)
     if found is None:
         return int(adjoint)
-    _, axes = found
-    order = list(axes.values())
-    if adjoint:
-        last = [axis for axis, size in enumerate(x.shape) if size != 1][-2:]
-        if last != [x.shape.rank - 2, x.shape.rank - 1]:
-            return 1
-        order = [*order[:-2], order[-1], order[-2]]
-    return int(order != sorted(order))
+    return int(not found[1].is_none) if adjoint else 1
 
 
 def _fits(op: Any) -> bool:
