@@ -14,7 +14,8 @@
 
 GPU delegates take no constant on the left, and the classic one none of more than two dims on the right. It ignores `adj_x`
 and `adj_y`, and fails on the reshape. A transpose that stands before the product already turns its tensor the other way, at
-no cost."""
+no cost. TFLite's converter would make `adj_x` or `adj_y` of a transpose that only swaps the last two dims, unless it is one
+of more dims or of fewer than the product has."""
 
 from __future__ import annotations
 
