@@ -100,6 +100,14 @@ def test_what_others_read_stays() -> None:
     assert formed(row, (2, 3, 5), forms=transposes.FORMS) == []  # as it was
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2, -1])
+def test_what_was_transposed_alike_is_joined_first(axis: int) -> None:
+    joined = lambda a, b: tf.concat([tf.transpose(a, (1, 2, 0)), tf.transpose(b, (1, 2, 0))], axis)  # noqa: E731
+    assert formed(joined, (2, 3, 4), (2, 3, 4), forms=[transposes.JOINED]).count("Transpose") == 1
+    other = lambda a, b: tf.concat([tf.transpose(a, (1, 2, 0)), tf.transpose(b, (1, 0, 2))], axis)  # noqa: E731
+    assert formed(other, (3, 3, 3), (3, 3, 3), forms=[transposes.JOINED]) == []
+
+
 _PRODUCTS = {
     "channels first": (
         lambda v, a: tf.transpose(tf.matmul(tf.transpose(v, (0, 2, 1)), a, transpose_b=True), (0, 2, 1)),
@@ -221,10 +229,26 @@ class _Pooled(nn.Module):
         return nn.functional.max_pool2d(x, 3, 2, 1)
 
 
-# Of the file: the ops of which there are to be so many. The input of 3 dims is in TensorFlow's order, which is a transpose.
+class _Directions(nn.Module):
+    """A recurrent layer along the columns of a picture, in both directions, and one along its rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.LSTM(8, 6, batch_first=True, bidirectional=True)
+        self.along = nn.LSTM(8, 6, batch_first=True, bidirectional=True)
+        self.after = nn.Linear(24, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        down = self.down(x.permute(0, 2, 1, 3).reshape(4, 3, 8))[0].reshape(1, 4, 3, 12).permute(0, 2, 1, 3)
+        along = self.along(x.reshape(3, 4, 8))[0].reshape(1, 3, 4, 12)
+        return self.after(torch.cat([down, along], -1))
+
+
+# Of the file: the ops of which there are to be so many. An input that is no picture is in TensorFlow's order, which is a transpose.
 _FILES: dict[str, tuple[type[nn.Module], tuple[int, ...], dict[str, int]]] = {
     "channels": (_Channels, (1, 8, 5, 5), {"TRANSPOSE": 1, "SPLIT_V": 0, "BATCH_MATMUL": 2}),
     "heads": (_Heads, (1, 10, 32), {"TRANSPOSE": 5, "BATCH_MATMUL": 4}),
+    "directions": (_Directions, (1, 3, 4, 8), {"TRANSPOSE": 3}),
     "padding": (_Pooled, (1, 8, 8, 8), {"PADV2": 0, "MAX_POOL_2D": 1}),
 }
 

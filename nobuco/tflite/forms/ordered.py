@@ -50,6 +50,7 @@ FORMS: tuple[Form, ...] = (
     patches.FORM,
     slices.FORM,
     *stacks.FORMS,
+    transposes.JOINED,
     concatenations.FORM,
     means.FORM,
     shuffles.FORM,

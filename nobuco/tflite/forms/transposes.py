@@ -5,7 +5,12 @@
     after   RESHAPE (16, 2, 16, 2, 96), TRANSPOSE (2, 2, 16, 16, 96), RESHAPE (4, 256, 96)
 
 A reshape that splits and merges dims only says how finely the first tensor's dims are told apart; what the whole row does
-is then an order of those. One that takes a dim apart across its divisors has no such reading, and ends the row."""
+is then an order of those. One that takes a dim apart across its divisors has no such reading, and ends the row.
+
+    before  2 TRANSPOSE (16, 32, 96) -> (32, 16, 96), CONCATENATION (32, 16, 192)
+    after   CONCATENATION (16, 32, 192), TRANSPOSE (32, 16, 192)
+
+The two directions of a recurrent layer."""
 
 from __future__ import annotations
 
@@ -173,5 +178,29 @@ def _form(most: int) -> Form:
     return Form(("Transpose",), lambda op: _found(op, most) is not None, make)
 
 
+def _shared_order(op: Any) -> list[int] | None:
+    """The order in which all that is joined was transposed for nothing else."""
+    orders = set()
+    for tensor in op.inputs[:-1]:
+        made = source(tensor)
+        order = static(made.op.inputs[1]) if made.op.type == "Transpose" else None
+        if order is None or sum(1 for _ in readers(made)) != 1:
+            return None
+        orders.add(tuple(int(axis) for axis in order))
+    return list(orders.pop()) if len(orders) == 1 else None
+
+
+def _fits_joined(op: Any) -> bool:
+    return len(op.inputs) > 2 and static(op.inputs[-1]) is not None and _shared_order(op) is not None
+
+
+def _joined(op: Any, now: Now) -> Tensor:
+    order = _shared_order(op)
+    assert order is not None
+    parts = [now(source(tensor).op.inputs[0]) for tensor in op.inputs[:-1]]
+    return tf.transpose(tf.concat(parts, order[int(static(op.inputs[-1]))]), order)
+
+
+JOINED = Form(("ConcatV2",), _fits_joined, _joined)
 FORMS = (_form(MOST_OF_TFLITE),)
 GPU_FORMS = (_form(MOST),)
