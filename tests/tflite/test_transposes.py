@@ -17,7 +17,7 @@ from torch import nn
 import nobuco
 from nobuco.tflite import ExportedTFLite, export_tflite
 from nobuco.tflite import flatbuffer as fb
-from nobuco.tflite.forms import transposes
+from nobuco.tflite.forms import paddings, transposes
 from nobuco.tflite.forms.joining import steps
 from nobuco.tflite.forms.ordered import TRANSPOSES, TRANSPOSES_FOR_GPU
 from tests.effort import examples
@@ -257,6 +257,14 @@ def _exported(module: nn.Module, shape: tuple[int, ...], folder: Path, target: A
     torch.manual_seed(0)
     model = nobuco.pytorch_to_keras(module.eval(), args=[torch.randn(shape)], verbose=False)
     return export_tflite(model, folder / "m.tflite", target=target)
+
+
+@pytest.mark.parametrize("value", [2.0, -np.inf, float(np.finfo(np.float32).min)])
+@pytest.mark.parametrize("pads", [[(0, 0), (1, 0)], [(1, 2), (0, 1)], [(0, 0), (5, 5)]])
+def test_paddings_with_numbers(value: float, pads: list[tuple[int, int]]) -> None:
+    padded = lambda x: tf.reduce_max(tf.pad(x, pads, constant_values=value) * 0.5 + x[:1, :1], 1)  # noqa: E731
+    ops = formed(padded, (3, 4), forms=[paddings.FORM])
+    assert "PadV2" not in ops and bool(ops) == (value == 2.0 or max(map(max, pads)) < 5)
 
 
 @pytest.mark.parametrize("name", _FILES)

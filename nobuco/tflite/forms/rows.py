@@ -21,12 +21,13 @@ from nobuco.tflite.forms.form import Form, Now, Tensor, is_constant, named_as, r
 from nobuco.tflite.forms.joining import MOST, MOST_OF_TFLITE
 from nobuco.tflite.forms.transposes import RELABELS, Move, Turn, is_fit, moves_of, row_of, turn_of
 
-_ADDS = ("BiasAdd", "AddV2")
+_ADDS = ("BiasAdd", "AddV2", "Mul")
 
 
 @dataclass(frozen=True)
 class _Product:
-    """`ahead` and `behind` are the transposes and reshapes before and after it; `adds` the ops that add a vector."""
+    """`ahead` and `behind` are the transposes and reshapes before and after it; `adds` the ops that add a vector to its
+    result, or scale that by a number."""
 
     op: Any
     adds: tuple[Any, ...]
@@ -48,13 +49,27 @@ class _Product:
         with named_as(self.op):
             y = tf.matmul(tf.reshape(x, [-1, self.depth]), now(self.op.inputs[1]), transpose_b=turned)
             for add in self.adds:
-                y = tf.nn.bias_add(y, now(add.inputs[1]))
+                by = now(_constant(add))
+                y = y * by if add.type == "Mul" else tf.nn.bias_add(y, by)
         return y
 
 
-def _is_added(op: Any) -> bool:
-    x, vector = op.inputs
-    return vector.shape.rank == 1 and vector.shape[0] == x.shape[-1] and is_constant(vector)
+def _constant(op: Any) -> Tensor | None:
+    """What an op adds to another tensor, or scales it by."""
+    return next((tensor for tensor in op.inputs if is_constant(tensor)), None)
+
+
+def _other(op: Any) -> Tensor:
+    return next(tensor for tensor in op.inputs if tensor is not _constant(op))
+
+
+def _is_added(op: Any, width: int | None) -> bool:
+    by = _constant(op)
+    if by is None:
+        return False
+    if op.type == "Mul":
+        return by.shape.rank == 0
+    return by.shape.rank == 1 and by.shape[0] == width == op.outputs[0].shape[-1]
 
 
 def _product(op: Any) -> _Product | None:
@@ -62,16 +77,15 @@ def _product(op: Any) -> _Product | None:
     made, behind = row_of(op)
     adds: list[Any] = []
     while made.op.type in (*_ADDS, *RELABELS) and sum(1 for _ in readers(made)) == 1:
-        if made.op.type in RELABELS:
-            if made.shape[-1] != made.op.inputs[0].shape[-1]:
-                return None
-        elif not _is_added(made.op):
+        before = made.op
+        if before.type not in RELABELS and _constant(before) is None:
             return None
-        else:
-            adds.insert(0, made.op)
-        made = source(made.op.inputs[0])
+        (behind if before.type in RELABELS else adds).insert(0, before)
+        made = source(before.inputs[0] if before.type in RELABELS else _other(before))
     product = made.op
     if product.type != "MatMul" or product.get_attr("transpose_a") or not is_constant(product.inputs[1]):
+        return None
+    if not all(_is_added(add, made.shape[-1]) for add in adds):
         return None
     x, ahead = _ahead(product)
     first, last = moves_of(ahead), moves_of(behind)
@@ -170,7 +184,9 @@ def _turned_behind(tensor: Tensor) -> list[Any]:
             ends.append(None)
         elif reader.type == "Transpose":
             ends.append(reader)
-        elif reader.type in (*RELABELS, *_ADDS, "MatMul") and source(reader.inputs[0]) is source(tensor):
+        elif reader.type in _ADDS or (
+            reader.type in (*RELABELS, "MatMul") and source(reader.inputs[0]) is source(tensor)
+        ):
             ends += _turned_behind(reader.outputs[0])
         else:
             ends.append(None)
