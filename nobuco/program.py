@@ -149,7 +149,8 @@ def nudged(tensor: torch.Tensor) -> torch.Tensor:
     """A tensor whose floating-point numbers are off by about their last bit, each one up or down at random."""
     if not tensor.is_floating_point():
         return tensor
-    signs = torch.randint(0, 2, tensor.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    random = torch.Generator().manual_seed(0)
+    signs = torch.randint(0, 2, tensor.shape, generator=random, dtype=torch.int8) * 2 - 1
     return tensor * (1 + signs * torch.finfo(tensor.dtype).eps).to(tensor.dtype)
 
 

@@ -36,9 +36,7 @@ def roi_align(
     left, top, right, bottom = (rois[:, 1:] * spatial_scale - offset).unbind(1)
     rows = _shares(top, bottom - top, pooled_height, height, sampling_ratio, aligned)
     columns = _shares(left, right - left, pooled_width, width, sampling_ratio, aligned)
-    if images > 1:
-        of_image = (rois[:, :1].to(torch.int64) == torch.arange(images)).to(rows.dtype)
-        rows = (rows[:, :, None] * of_image[:, None, :, None]).flatten(2)
+    rows = _of_images(rows, rois, images)
     lines = input.permute(0, 2, 1, 3).reshape(images * height, channels * width)
     strips = (rows @ lines).reshape(-1, pooled_height, channels, width)
     bins = strips @ columns.transpose(1, 2)[:, None]
@@ -71,6 +69,67 @@ def _shares(
     return weights / count.clamp(min=1)[:, None, None]
 
 
+def _of_images(rows: Tensor, rois: Tensor, images: int) -> Tensor:
+    """(K, bins, N * H): the shares of each region's own image in all images' rows."""
+    if images == 1:
+        return rows
+    own = (rois[:, :1].to(torch.int64) == torch.arange(images)).to(rows.dtype)
+    return (rows[:, :, None] * own[:, None, :, None]).flatten(2)
+
+
+@composition("torchvision::ps_roi_align")
+def ps_roi_align(
+    input: Tensor,
+    rois: Tensor,
+    spatial_scale: float,
+    pooled_height: int,
+    pooled_width: int,
+    sampling_ratio: int,
+) -> tuple[Tensor, Tensor]:
+    """As `roi_align`, but each bin has channels of its own: (K, C / (bins of a region), pooled_height, pooled_width).
+
+    A region without area has bins of zero (torchvision divides zero by zero there). The second output, the channels that
+    were read, serves training alone and is zero."""
+    left, top, right, bottom = (rois[:, 1:] * spatial_scale - 0.5).unbind(1)
+    rows = _shares(top, bottom - top, pooled_height, input.shape[2], sampling_ratio, True)
+    columns = _shares(left, right - left, pooled_width, input.shape[3], sampling_ratio, True)
+    return _own_channels(input, rois, rows, columns)
+
+
+@composition("torchvision::ps_roi_pool")
+def ps_roi_pool(
+    input: Tensor, rois: Tensor, spatial_scale: float, pooled_height: int, pooled_width: int
+) -> tuple[Tensor, Tensor]:
+    """The mean of each bin of each region, which has channels of its own: as of `ps_roi_align`. torchvision never reads the
+    image's last row and column."""
+    height, width = input.shape[2:]
+    left, top, right, bottom = _rounded(rois[:, 1:] * spatial_scale).unbind(1)
+    rows, columns = (
+        _within(start, end - start, bins, size, size - 1).to(input.dtype)
+        for start, end, bins, size in (
+            (top, bottom, pooled_height, height),
+            (left, right, pooled_width, width),
+        )
+    )
+    rows, columns = (each / each.sum(2, keepdim=True).clamp(min=1) for each in (rows, columns))
+    return _own_channels(input, rois, rows, columns)
+
+
+def _own_channels(input: Tensor, rois: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+    """Each bin of the channels that are its own, from its shares of their rows and columns."""
+    images, channels, height, width = input.shape
+    regions, bins_h, bins_w = len(rois), rows.shape[1], columns.shape[1]
+    groups = channels // (bins_h * bins_w)
+    parts = input.reshape(images * groups, bins_h, bins_w, height * width).permute(1, 0, 2, 3)
+    parts = parts.reshape(bins_h * images, groups * bins_w, height, width).transpose(1, 2)
+    lines = parts.reshape(bins_h, images * height, groups * bins_w * width)
+    strips = _of_images(rows, rois, images).transpose(0, 1) @ lines
+    strips = strips.reshape(-1, groups, bins_w, width)
+    pooled = (strips * columns.repeat(bins_h, 1, 1)[:, None]).sum(3)
+    pooled = pooled.reshape(bins_h, regions, groups, bins_w).permute(1, 2, 0, 3)
+    return pooled, torch.zeros_like(pooled, dtype=torch.int32)
+
+
 @composition("torchvision::roi_pool")
 def roi_pool(
     input: Tensor, rois: Tensor, spatial_scale: float, pooled_height: int, pooled_width: int
@@ -81,8 +140,8 @@ def roi_pool(
     height, width = input.shape[2:]
     left, top, right, bottom = _rounded(rois[:, 1:] * spatial_scale).unbind(1)
     image = input[rois[:, 0].to(torch.int64)]
-    rows = _within(top, bottom, pooled_height, height)
-    columns = _within(left, right, pooled_width, width)
+    rows = _within(top, bottom - top + 1, pooled_height, height, height)
+    columns = _within(left, right - left + 1, pooled_width, width, width)
     lowest = float("-inf")
     strips = [
         torch.where(columns[:, None, None, place], image, lowest).amax(3) for place in range(pooled_width)
@@ -102,12 +161,12 @@ def _rounded(x: Tensor) -> Tensor:
     return x.sign() * torch.floor(x.abs() + 0.5)
 
 
-def _within(start: Tensor, end: Tensor, bins: int, size: int) -> Tensor:
-    """(K, bins, size): which rows of the image belong to each bin."""
-    bin_size = ((end - start + 1).clamp(min=1) / bins)[:, None]
+def _within(start: Tensor, extent: Tensor, bins: int, size: int, end: int) -> Tensor:
+    """(K, bins, size): which rows of the image, of those before `end`, belong to each bin."""
+    bin_size = (extent.clamp(min=1) / bins)[:, None]
     numbers = torch.arange(bins)
-    first = (torch.floor(numbers * bin_size) + start[:, None]).clamp(0, size)
-    last = (torch.ceil((numbers + 1) * bin_size) + start[:, None]).clamp(0, size)
+    first = (torch.floor(numbers * bin_size) + start[:, None]).clamp(0, end)
+    last = (torch.ceil((numbers + 1) * bin_size) + start[:, None]).clamp(0, end)
     rows = torch.arange(size)
     return (rows >= first[..., None]) & (rows < last[..., None])
 

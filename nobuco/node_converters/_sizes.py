@@ -51,6 +51,9 @@ def surely_equal(a: Any, b: Any) -> bool:
     return a.shape.is_fully_defined() and a.shape == b.shape
 
 
+_BROADCAST = 5  # TensorFlow follows no more runs of dims
+
+
 def broadcast(*tensors: Any) -> tuple[Any, ...]:
     """All of one shape; as they are where they have one already."""
     if all(surely_equal(tensors[0], each) for each in tensors[1:]):
@@ -59,11 +62,41 @@ def broadcast(*tensors: Any) -> tuple[Any, ...]:
         shape: Any = tensors[0].shape
         for each in tensors[1:]:
             shape = tf.broadcast_static_shape(shape, each.shape)
-        return tuple(x if x.shape == shape else tf.broadcast_to(x, shape) for x in tensors)
+        return tuple(x if x.shape == shape else _repeated(x, shape.as_list()) for x in tensors)
     shape = tf.shape(tensors[0])
     for each in tensors[1:]:
         shape = tf.broadcast_dynamic_shape(shape, tf.shape(each))
     return tuple(tf.broadcast_to(x, shape) for x in tensors)
+
+
+def _repeated(x: Any, shape: list[int]) -> Any:
+    if _runs(x.shape.as_list(), shape) <= _BROADCAST:
+        return tf.broadcast_to(x, shape)
+    sizes = [1] * (len(shape) - x.shape.rank) + x.shape.as_list()
+    return tf.tile(
+        tf.reshape(x, sizes),
+        [size // own for size, own in zip(shape, sizes, strict=True)] if 0 not in shape else shape,
+    )
+
+
+def _runs(*shapes: list[int]) -> int:
+    """How many runs of dims there are along which the same of these tensors are repeated."""
+    rank = max(len(shape) for shape in shapes)
+    rows = [[1] * (rank - len(shape)) + shape for shape in shapes]
+    repeated = [tuple(size == 1 for size in sizes) for sizes in zip(*rows, strict=True)]
+    told = [each for each in repeated if not all(each)]
+    return sum(1 for place, each in enumerate(told) if place == 0 or each != told[place - 1])
+
+
+def in_few_runs(*tensors: Any) -> tuple[Any, ...]:
+    """The operands of an element-wise op as TensorFlow can broadcast them: as they are but for rare shapes of many dims."""
+    known = [each for each in tensors if tf.is_tensor(each)]
+    if len(known) < 2 or max(each.shape.rank or 0 for each in known) <= _BROADCAST:
+        return tensors
+    if not all(each.shape.is_fully_defined() for each in known):
+        return tensors
+    few = _runs(*(each.shape.as_list() for each in known)) <= _BROADCAST
+    return tensors if few else broadcast(*tensors)
 
 
 def per_dim(value: int | Sequence[int], dims: int) -> tuple[int, ...]:

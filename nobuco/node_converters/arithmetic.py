@@ -13,7 +13,7 @@ from torch import Tensor
 from nobuco.contract.dtypes import tf_dtype
 from nobuco.contract.registry import builtin, spellings
 from nobuco.node_converters._integers import absolute, floor_divided, in_32_bits, powered, sign, truncated
-from nobuco.node_converters._sizes import surely_equal
+from nobuco.node_converters._sizes import in_few_runs, surely_equal
 from nobuco.node_converters._types import cast, floating, result_dtype
 
 
@@ -107,9 +107,10 @@ def _register(name: str, function: Callable[[Any, Any], Any], dtype_of: Callable
             if name == "pow" and dtype == tf.int64:
                 return powered(cast(a, dtype), b)
             if dtype == tf.bool and name in _NOT_OF_BOOLS:  # TensorFlow has them for numbers only
-                result = function(cast(cast(a, dtype), tf.int32), cast(cast(b, dtype), tf.int32))
+                numbers = (cast(cast(each, dtype), tf.int32) for each in (a, b))
+                result = function(*in_few_runs(*numbers))
                 return result if result.dtype == tf.bool else cast(result, dtype)
-            return function(cast(a, dtype), cast(b, dtype))
+            return function(*in_few_runs(cast(a, dtype), cast(b, dtype)))
 
         return func
 
@@ -154,9 +155,9 @@ def add(self: Tensor, other, *, alpha=1):
     def func(self, other, *, alpha=1):
         if dtype == tf.bool:
             return tf.logical_or(cast(self, dtype), cast(other, dtype))
-        return cast(self, dtype) + (
-            cast(other, dtype) if alpha == 1 else cast(other, dtype) * cast(alpha, dtype)
-        )
+        added = cast(other, dtype) if alpha == 1 else cast(other, dtype) * cast(alpha, dtype)
+        one, two = in_few_runs(cast(self, dtype), added)
+        return one + two
 
     return func
 
@@ -166,9 +167,9 @@ def sub(self: Tensor, other, *, alpha=1):
     dtype = result_dtype(self, other)
 
     def func(self, other, *, alpha=1):
-        return cast(self, dtype) - (
-            cast(other, dtype) if alpha == 1 else cast(other, dtype) * cast(alpha, dtype)
-        )
+        taken = cast(other, dtype) if alpha == 1 else cast(other, dtype) * cast(alpha, dtype)
+        one, two = in_few_runs(cast(self, dtype), taken)
+        return one - two
 
     return func
 

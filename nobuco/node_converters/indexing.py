@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from nobuco.contract.channel_order import (
 )
 from nobuco.contract.registry import builtin
 from nobuco.layout.shapes import dropped, inserted
-from nobuco.node_converters._sizes import shape_of
+from nobuco.node_converters._sizes import in_few_runs, shape_of
 
 Index = tuple[Any, ...]
 
@@ -154,8 +155,10 @@ def gathered(x: Any, parts: list[Any]) -> Any:
     shape = indices[0].shape
     for each in indices[1:]:
         shape = tf.broadcast_static_shape(shape, each.shape)
-    total = sum(indices[1:], indices[0]) * 0 if len(indices) > 1 else None
-    stacked = tf.stack([i if total is None else i + total for i in indices], -1)
+    if len(indices) > 1:
+        zeros = functools.reduce(_added, indices) * 0
+        indices = [_added(each, zeros) for each in indices]
+    stacked = tf.stack(indices, -1)
     picked = tf.gather_nd(x, stacked)
     adjacent = positions == list(range(positions[0], positions[-1] + 1))
     if adjacent and positions[0] > 0:  # the gathered dims stand where the index tensors stood
@@ -163,6 +166,11 @@ def gathered(x: Any, parts: list[Any]) -> Any:
         order = [*range(count, count + front), *range(count), *range(count + front, count + len(rest))]
         picked = tf.transpose(picked, order)
     return picked
+
+
+def _added(a: Any, b: Any) -> Any:
+    one, two = in_few_runs(a, b)
+    return one + two
 
 
 def _gather_one(x: Any, parts: list[Any]) -> Any:

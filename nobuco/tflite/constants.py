@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
+
+from nobuco.keras_model.answers import captured_values
 
 _AttrValue: Any = tf.compat.v1.AttrValue
 
@@ -16,7 +17,7 @@ _AttrValue: Any = tf.compat.v1.AttrValue
 def with_constants(graph: Any) -> Any:
     """The GraphDef of a FuncGraph with constants for what it captures, and without its inputs; None where that is not as
     simple as reading each variable."""
-    values = _captured(graph)
+    values = captured_values(graph)
     if values is None:
         return None
     given = {tensor.op.name for tensor in graph.inputs} - values.keys()
@@ -31,24 +32,6 @@ def with_constants(graph: Any) -> Any:
     del definition.node[:]
     definition.node.extend(nodes)
     return definition
-
-
-def _captured(graph: Any) -> dict[str, np.ndarray] | None:
-    """The values of what a graph captures, by the name of the op that stands for it inside."""
-    variables = {variable.handle.ref(): variable for variable in graph.variables}
-    values: dict[str, np.ndarray] = {}
-    for outer, inner in graph.captures:
-        if outer.dtype != tf.resource:
-            if not hasattr(outer, "numpy"):
-                return None
-            values[inner.op.name] = outer.numpy()
-            continue
-        if outer.ref() not in variables or any(
-            reader.type != "ReadVariableOp" for reader in inner.consumers()
-        ):
-            return None
-        values[inner.op.name] = variables[outer.ref()].numpy()
-    return values
 
 
 def _become(node: Any, op: str, **attributes: Any) -> None:

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from nobuco.garbage import only_new_garbage
+from nobuco.keras_model.answers import Answers
 from nobuco.native_log import without_native_noise
 from nobuco.tflite import flatbuffer as fb
 from nobuco.tflite.compare import largest_error, noise
@@ -129,7 +130,7 @@ def export_tflite(
         info = inspect_tflite(temporary, _converted(keras_model))
         samples = _samples(keras_model) if sample_inputs is None else [sample_inputs]
         allowed = _allowed(keras_model, 1e-3 if tolerance is None or recipe is not None else tolerance)
-        error = _validated(model, layers, info, samples, allowed) if validate else None
+        error = _validated(model, layers, info, samples, _answers(keras_model), allowed) if validate else None
         found = None
         if recipe is not None:
             request = Request(
@@ -225,6 +226,11 @@ def _samples(keras_model: keras.Model) -> Sequence[Sequence[np.ndarray]]:
     return report.samples if isinstance(report, Report) else []
 
 
+def _answers(keras_model: keras.Model) -> Answers:
+    report = getattr(keras_model, "report", None)
+    return report.answers if isinstance(report, Report) else Answers()
+
+
 def _layouts(keras_model: keras.Model) -> Sequence[Sequence[int]] | None:
     report = getattr(keras_model, "report", None)
     return report.input_layouts if isinstance(report, Report) else None
@@ -265,6 +271,7 @@ def _validated(
     layers: Layers,
     info: TFLiteInfo,
     samples: Sequence[Sequence[np.ndarray]],
+    answers: Answers,
     tolerance: float,
 ) -> float | None:
     if info.flex_ops:
@@ -275,7 +282,7 @@ def _validated(
         )
         return None
     with without_native_noise():
-        error, output = largest_error(model, layers, info, samples)
+        error, output = largest_error(model, layers, info, samples, answers)
     if not error <= tolerance:  # also when it is not a number
         raise TFLiteMismatchError(
             f"output {output!r} of the .tflite model differs from the Keras model's by {error:.2e} "

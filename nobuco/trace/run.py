@@ -119,6 +119,6 @@ def run_untraced(
 
     `written`: paths of what a traced run has found to be written."""
     args, kwargs = with_tensors((args, kwargs), given, [tensor.detach().clone() for tensor in instead])
-    with ModelState.kept(function, copied=True, written=written), torch.no_grad():
+    with ModelState.kept(function, copied=True, written=written), compiled_as_written(), torch.no_grad():
         result = function(*args, **kwargs)
     return [leaf.detach().clone() for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -29,6 +29,12 @@ class Listener(TorchDispatchMode):
     ):
         super().__init__()
         self._heard, self._is_listening = heard, is_listening
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: PyTorch would load its compiler, two seconds of CPU time, to keep it away from `__torch_dispatch__`.
+        Nothing is compiled while a program is traced (`compiled_as_written`)."""
+        return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if not self._is_listening():
@@ -185,10 +191,26 @@ def scripts_heard(is_listening: Callable[[], bool]) -> Iterator[None]:
 
 @contextmanager
 def compiled_as_written() -> Iterator[None]:
-    """Runs the Python originals of what `torch.compile` has compiled."""
-    if "torch._dynamo" not in sys.modules:
+    """Runs the Python originals of what `torch.compile` has compiled, or compiles meanwhile."""
+    with ExitStack() as settings:
+        if "torch._dynamo" in sys.modules:
+            settings.enter_context(_nothing_compiled())
+        else:  # it is loaded, for two seconds, only if the program asks for it
+            compile, stance = torch.compile, _nothing_compiled()
+
+            def loaded(*args: Any, **kwargs: Any) -> Any:
+                if torch.compile is loaded:
+                    torch.compile = compile
+                    settings.enter_context(stance)
+                return compile(*args, **kwargs)
+
+            torch.compile = loaded
+            settings.callback(setattr, torch, "compile", compile)
         yield
-        return
+
+
+@contextmanager
+def _nothing_compiled() -> Iterator[None]:
     with torch.compiler.set_stance("force_eager"), warnings.catch_warnings():
         # of our hooks, which are called for the compiled module and for its original
         warnings.filterwarnings("ignore", "Using `torch.compile", UserWarning)

@@ -25,7 +25,7 @@ from nobuco.trace.state import other_random_state
 from nobuco.validate.model import as_graph, check_model
 from nobuco.validate.other_sizes import Keep, OtherSizes, Trial, tell
 from nobuco.validate.report import Check, Report
-from nobuco.validate.rounding import own_rounding
+from nobuco.validate.rounding import OwnRounding
 from nobuco.validate.samples import Sample, fresh_samples, scaled_samples
 
 _MORE_SAMPLES = 8
@@ -42,14 +42,15 @@ class FinishedModel:
     def validate(self, keras_model: keras.Model, report: Report) -> None:
         """Adds to the report what the comparison finds. Raises TraceError where a constant turns out to be none."""
         layouts = self._plan.input_layouts
-        run = as_graph(keras_model)
+        run = as_graph(keras_model, report.answers)
+        rounding = OwnRounding(self.program)
 
         def check(
             what: str, inputs: list[torch.Tensor], expected: list[torch.Tensor], drawn: str = ""
         ) -> Check:
             found = check_model(run, inputs, layouts, expected, self._plan.output_layouts, what)
             if report.is_off(found):
-                found = replace(found, rounding=own_rounding(self.program, inputs, expected))
+                found = replace(found, rounding=rounding.on(inputs, expected))
             return replace(found, drawn=drawn)
 
         def keep(inputs: list[torch.Tensor]) -> None:

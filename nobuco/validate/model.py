@@ -14,13 +14,15 @@ import torch
 from nobuco.contract.channel_order import Layout, inverse
 from nobuco.contract.dtypes import to_numpy
 from nobuco.contract.tree import tree_leaves
+from nobuco.keras_model.answers import Answers, fingerprint
 from nobuco.keras_model.messages import said_by
 from nobuco.validate.compare import relative_error
 from nobuco.validate.report import Check
 
 
-def as_graph(model: keras.Model) -> Callable[..., list[Any]]:
-    """The model as a TensorFlow graph, which is what it will be exported as, of its inputs in order; its outputs flat.
+def as_graph(model: keras.Model, answers: Answers) -> Callable[..., list[np.ndarray]]:
+    """The model as a TensorFlow graph, which is what it will be exported as, of its inputs in order; its outputs flat. What
+    it answers is kept in `answers`.
 
     What works only eagerly, such as a converter that calls `.numpy()`, fails here."""
     specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
@@ -33,31 +35,35 @@ def as_graph(model: keras.Model) -> Callable[..., list[Any]]:
     # Called by way of what it was traced to: TensorFlow would take the functions of many conversions for one that is
     # traced again and again, and warn of it.
     traced = functools.cache(run.get_concrete_function)
-    return lambda *tensors: traced()(*tensors)
+    known_by = functools.cache(lambda: fingerprint(traced()))
+
+    def answer(*arrays: np.ndarray) -> list[np.ndarray]:
+        outputs = [each.numpy() for each in traced()(*(tf.constant(array) for array in arrays))]
+        answers.keep(known_by(), arrays, outputs)
+        return outputs
+
+    return answer
 
 
 def check_model(
-    model: Callable[..., list[Any]],
+    model: Callable[..., list[np.ndarray]],
     inputs: Sequence[torch.Tensor],
     input_layouts: Sequence[Layout],
     expected: Sequence[torch.Tensor],
     output_layouts: Sequence[Layout],
     what: str,
 ) -> Check:
-    tensors = [
-        tf.constant(to_numpy(t).transpose(layout)) for t, layout in zip(inputs, input_layouts, strict=True)
-    ]
+    arrays = [to_numpy(t).transpose(layout) for t, layout in zip(inputs, input_layouts, strict=True)]
     try:
-        outputs = model(*tensors)
+        outputs = model(*arrays)
     except Exception as error:  # an unsupported shape or dtype deep in the graph: the check's finding
         return Check(what, None, f"the Keras model raised {said_by(error)}")
     if len(outputs) != len(expected):
         return Check(what, None, f"the Keras model returns {len(outputs)} tensors, PyTorch {len(expected)}")
-    arrays = [out.numpy() if hasattr(out, "numpy") else np.asarray(out) for out in outputs]
     errors = [
         relative_error(out.transpose(inverse(layout)), to_numpy(want))
         if out.ndim == len(layout)
         else float("inf")
-        for out, want, layout in zip(arrays, expected, output_layouts, strict=True)
+        for out, want, layout in zip(outputs, expected, output_layouts, strict=True)
     ]
     return Check(what, max(errors, default=0.0))

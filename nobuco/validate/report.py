@@ -12,6 +12,7 @@ import numpy as np
 
 from nobuco.contract.channel_order import ChannelOrder, Layout
 from nobuco.contract.converter import Converter
+from nobuco.keras_model.answers import Answers
 from nobuco.keras_model.model import Transposition
 from nobuco.keras_model.origins import Origin
 from nobuco.layout.planner import Mode
@@ -102,6 +103,7 @@ class Report:
         fixed: what Python made of the inputs' sizes and values, so that the converted model always does it, each with
             its line.
         samples: the inputs of `checks`, as the Keras model takes them.
+        answers: what the Keras model made of them.
         input_layouts: of each input, the PyTorch dim that stands at each place of the Keras model's.
     """
 
@@ -116,6 +118,7 @@ class Report:
     rewritten: list[str] = field(default_factory=list)
     fixed: list[str] = field(default_factory=list)
     samples: list[list[np.ndarray]] = field(default_factory=list)
+    answers: Answers = field(default_factory=Answers)
     input_layouts: list[Layout] = field(default_factory=list)
 
     def of(self, call: Call) -> CallReport | None:

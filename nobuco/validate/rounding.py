@@ -17,25 +17,41 @@ _NUDGES = 10
 _REPEATED = 1e-6  # threads may add up in another order when a program is run again
 
 
-def own_rounding(
-    program: Program, inputs: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]
-) -> float | None:
-    """How far PyTorch's float32 result is from its float64 one, relative to it; None where that cannot be told.
+class OwnRounding:
+    """How far a program's float32 results are from its float64 ones.
 
     Of no more than what comes of inputs and weights that are off by their last bit: a program may do other things in
-    float64, and one that gives something else whenever it is called has no rounding to speak of."""
-    try:
-        if _error(program.run(inputs), expected) > _REPEATED:
+    float64, and one that gives something else whenever it is called has no rounding to speak of.
+
+    What it does in float64 is found once: how many nudges its rounding is worth. On further inputs a nudge is enough."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._nudged: Program | None = None
+        self._worth: float | None = None  # of its rounding, in nudges
+
+    def on(self, inputs: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> float | None:
+        """How far PyTorch's float32 result `expected` is from the float64 one, relative to it; None where that cannot be
+        told."""
+        try:
+            if self._nudged is None:
+                if _error(self._program.run(inputs), expected) > _REPEATED:
+                    return None
+                self._nudged = self._program.nudged()
+            off = _error(self._nudged.run([nudged(tensor) for tensor in inputs]), expected)
+            if self._worth is None:
+                doubles = [t.double() if t.is_floating_point() else t for t in inputs]
+                exact = _error(self._program.in_float64().run(doubles), expected)
+                rounding = min(exact, _NUDGES * off)
+                if 0 < off < math.inf and math.isfinite(rounding):
+                    self._worth = rounding / off
+            else:
+                rounding = self._worth * off
+        except Exception:
+            # a model that cannot be run again, copied, or run in float64 has no such figure, and none is claimed
             return None
-        exact = program.in_float64().run([t.double() if t.is_floating_point() else t for t in inputs])
-        off = program.nudged().run([nudged(tensor) for tensor in inputs])
-    except (
-        Exception
-    ):  # a model that cannot be run again, copied, or run in float64 has no such figure, and none is claimed
-        return None
-    rounding = min(_error(exact, expected), _NUDGES * _error(off, expected))
-    # infinite: other shapes, or NaN where there was none, which would excuse whatever the conversion gave
-    return rounding if math.isfinite(rounding) else None
+        # infinite: other shapes, or NaN where there was none, which would excuse whatever the conversion gave
+        return rounding if math.isfinite(rounding) else None
 
 
 def _error(found: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> float:

@@ -18,6 +18,10 @@ _SCHEMAS = {
     "int sampling_ratio, bool aligned) -> Tensor",
     "roi_pool": "(Tensor input, Tensor rois, float spatial_scale, int pooled_height, int pooled_width) "
     "-> (Tensor, Tensor)",
+    "ps_roi_align": "(Tensor input, Tensor rois, float spatial_scale, int pooled_height, int pooled_width, "
+    "int sampling_ratio) -> (Tensor, Tensor)",
+    "ps_roi_pool": "(Tensor input, Tensor rois, float spatial_scale, int pooled_height, int pooled_width) "
+    "-> (Tensor, Tensor)",
     "deform_conv2d": "(Tensor input, Tensor weight, Tensor offset, Tensor mask, Tensor bias, int stride_h, "
     "int stride_w, int pad_h, int pad_w, int dilation_h, int dilation_w, int groups, int offset_groups, "
     "bool use_mask) -> Tensor",
@@ -30,7 +34,8 @@ def declare() -> list[torch.library.Library]:
     import_torchvision()
     missing = [name for name in _SCHEMAS if not hasattr(torch.ops.torchvision, name)]
     library = torch.library.Library("torchvision", "FRAGMENT")
-    for home in ("roi_pool", "deform_conv") if missing else ():  # as for nms, in the mend
+    homes = ("roi_pool", "deform_conv", "ps_roi_align", "ps_roi_pool")
+    for home in homes if missing else ():  # as for nms, in the mend
         importlib.import_module(f"torchvision.ops.{home}").__dict__["_assert_has_ops"] = lambda: None
     for name in missing:
         library.define(name + _SCHEMAS[name])
@@ -91,6 +96,45 @@ def _roi_pool(input: Tensor, rois: Tensor, scale: float, bins_h: int, bins_w: in
                 part = image[:, rows.start : rows.stop, columns.start : columns.stop]
                 output[number, :, ph, pw] = part.amax((1, 2))
     return output, torch.zeros_like(output, dtype=torch.int32)
+
+
+def _ps_roi_align(
+    input: Tensor, rois: Tensor, scale: float, bins_h: int, bins_w: int, sampling: int
+) -> tuple[Tensor, Tensor]:
+    whole = _roi_align(input, rois, scale, bins_h, bins_w, sampling, True)
+    return _own_channels(whole, bins_h, bins_w)
+
+
+def _own_channels(whole: Tensor, bins_h: int, bins_w: int) -> tuple[Tensor, Tensor]:
+    """Of all channels in all bins, (K, C, bins_h, bins_w), each bin's own channels."""
+    output = torch.zeros(len(whole), whole.shape[1] // (bins_h * bins_w), bins_h, bins_w)
+    for channel, ph, pw in itertools.product(range(output.shape[1]), range(bins_h), range(bins_w)):
+        output[:, channel, ph, pw] = whole[:, (channel * bins_h + ph) * bins_w + pw, ph, pw]
+    return output, torch.zeros_like(output, dtype=torch.int32)
+
+
+def _ps_roi_pool(
+    input: Tensor, rois: Tensor, scale: float, bins_h: int, bins_w: int
+) -> tuple[Tensor, Tensor]:
+    whole = torch.zeros(len(rois), input.shape[1], bins_h, bins_w)
+    ends = [each - 1 for each in input.shape[2:]]
+    for number, roi in enumerate(rois.tolist()):
+        image = input[int(roi[0])]
+        left, top, right, bottom = (math.floor(each * scale + 0.5) for each in roi[1:])
+        size_h, size_w = max(bottom - top, 1) / bins_h, max(right - left, 1) / bins_w
+        for ph, pw in itertools.product(range(bins_h), range(bins_w)):
+            places = [
+                (math.floor(ph * size_h) + top, math.ceil((ph + 1) * size_h) + top),
+                (math.floor(pw * size_w) + left, math.ceil((pw + 1) * size_w) + left),
+            ]
+            rows, columns = (
+                range(*(min(max(each, 0), end) for each in place))
+                for place, end in zip(places, ends, strict=True)
+            )
+            if len(rows) and len(columns):
+                part = image[:, rows.start : rows.stop, columns.start : columns.stop]
+                whole[number, :, ph, pw] = part.mean((1, 2))
+    return _own_channels(whole, bins_h, bins_w)
 
 
 def _deform_conv2d(

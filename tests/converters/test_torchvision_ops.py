@@ -72,13 +72,24 @@ _CASES: dict[str, tuple[Callable[..., Any], list[Tensor]]] = {
     "roi_align, as many samples as there are": (_roi_align(-1, True), [_features(), _rois(2, 5)]),
     "roi_align, one image": (_roi_align(0, False), [_features(1), _rois(1, 4)]),
     "roi_align, beyond the image": (_roi_align(2, True), [_features(), _rois(2, 6, 90.0) - 20.0 * torch.tensor([0, 1, 1, 0, 0])]),
+    "roi_align, in Python": (lambda x, rois: ops.roi_align(x, rois, (3, 4), 0.4, 2), [_features(), _rois(2, 5)]),
     "roi_pool": (lambda x, rois: ops.roi_pool(x, rois, (3, 2), 0.4), [_features(), _rois(2, 5)]),
     "roi_pool, beyond the image": (lambda x, rois: ops.roi_pool(x, rois, 4, 0.4), [_features(), _rois(2, 6, 90.0)]),
+    "ps_roi_align": (lambda x, rois: ops.ps_roi_align(x, rois, (2, 3), 0.4, 2), [_features(2, 12), _rois(2, 5)]),
+    "ps_roi_align, as many samples as there are": (
+        lambda x, rois: ops.ps_roi_align(x, rois, 2, 0.4), [_features(1, 8), _rois(1, 4)]
+    ),
+    "ps_roi_align, beyond the image": (
+        lambda x, rois: ops.ps_roi_align(x, rois, 2, 0.4, 3), [_features(2, 8), _rois(2, 6, 90.0) - 20.0 * torch.tensor([0, 1, 1, 0, 0])]
+    ),
+    "ps_roi_pool": (lambda x, rois: ops.ps_roi_pool(x, rois, (3, 2), 0.4), [_features(2, 12), _rois(2, 5)]),
+    "ps_roi_pool, beyond the image": (lambda x, rois: ops.ps_roi_pool(x, rois, 2, 0.4), [_features(1, 4), _rois(1, 6, 90.0)]),
     "sigmoid_focal_loss": (lambda x, y: ops.sigmoid_focal_loss(x, y, reduction="mean"), [_boxes(6) - 20, _boxes(6).round() % 2]),
     "giou loss": (lambda a, b: ops.generalized_box_iou_loss(a, b, reduction="sum"), [_boxes(6), _boxes(6) + 1]),
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method:DeprecationWarning")  # by PyTorch's compiler
 @pytest.mark.parametrize("name", _CASES)
 def test_function(name: str, tmp_path: Path) -> None:
     call, inputs = _CASES[name]

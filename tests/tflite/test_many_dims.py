@@ -43,6 +43,33 @@ def test_op(name: str, tmp_path: Path) -> None:
     nobuco.export_tflite(converted, tmp_path / "m.tflite")  # runs and compares it
 
 
+_A, _B = torch.rand(2, 1, 3, 1, 2, 1, 3), torch.rand(1, 2, 1, 2, 1, 3, 1)
+_I, _J = torch.randint(0, 5, (2, 2, 3)), torch.randint(0, 6, (2, 2, 3))
+
+
+@pytest.mark.parametrize(
+    "op, args",
+    [
+        (lambda a, b: a * b + a - torch.maximum(a, b), [_A, _B]),
+        (lambda a, b: (a < b) & (a > b / 2), [_A, _B]),
+        (lambda a, b: torch.where(a > 0.5, a, b), [_A, _B]),
+        (lambda x, i, j: x[i[:, None, :, None, :, None], j[:, None, None, :, None, :]], [torch.rand(5, 6), _I, _J]),
+        (
+            lambda x, i, j: x[
+                i[:, None, :, None, :, None],
+                torch.arange(4)[None, :, None, None, None, None],
+                j[:, None, None, :, None],
+            ],
+            [torch.rand(5, 4, 6), _I, _J],
+        ),
+    ],
+    ids=["arithmetic", "comparison", "choice", "places", "places and a range"],
+)  # fmt: skip
+def test_sides_that_are_repeated_in_turns(op: Any, args: list[torch.Tensor], tmp_path: Path) -> None:
+    converted = nobuco.pytorch_to_keras(op, args, strict=True, verbose=False)
+    nobuco.export_tflite(converted, tmp_path / "m.tflite")
+
+
 @settings(
     max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -238,6 +240,36 @@ def test_compiled_models_are_their_originals(where: str) -> None:
             model = torch.compile(lambda x: F.relu(x) * 2)
     converted = convert(model, torch.rand(2, 3), strict=True)
     assert len(converted.layers) > 1
+
+
+_IN_A_NEW_PROCESS = """
+import sys, torch, nobuco
+
+class Net(torch.nn.Module):
+    def forward(self, x):
+        return COMPILED(x)
+
+converted = nobuco.pytorch_to_keras(Net().eval(), args=[torch.rand(2, 3)], verbose=False, strict=True)
+assert converted.report.max_error < 1e-6 and len(converted.layers) > 1
+loaded = "torch._dynamo" in sys.modules
+compiled = loaded and any(sys.modules["torch._dynamo"].utils.counters["frames"].values())
+print("loaded" if loaded else "not loaded", "compiled" if compiled else "not compiled")
+print(torch.compile.__module__)
+"""
+
+
+@pytest.mark.parametrize(
+    "compiled, printed",
+    [
+        ("torch.relu(x) * 2", "not loaded not compiled"),
+        ("torch.compile(lambda y: torch.relu(y) * 2)(x)", "loaded not compiled"),
+    ],
+)
+def test_the_compiler_stays_out_of_it(compiled: str, printed: str) -> None:
+    program = _IN_A_NEW_PROCESS.replace("COMPILED(x)", compiled)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[:2] == [printed, "torch"]
 
 
 # -- random programs: announced and unannounced calls, mixed

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from nobuco.program import Program
-from nobuco.validate.rounding import own_rounding
+from nobuco.validate.rounding import OwnRounding
 
 X = torch.linspace(0.1, 0.9, 6)
 
@@ -30,7 +30,7 @@ class Weighted(nn.Module):
 def _rounding(program: Any) -> float | None:
     converted = Program.of(program, [X])
     with torch.no_grad():
-        return own_rounding(converted, [X], converted.run([X]))
+        return OwnRounding(converted).on([X], converted.run([X]))
 
 
 @pytest.mark.parametrize("by", ["dtype", "last bit", "both"])
@@ -53,12 +53,36 @@ def test_a_program_that_runs_once_only_has_none() -> None:
     assert _rounding(program) is None
 
 
-def test_amplified_rounding_is_found() -> None:
-    def chaotic(x: torch.Tensor) -> torch.Tensor:
-        for _ in range(60):
-            x = 3.99 * x * (1 - x)
-        return x
+def _chaotic(x: torch.Tensor, turns: int = 60) -> torch.Tensor:
+    for _ in range(turns):
+        x = 3.99 * x * (1 - x)
+    return x
 
-    steady, chaos = _rounding(lambda x: x * 2), _rounding(chaotic)
+
+def test_amplified_rounding_is_found() -> None:
+    steady, chaos = _rounding(lambda x: x * 2), _rounding(_chaotic)
     assert steady is not None and steady < 1e-5
     assert chaos is not None and chaos > 1e-2
+
+
+@pytest.mark.parametrize("turns", [4, 8, 12])
+def test_further_inputs_are_nudged_only(turns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(program: Program, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
+        ran.append(inputs[0].dtype)
+        return plain(program, inputs)
+
+    ran: list[torch.dtype] = []
+    plain = Program.run
+    converted = Program.of(lambda x: _chaotic(x, turns), [X])
+    known = OwnRounding(converted)
+    with torch.no_grad():
+        known.on([X], converted.run([X]))
+        for each in (X.flip(0), X * 0.97, torch.rand(6, generator=torch.Generator().manual_seed(1))):
+            expected = converted.run([each])
+            whole = OwnRounding(converted).on([each], expected)
+            with monkeypatch.context() as patch:
+                patch.setattr(Program, "run", run)
+                found = known.on([each], expected)
+            assert found is not None and whole is not None
+            assert whole / 10 <= found <= 10 * whole
+    assert ran == [torch.float32] * 3
