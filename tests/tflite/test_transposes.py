@@ -244,7 +244,7 @@ class _Directions(nn.Module):
         return self.after(torch.cat([down, along], -1))
 
 
-# Of the file: the ops of which there are to be so many. An input that is no picture is in TensorFlow's order, which is a transpose.
+# Of the file: the ops of which there are to be so many. An input that is no picture is transposed first.
 _FILES: dict[str, tuple[type[nn.Module], tuple[int, ...], dict[str, int]]] = {
     "channels": (_Channels, (1, 8, 5, 5), {"TRANSPOSE": 1, "SPLIT_V": 0, "BATCH_MATMUL": 2}),
     "heads": (_Heads, (1, 10, 32), {"TRANSPOSE": 5, "BATCH_MATMUL": 4}),
