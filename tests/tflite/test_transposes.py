@@ -159,7 +159,7 @@ def test_windows_and_heads_at_once(forms: Any) -> None:
         ]
 
     made = formed(heads, (8, 6, 10), forms=forms)
-    assert made.count("Transpose") == 3 if forms is TRANSPOSES else made.count("Transpose") in (0, 6)
+    assert made.count("Transpose") in (0, 6)  # as it was: one transpose each, of six dims, is dearer
     out, bias = weight(6, 10), weight(10)
 
     def whole(x: Any) -> Any:
