@@ -36,6 +36,8 @@ class Converter:
         any_layout: the op works element by element, so that any layout is as good as another.
         output_layout: for an op whose outputs stand in another layout than its inputs, or that needs no transpose in
             some layouts only.
+        inner_transposes: how many transposes of its input the op's own function takes in a layout, for an op of
+            `any_layout` that goes along one dim.
         accepts: which calls it takes; None where it takes all.
         nonnegative: no element of the op's outcome is below zero, whatever its input.
         output_varies: how many elements an output has depends on the values of the inputs, as in `torch.nonzero`.
@@ -49,6 +51,7 @@ class Converter:
     reusable: bool = True
     any_layout: bool = False
     output_layout: OutputLayout | None = None
+    inner_transposes: Callable[..., int] | None = None
     accepts: Callable[..., str | None] | None = None
     nonnegative: bool = False
     output_varies: bool = False

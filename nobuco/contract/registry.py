@@ -85,14 +85,16 @@ def builtin(
     strategy: ChannelOrderingStrategy = ChannelOrderingStrategy.MINIMUM_TRANSPOSITIONS,
     any_layout: bool = False,
     output_layout: OutputLayout | None = None,
+    inner_transposes: Callable[..., int] | None = None,
     accepts: Accepts | None = None,
     nonnegative: bool = False,
     output_varies: bool = False,
 ) -> Callable[[C], C]:
     """Registers one of nobuco's own converters; two for one op are a mistake of ours, and raise.
 
-    The arguments mean what they mean to `converter`; besides, the function, `output_layout` and `accepts` are called
-    with the call's arguments in one spelling, whichever the program used."""
+    The arguments mean what they mean to `converter`, `inner_transposes` what it means to `Converter`; besides, the function,
+    `output_layout`, `inner_transposes` and `accepts` are called with the call's arguments in one spelling, whichever the
+    program used."""
 
     ops = tuple(dict.fromkeys(ops))  # some of PyTorch's names are one object
 
@@ -107,6 +109,7 @@ def builtin(
                 ops,
                 any_layout=any_layout,
                 output_layout=output_layout and uniform_layout(output_layout, function),
+                inner_transposes=inner_transposes and uniform_layout(inner_transposes, function),
                 accepts=accepts and by_name(accepts, function, arranged=True),
                 nonnegative=nonnegative,
                 output_varies=output_varies,

@@ -16,7 +16,7 @@ from nobuco.contract.channel_order import (
     moves_data,
 )
 from nobuco.contract.converter import Converter
-from nobuco.layout.planner import Mode, candidates_for
+from nobuco.layout.planner import FIXED_COST, Mode, candidates_for
 from nobuco.trace.calls import Call, Value, map_values
 
 Modes = Callable[[Sequence[Sequence[Layout]]], Sequence[Mode]]
@@ -29,7 +29,7 @@ def modes_of(call: Call, converter: Converter) -> Modes:
         return _by_output_layout(call, converter.output_layout)
     if strategy is ChannelOrderingStrategy.MINIMUM_TRANSPOSITIONS:
         if converter.any_layout:
-            return _elementwise(inputs, outputs)
+            return _elementwise(inputs, outputs, _inner_cost(call, converter))
         return lambda _: [
             _all_in(order, inputs, outputs) for order in (ChannelOrder.TENSORFLOW, ChannelOrder.PYTORCH)
         ]
@@ -60,7 +60,17 @@ def _manual(inputs: list[Value], outputs: list[Value]) -> Modes:
     return modes
 
 
-def _elementwise(inputs: list[Value], outputs: list[Value]) -> Modes:
+def _inner_cost(call: Call, converter: Converter) -> Callable[[Layout], float]:
+    """Bytes that the op's own function transposes in a layout."""
+    count = converter.inner_transposes
+    if count is None:
+        return lambda layout: 0.0
+    args, kwargs = map_values((call.args, call.kwargs), lambda value: value.tensor)
+    nbytes = call.outputs[0].nbytes + FIXED_COST
+    return lambda layout: float(count(layout, *args, **kwargs) * nbytes)
+
+
+def _elementwise(inputs: list[Value], outputs: list[Value], inner_cost: Callable[[Layout], float]) -> Modes:
     """One layout for all. An input of lower rank stays in PyTorch's order: it is expanded before the op."""
     rank = max((value.rank for value in outputs), default=0)
 
@@ -77,7 +87,8 @@ def _elementwise(inputs: list[Value], outputs: list[Value]) -> Modes:
                 Mode(
                     tuple(layout if value.rank == rank else identity(value.rank) for value in inputs),
                     tuple(layout if value.rank == rank else identity(value.rank) for value in outputs),
-                    sum(_expansion_cost(value, layout) for value in inputs if value.rank < rank),
+                    sum(_expansion_cost(value, layout) for value in inputs if value.rank < rank)
+                    + inner_cost(layout),
                 )
             )
         return result

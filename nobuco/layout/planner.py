@@ -23,6 +23,8 @@ from nobuco.contract.channel_order import Layout, channel_last, identity
 
 # Enough for the two orders and what a few permutes make of them; keeps odd graphs small.
 MOST_LAYOUTS = 8
+# In bytes, of a transpose however small.
+FIXED_COST = 64
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def _solve(nodes: Sequence[Node], tensors: Mapping[Any, Tensor], modes: list[lis
             for data, users in wanted.items():
                 key = (value, data)
                 if key not in made:
-                    made[key] = variable(float(tensors[value].nbytes + 64))
+                    made[key] = variable(float(tensors[value].nbytes + FIXED_COST))
                 sources = [made[key], *produced.get(key, [])]
                 # the demand is met by the producer's own layout or by a transpose
                 rows.append((users + sources, [1.0] * len(users) + [-1.0] * len(sources), -np.inf, 0))

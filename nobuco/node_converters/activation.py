@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nobuco.contract.channel_order import axis_of, get_layout, identity, set_layout
+from nobuco.contract.channel_order import Layout, axis_of, get_layout, identity, set_layout
 from nobuco.contract.converter import Impossible
 from nobuco.contract.dtypes import tf_dtype
 from nobuco.contract.registry import builtin, spellings
@@ -253,7 +253,12 @@ def _normalized(function, *ops, nonnegative: bool = False) -> None:
 
         return func
 
-    builtin(*ops, any_layout=True, nonnegative=nonnegative)(normalized)
+    def inner_transposes(layout: Layout, input: Tensor, dim: int | None = None, *args, **kwargs) -> int:
+        if not layout or len(layout) > _MOST_DIMS or not input.dim():
+            return 0
+        return 0 if layout[-1] == _implicit_dim(input, dim) % len(layout) else 2
+
+    builtin(*ops, any_layout=True, nonnegative=nonnegative, inner_transposes=inner_transposes)(normalized)
 
 
 _normalized(

@@ -83,8 +83,9 @@ def export_tflite(
     can run.
     target: where the file is to run. "arm" or "x86" for forms that are cheaper on such processors and dearer on the
     other; "gpu" for a file that GPU delegates take as far as can be, also where that costs the CPU a little: the same
-    values, from ops of at most four dims. What they take of a file, `check_delegates` says. "cpu", and None, for forms that
-    are cheaper on all processors. The path of a cost file that `bench tune` wrote: the forms that were measured to be
+    values, from ops of at most four dims. What they take of a file, `check_delegates` says. None for forms cheaper on
+    all processors; "cpu" for these as well, and for products that read an operand the other way, which GPU delegates
+    misread. The path of a cost file that `bench tune` wrote: the forms that were measured to be
     cheaper on that very device, layer by layer.
     optimize: "speed" takes forms that are faster and larger: 3x3 convolutions of many channels grow by seven ninths (not for
     GPUs). "size" leaves recurrent layers loops.

@@ -19,7 +19,8 @@ class Aim:
 
     Attributes:
         target: "arm" or "x86" for forms that are cheaper on such processors and dearer on the other; "gpu" for what GPU
-            delegates take; "cpu", and None, for forms that are cheaper on all processors.
+            delegates take; None for forms that are cheaper on all processors; "cpu" for the same where no GPU is to run the
+            file.
         costs: of layers on the very device that the file is for: these decide on forms that only some devices are better off
             with.
         optimize: "speed" for forms that are faster and larger, "size" for loops that are not written out; "balanced"

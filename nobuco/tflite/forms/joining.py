@@ -99,6 +99,25 @@ def joined_batches(op: Any) -> Joining:
     return Joining.of(kinds)
 
 
+def steps(order: Sequence[int]) -> list[tuple[list[int], list[int], list[int], list[int]]]:
+    """An order reached by moving one run of dims after the other to its place, each by a transpose (0, 2, 1, 3): the dims in
+    place, those that the run is moved past, the run, and the others."""
+    wanted, places = list(order), sorted(order)
+    found, done = [], 0
+    while places != wanted:
+        if places[done] == wanted[done]:
+            done += 1
+            continue
+        start = places.index(wanted[done])
+        end, after = start + 1, done + 1
+        while end < len(wanted) and places[end] == wanted[after]:
+            end, after = end + 1, after + 1
+        found.append((places[:done], places[done:start], places[start:end], places[end:]))
+        places = places[:done] + places[start:end] + places[done:start] + places[end:]
+        done = after
+    return found
+
+
 def is_between_reshapes(op: Any) -> bool:
     """Whether reshapes on all its sides cost nothing: they become one with those that are there.
 

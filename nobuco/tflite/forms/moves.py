@@ -25,6 +25,7 @@ from nobuco.tflite.forms.joining import (
     largest_rank,
     reshaped,
     reshaping,
+    steps,
 )
 from nobuco.tflite.forms.slices import Part, parts
 
@@ -146,25 +147,10 @@ def _fits_steps(op: Any) -> bool:
 def _transpose_in_steps(op: Any, now: Now) -> Tensor:
     """One run of dims after the other is moved to its place, past those that stand before it."""
     sizes, order = canonical(op.inputs[0].shape.as_list(), static(op.inputs[1]))
-    x, places = now(op.inputs[0]), list(range(len(order)))
-    done = 0
-    while places != order:
-        if places[done] == order[done]:
-            done += 1
-            continue
-        start = places.index(order[done])
-        length = 1
-        while (
-            done + length < len(order)
-            and start + length < len(order)
-            and places[start + length] == order[done + length]
-        ):
-            length += 1
-        blocks = [places[:done], places[done:start], places[start : start + length], places[start + length :]]
+    x = now(op.inputs[0])
+    for blocks in steps(order):
         x = tf.reshape(x, [prod(sizes[place] or 0 for place in block) for block in blocks])
         x = tf.transpose(x, (0, 2, 1, 3))
-        places = blocks[0] + blocks[2] + blocks[1] + blocks[3]
-        done += length
     return x
 
 

@@ -17,17 +17,23 @@ from nobuco.tflite.forms import (
     gathers,
     grouped,
     means,
+    mixtures,
     moves,
+    paddings,
     patches,
     products,
     projections,
     ranks,
+    rows,
     shapes,
     shuffles,
     slices,
     softmaxes,
+    splits,
     stacks,
     transposed_convolutions,
+    transposes,
+    turned_products,
     turns,
     volumes,
     winograd,
@@ -46,6 +52,7 @@ FORMS: tuple[Form, ...] = (
     patches.FORM,
     slices.FORM,
     *stacks.FORMS,
+    transposes.JOINED,
     concatenations.FORM,
     means.FORM,
     shuffles.FORM,
@@ -53,10 +60,20 @@ FORMS: tuple[Form, ...] = (
     volumes.FORM,
     *transposed_convolutions.FORMS,
     deviations.FORM,
+    paddings.FORM,
+    splits.FORM,
 )
 
-# Tried on what the forms above have made: those see dims as the model has them, and leave some of their own.
+# Tried then: what takes transposes away, those of the model and those that the forms above have made. A product between two
+# of them comes before those by themselves.
+TRANSPOSES = (mixtures.FORM, turned_products.FORM, *transposes.FORMS, *rows.FORMS)
+TRANSPOSES_FOR_GPU = (turned_products.FORM, *transposes.GPU_FORMS, *rows.GPU_FORMS)
+
+# Tried last, on what the forms above have made: those see dims as the model has them, and leave some of their own.
 LATER: tuple[Form, ...] = (dilated.FORM, *products.FORMS, *shapes.FORMS, *ranks.FORMS, *moves.FORMS)
+
+# The same where it is said that no GPU is to run the file.
+LATER_FOR_CPU = (dilated.FORM, *products.CPU_FORMS, *shapes.FORMS, *ranks.FORMS, *moves.FORMS)
 
 # The same for a GPU, where they may cost the CPU a little, and what only GPU delegates ask for.
 LATER_FOR_GPU: tuple[Form, ...] = (
@@ -89,6 +106,8 @@ CHOICES: dict[str, Form] = {
 
 def early_forms(aim: Aim) -> tuple[Form, ...]:
     """Those that are tried first."""
+    if aim.target == "gpu":
+        return tuple(form for form in FORMS if form is not paddings.FORM)
     costs = aim.costs
     if costs is None:
         return FORMS
@@ -106,11 +125,16 @@ def early_forms(aim: Aim) -> tuple[Form, ...]:
     return tuple(chosen.get(form, form) for form in FORMS)
 
 
+def transpose_forms(aim: Aim) -> tuple[Form, ...]:
+    """Those that take transposes away, for what the file is made for."""
+    return TRANSPOSES_FOR_GPU if aim.target == "gpu" else TRANSPOSES
+
+
 def later_forms(aim: Aim) -> tuple[Form, ...]:
     """Those that are tried on what `early_forms` have made, for what the file is made for."""
     if aim.target == "gpu":
         return LATER_FOR_GPU
-    forms = LATER
+    forms = LATER if aim.target is None else LATER_FOR_CPU
     if aim.target == "arm" or aim.costs is not None:
         forms = (_at_will("tanh gates", gates.FORM if aim.target == "arm" else None, aim), *forms)
     if aim.optimize == "speed":
@@ -138,7 +162,9 @@ def _chosen(name: str, form: Form, costs: Costs, usual: Callable[[Any], bool] = 
 
 def with_forms_for(function: Any, aim: Aim) -> Any:
     """`function`, a ConcreteFunction, with each op in the form that costs least where the file is to run."""
-    return with_forms(with_forms(function, early_forms(aim)), later_forms(aim))
+    for forms in (early_forms(aim), transpose_forms(aim), later_forms(aim)):
+        function = with_forms(function, forms)
+    return function
 
 
 def with_forms(function: Any, forms: Sequence[Form] = FORMS) -> Any:

@@ -14,7 +14,8 @@
 
 GPU delegates take no constant on the left, and the classic one none of more than two dims on the right. It ignores `adj_x`
 and `adj_y`, and fails on the reshape. A transpose that stands before the product already turns its tensor the other way, at
-no cost."""
+no cost. TFLite's converter would make `adj_x` or `adj_y` of a transpose that only swaps the last two dims, unless it is one
+of more dims or of fewer than the product has."""
 
 from __future__ import annotations
 
@@ -22,25 +23,48 @@ from typing import Any
 
 import tensorflow as tf
 
-from nobuco.tflite.forms.form import Form, Now, Tensor, is_constant, readers, sizes, source, static
-from nobuco.tflite.forms.joining import MOST_OF_TFLITE, reshaping
+from nobuco.tflite.forms.form import Form, Now, Tensor, is_constant, readers, sizes, source
+from nobuco.tflite.forms.joining import MOST, MOST_OF_TFLITE, product, reshaped, reshaping
+from nobuco.tflite.forms.transposes import RELABELS, Turn, moves_of, turn_between, turn_of
 
-_RELABELS = ("Reshape", "ExpandDims", "Squeeze")
 _MOST = 16  # heads of which each is a product of its own
+
+
+def _is_folded(tensor: Tensor) -> bool:
+    """Whether TFLite's converter makes `adj_x` or `adj_y` of the transpose that yields a tensor, or may."""
+    found, ops = source(tensor), []
+    while found.op.type in ("Transpose", *RELABELS):
+        ops.insert(0, found.op)
+        found = source(found.op.inputs[0])
+        if ops[0].type == "Transpose":
+            break
+    turn = turn_between(found, ops) if ops and ops[0].type == "Transpose" else None
+    return turn is not None and not is_constant(found) and _is_swap(turn, tensor.shape.as_list())
+
+
+def _is_swap(turn: Turn, shape: list[int | None]) -> bool:
+    """Whether a turn is one of the last two dims of what it yields."""
+    last = len(turn.shape) - 1
+    return (
+        not turn.is_none
+        and turn.order == (*range(last - 1), last, last - 1)
+        and list(turn.shape[-2:]) == [shape[-1], shape[-2]]
+    )
 
 
 def _is_turned(op: Any) -> bool:
     if any((tensor.shape.rank or 0) > MOST_OF_TFLITE for tensor in op.inputs):
         return False  # another form makes fewer dims of it
-    sides = zip(op.inputs, (op.get_attr("adj_x"), op.get_attr("adj_y")), strict=True)
+    flags = zip(op.inputs, (op.get_attr("adj_x"), op.get_attr("adj_y")), strict=True)
     return any(
-        adjoint and tensor.shape.rank is not None and not is_constant(tensor) for tensor, adjoint in sides
+        tensor.shape.rank is not None and not is_constant(tensor) and (adjoint or _is_folded(tensor))
+        for tensor, adjoint in flags
     )
 
 
 def _turned_product(op: Any, now: Now) -> Tensor:
     a, b = (
-        turned(tensor, now) if adjoint and not is_constant(tensor) else now(tensor)
+        now(tensor) if is_constant(tensor) else turned(tensor, now) if adjoint else _unfolded(tensor, now)
         for tensor, adjoint in zip(op.inputs, (op.get_attr("adj_x"), op.get_attr("adj_y")), strict=True)
     )
     left = [
@@ -49,47 +73,77 @@ def _turned_product(op: Any, now: Now) -> Tensor:
     return tf.matmul(a, b, adjoint_a=left[0], adjoint_b=left[1])
 
 
+def _is_turned_before(op: Any) -> bool:
+    return any(_turned_flags(op)) and all((x.shape.rank or 0) <= MOST_OF_TFLITE for x in op.inputs)
+
+
+def _turned_flags(op: Any) -> list[bool]:
+    """Which operands the product reads the other way that a transpose has turned before."""
+    return [
+        op.get_attr(name) and not is_constant(x) and turned_before(x) is not None
+        for name, x in zip(("adj_x", "adj_y"), op.inputs, strict=True)
+    ]
+
+
+def _turned_before_product(op: Any, now: Now) -> Tensor:
+    before = _turned_flags(op)
+    a, b = (turned(x, now) if flag else now(x) for flag, x in zip(before, op.inputs, strict=True))
+    left = [op.get_attr(name) and not flag for name, flag in zip(("adj_x", "adj_y"), before, strict=True)]
+    return tf.matmul(a, b, adjoint_a=left[0], adjoint_b=left[1])
+
+
+def _unfolded(tensor: Tensor, now: Now) -> Tensor:
+    """As it is, by a transpose that stays one."""
+    if not _is_folded(tensor):
+        return now(tensor)
+    found = source(tensor)
+    while found.op.type != "Transpose":
+        found = source(found.op.inputs[0])
+    *batches, rows, columns = tensor.shape.as_list()
+    return _swapped(tf.reshape(now(found.op.inputs[0]), [*batches, columns, rows]))
+
+
 def turned(tensor: Tensor, now: Now) -> Tensor:
     """With its last two dims in the other order."""
-    rank = tensor.shape.rank
-    swapped = [*range(rank - 2), rank - 1, rank - 2]
-    found = transposed_before(tensor)
+    found = turned_before(tensor)
     if found is None:
-        return tf.transpose(now(tensor), swapped)
-    x, axes = found
-    shape = tensor.shape.as_list()
-    order = [axes[axis] for axis in swapped if shape[axis] != 1]
-    kept = sorted(order)
-    before = tf.reshape(now(x), [x.shape[axis] for axis in kept])
-    after = before if order == kept else tf.transpose(before, [kept.index(axis) for axis in order])
-    return tf.reshape(after, [shape[axis] for axis in swapped])
+        return _swapped(now(tensor))
+    x, turn = found
+    *batches, rows, columns = tensor.shape.as_list()
+    if _is_swap(turn, [*batches, columns, rows]):
+        return _swapped(tf.reshape(now(x), [*batches, rows, columns]))
+    return turn.applied(now(x), [*batches, columns, rows])
 
 
-def transposed_before(tensor: Tensor) -> tuple[Tensor, dict[int, int]] | None:
-    """What a transpose makes a tensor of that nothing else reads, and for each dim of the tensor that is not 1 which it is
-    there."""
-    shape, found = sizes(tensor), source(tensor)
-    if shape is None or sum(1 for _ in readers(found)) != 1:
+def turned_before(tensor: Tensor) -> tuple[Tensor, Turn] | None:
+    """What a tensor is made of by transposes and reshapes that nothing else reads, and the turn that yields it with its last
+    two dims in the other order; None where there is no transpose."""
+    found, ops = source(tensor), []
+    while found.op.type in ("Transpose", *RELABELS) and sum(1 for _ in readers(found)) == 1:
+        ops.insert(0, found.op)
+        found = source(found.op.inputs[0])
+    while ops and ops[0].type != "Transpose":
+        found = source(ops.pop(0).outputs[0])
+    shape, moves, rank = sizes(found), moves_of(ops), tensor.shape.rank
+    if not ops or shape is None or moves is None:
         return None
-    while found.op.type in _RELABELS:
-        before = source(found.op.inputs[0])
-        if sizes(before) is None or _without_ones(before) != _without_ones(found):
-            return None
-        if sum(1 for _ in readers(before)) != 1:
-            return None
-        found = before
-    if found.op.type != "Transpose":
-        return None
-    order, x = static(found.op.inputs[1]), found.op.inputs[0]
-    if order is None or sizes(x) is None:
-        return None
-    origins = [int(axis) for axis, size in zip(order, found.shape.as_list(), strict=True) if size != 1]
-    dims = [axis for axis, size in enumerate(shape) if size != 1]
-    return x, dict(zip(dims, origins, strict=True))
+    turn = turn_of(shape, [*moves, ("Transpose", [*range(rank - 2), rank - 1, rank - 2])])
+    return None if turn is None or len(turn.shape) > MOST else (found, turn)
 
 
-def _without_ones(tensor: Tensor) -> list[int]:
-    return [size for size in tensor.shape.as_list() if size != 1]
+def _swapped(x: Tensor) -> Tensor:
+    """With the last two dims in the other order. In as many dims as the product has TFLite's converter would make `adj_x` or
+    `adj_y` of the transpose."""
+    sizes = x.shape.as_list()
+    if sizes.count(None) > 1 or len(sizes) not in (3, 4):
+        rank = len(sizes)
+        return tf.transpose(x, [*range(rank - 2), rank - 1, rank - 2])
+    *batches, rows, columns = sizes
+    if len(batches) == 1:
+        y = tf.transpose(reshaped(x, [1, *sizes]), (0, 1, 3, 2))
+    else:
+        y = tf.transpose(reshaped(x, [product(batches), rows, columns]), (0, 2, 1))
+    return reshaped(y, [*batches, columns, rows])
 
 
 def _is_constant_first(op: Any) -> bool:
@@ -151,7 +205,7 @@ def _rows(op: Any, behind_reshapes: bool) -> tuple[Any, list[Tensor]] | None:
 
 def _relabelled(tensor: Tensor) -> Tensor:
     """What reshapes make a tensor of."""
-    while source(tensor).op.type in _RELABELS:
+    while source(tensor).op.type in RELABELS:
         tensor = source(tensor).op.inputs[0]
     return tensor
 
@@ -197,3 +251,5 @@ FORMS = (
     Form(("BatchMatMulV2",), _is_turned, _turned_product),
     Form(("Reshape",), _fits_rows, _product_of_rows),
 )
+# XNNPACK reads `adj_x` and `adj_y`: what is not turned anyway need not be.
+CPU_FORMS = (Form(("BatchMatMulV2",), _is_turned_before, _turned_before_product), FORMS[1])

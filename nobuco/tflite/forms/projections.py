@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nobuco.tflite.forms.form import Form, Now, Tensor, named_as, readers, source, static
+from nobuco.tflite.forms.form import Form, Now, Tensor, is_constant, named_as, readers, source, static
 from nobuco.tflite.forms.slices import selections
 
 _CUTS = ("StridedSlice", "Split", "SplitV", "Unpack")
@@ -29,14 +29,14 @@ class _Projection:
 
     Attributes:
         product: the MatMul or BatchMatMulV2 op.
-        biases: vectors added to its columns.
+        vectors: of a bias or a BatchNorm: the ops by which they come to its columns, in order, and the vectors.
         lead: sizes of the axes before those that the columns have become.
         columns: sizes of the axes that the columns have become.
         order: the transpose that follows; None for none.
     """
 
     product: Any
-    biases: tuple[Tensor, ...]
+    vectors: tuple[tuple[str, Tensor], ...]
     lead: tuple[int | None, ...]
     columns: tuple[int, ...]
     order: tuple[int, ...] | None
@@ -60,14 +60,14 @@ def _projection(tensor: Tensor) -> _Projection | None:
         order = tuple(map(int, permutation))
         tensor = _before(tensor.op.inputs[0])
     shape = None if tensor is None else tensor.shape
-    biases: list[tuple[Tensor, Tensor]] = []
+    vectors: list[tuple[str, Tensor, Tensor]] = []
     while tensor is not None and tensor.op.type not in ("MatMul", "BatchMatMulV2"):
         op = tensor.op
         if op.type in _RELABELS:
             tensor = _before(op.inputs[0])
-        elif op.type in ("BiasAdd", "AddV2") and any(map(_is_weight, op.inputs)):
-            bias, other = sorted(op.inputs, key=lambda each: not _is_weight(each))
-            biases.append((bias, op.outputs[0]))
+        elif op.type in ("BiasAdd", "AddV2", "Mul") and any(map(is_constant, op.inputs)):
+            vector, other = sorted(op.inputs, key=lambda each: not is_constant(each))
+            vectors.insert(0, (op.type, vector, op.outputs[0]))
             tensor = _before(other)
         else:
             return None
@@ -81,13 +81,17 @@ def _projection(tensor: Tensor) -> _Projection | None:
     width = tensor.shape[-1]
     if width is None or not product.outputs[0].dtype.is_floating:
         return None
-    if any(bias.shape.as_list() != [width] or to.shape[-1] != width for bias, to in biases):
+    if any(vector.shape.as_list() != [width] or to.shape[-1] != width for _, vector, to in vectors):
         return None
     split = _split(shape.as_list(), width)
     if split is None:
         return None
     return _Projection(
-        product, tuple(bias for bias, _ in biases), tuple(shape[:split]), tuple(shape[split:]), order
+        product,
+        tuple((kind, vector) for kind, vector, _ in vectors),
+        tuple(shape[:split]),
+        tuple(shape[split:]),
+        order,
     )
 
 
@@ -144,7 +148,7 @@ def _parts(projection: _Projection, op: Any) -> list[np.ndarray] | None:
 
 def _fits(op: Any) -> bool:
     cut = source(_cut(op))
-    if cut.op.type not in (*_RELABELS, "Transpose", "BiasAdd", "AddV2", "MatMul", "BatchMatMulV2"):
+    if cut.op.type not in (*_RELABELS, "Transpose", "BiasAdd", "AddV2", "Mul", "MatMul", "BatchMatMulV2"):
         return False
     projection = _projection(cut)
     if projection is None or projection.lead.count(None) > 1:
@@ -173,8 +177,9 @@ def _product(projection: _Projection, columns: np.ndarray, now: Now) -> Tensor:
     turned = product.get_attr("transpose_b" if product.type == "MatMul" else "adj_y")
     weight = _taken(now(product.inputs[1]), columns, 0 if turned else 1)
     result = tf.matmul(now(product.inputs[0]), weight, transpose_b=turned)
-    for bias in projection.biases:
-        result = tf.nn.bias_add(result, _taken(now(bias), columns, 0))
+    for kind, vector in projection.vectors:
+        taken = _taken(now(vector), columns, 0)
+        result = result * taken if kind == "Mul" else tf.nn.bias_add(result, taken)
     return result
 
 

@@ -25,7 +25,7 @@ from nobuco.tflite.forms.joining import (
     reshaped,
     reshaping,
 )
-from nobuco.tflite.forms.products import transposed_before, turned
+from nobuco.tflite.forms.products import turned, turned_before
 from nobuco.tflite.forms.ranks import ELEMENTWISE
 
 _FLAGS = ("adj_x", "adj_y")
@@ -90,7 +90,7 @@ def _side(op: Any, number: int, now: Now) -> Tensor:
         return _apart(x, batches, columns, rows)
     if before is not None:  # turned twice
         return reshaped(now(before), [*batches, columns, rows])
-    if tensor.shape.rank <= MOST_OF_TFLITE and transposed_before(tensor) is not None:
+    if tensor.shape.rank <= MOST_OF_TFLITE and turned_before(tensor) is not None:
         return reshaped(turned(tensor, now), [*batches, columns, rows])
     return _apart(now(tensor), batches, rows, columns)
 
