@@ -202,6 +202,32 @@ def view(self: Tensor, *shape, **kwargs):
     return lambda self, *shape, **kwargs: reshaped(self, before, after)
 
 
+def _new_elements(call: Any) -> str | None:
+    sizes = call.sizes[0].shape if isinstance(call.sizes[0], Tensor) else spread(call.sizes)
+    if product_of(sizes) > call.self.numel():
+        return "what it adds to the tensor has no value: pad the tensor instead"
+    if not call.self.is_contiguous():
+        return "of a tensor that is a view in another order: make it contiguous first"
+    return None
+
+
+@builtin(
+    torch.Tensor.resize_,
+    torch.Tensor.resize_as_,
+    torch.resize_as_,
+    strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER,
+    accepts=_new_elements,
+)
+def resize_(self: Tensor, *sizes, memory_format=None):
+    """The first elements in another shape; `resize_as_` has a tensor for its sizes."""
+    shape = sizes[0].shape if isinstance(sizes[0], Tensor) else spread(sizes)
+
+    def func(self, *sizes, **kwargs):
+        return tf.reshape(tf.reshape(self, [-1])[: product_of(shape)], shape)
+
+    return func
+
+
 # -- dims of size 1
 
 

@@ -29,7 +29,7 @@ _PLAIN = {
         cfloat zeros_like ones_like full_like new_zeros new_ones new_full stack hstack cat unbind vstack dstack
         unfold unfold_copy msort movedim repeat squeeze squeeze.multiple squeeze_copy fill take_along_dim tile
         unsqueeze unsqueeze_copy xlogy zero_ logsumexp transpose T H mT mH tril triu kron sigmoid erf erfc erfinv
-        lgamma log_softmax.with_dtype logit where t nn.functional.feature_alpha_dropout.without_train all any amax
+        lgamma log_softmax.with_dtype logit where t resize_ resize_as_ nn.functional.feature_alpha_dropout.without_train all any amax
         amin count_nonzero nonzero argwhere masked_select sum nansum nn.functional.pixel_shuffle nn.functional.pixel_unshuffle
         nn.functional.channel_shuffle diagflat fft.fft fft.fft2 fft.fftn fft.rfft fft.rfft2 fft.rfftn fft.ifft
         fft.ifft2 fft.ifftn fft.irfft fft.irfft2 fft.irfftn fft.fftshift fft.ifftshift linalg.diagonal special.i0e
