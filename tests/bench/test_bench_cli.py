@@ -238,7 +238,10 @@ def test_a_size_is_for_all_models_and_told_in_their_names() -> None:
     ("arguments", "words"),
     [
         (["--threads", "two"], "'two': is not a whole number"),
-        (["--delegate", "gpu"], "did you mean gpu-webgpu or gpu-opencl or gpu-opencl-fp16?"),
+        (
+            ["--delegate", "gpu"],
+            "did you mean gpu-webgpu or gpu-webgpu-fp16 or gpu-opencl or gpu-opencl-fp16?",
+        ),
         (["--sustained", "0"], "0.0 is not in the range x>0"),
     ],
 )
