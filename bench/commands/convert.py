@@ -14,13 +14,14 @@ from bench.converters.registry import KNOWN
 from bench.progress import Reporter
 from bench.run.convert import Prepared, convert
 from bench.run.options import ZooOptions
+from bench.run.planning import chosen_converters, chosen_models
 from models_zoo import Weights
 from reports import figures
 from reports.record import FLOAT, Conversion
 
 _FORECAST = {"opencl": "gpu-opencl", "webgpu": "gpu-webgpu"}
 _HEADINGS = ("model", "converter", "output", "transposes", "ops", "left", *_FORECAST, "MB", "s", "peak MB")
-_WIDTHS = (38, 25, 16, 10, 6, 6, 16, 16, 7, 6, 8)
+_WIDTHS = (13, 10, 6, 6, 16, 16, 7, 6, 8)  # behind the model and the converter
 
 
 @click.command("convert")
@@ -102,15 +103,17 @@ def command(
                 nodes that the classic GPU delegate and ML Drift are forecast to take, as `bench lint` says it
     s, peak MB  time and memory of the conversion
     """
+    asked = ZooOptions(**options)
+    widths = _widths(asked)
     if not as_json:
-        click.echo(_line(_HEADINGS))
+        click.echo(_line(_HEADINGS, widths))
     say = Reporter()
     with opened_lab(lab, certificates, patience, say) if lab else nullcontext() as site:
         prepared = convert(
-            ZooOptions(**options),
+            asked,
             jobs,
             say,
-            (lambda one: None) if as_json else (lambda one: click.echo(_line(_cells(one)))),
+            (lambda one: None) if as_json else (lambda one: click.echo(_line(_cells(one), widths))),
             site,
         )
     failed = [one for one in prepared if one.reason]
@@ -162,10 +165,20 @@ def forecast(made: Conversion | None, delegate: str) -> str:
     return ("all" if each.taken == each.nodes else f"{each.taken} of {each.nodes}") + wrong
 
 
-def _line(cells: tuple[str, ...]) -> str:
+def _widths(options: ZooOptions) -> tuple[int, ...]:
+    """Of the columns, wide enough for the models and converters that are asked for."""
+    models = ["model", *(model.name for model in chosen_models(options))]
+    asked = chosen_converters(options)
+    longest = max(
+        len(each.name) + (0 if each.precision == FLOAT else 1 + len(each.precision)) for each in asked
+    )
+    return max(map(len, models)), max(longest, len("converter")), *_WIDTHS
+
+
+def _line(cells: tuple[str, ...], widths: tuple[int, ...]) -> str:
     padded = [
         text.ljust(width) if i < 3 else text.rjust(width)
-        for i, (text, width) in enumerate(zip(cells, _WIDTHS, strict=True))
+        for i, (text, width) in enumerate(zip(cells, widths, strict=True))
     ]
     return " ".join(padded).rstrip()
 
