@@ -93,5 +93,5 @@ def _add_array(digest: Any, array: np.ndarray) -> None:
     """By its checksum: a better digest of all weights takes as long as running some models. Of two models taken for one, an
     export would find that the file is off, and fail."""
     digest.update(f"{array.dtype} {array.shape}".encode())
-    checksum = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    checksum = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     digest.update(checksum.to_bytes(4, "little"))
