@@ -74,8 +74,7 @@ def _repeated(x: Any, shape: list[int]) -> Any:
         return tf.broadcast_to(x, shape)
     sizes = [1] * (len(shape) - x.shape.rank) + x.shape.as_list()
     return tf.tile(
-        tf.reshape(x, sizes),
-        [size // own for size, own in zip(shape, sizes, strict=True)] if 0 not in shape else shape,
+        tf.reshape(x, sizes), [size if own == 1 else 1 for size, own in zip(shape, sizes, strict=True)]
     )
 
 

@@ -206,6 +206,8 @@ def _new_elements(call: Any) -> str | None:
     sizes = call.sizes[0].shape if isinstance(call.sizes[0], Tensor) else spread(call.sizes)
     if product_of(sizes) > call.self.numel():
         return "what it adds to the tensor has no value: pad the tensor instead"
+    if call.memory_format not in (None, torch.contiguous_format, torch.preserve_format):
+        return "in another memory format it reads the elements in another order: permute the tensor instead"
     if not call.self.is_contiguous():
         return "of a tensor that is a view in another order: make it contiguous first"
     return None

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import nobuco
+from tests.delegates.files import file_for_gpu
 
 
 class Rows(nn.Module):
@@ -54,17 +55,5 @@ _MADE: dict[str, tuple[Callable[..., Tensor] | nn.Module, tuple[int, ...]]] = {
 
 @pytest.mark.parametrize("name", _MADE)
 def test_both_delegates_take_it_whole_and_compute_it_rightly(name: str, tmp_path: Path) -> None:
-    function, shape = _MADE[name]
-    order = nobuco.ChannelOrder.PYTORCH
-    model = nobuco.pytorch_to_keras(
-        function,
-        [torch.randn(shape)],
-        inputs_channel_order=order,
-        outputs_channel_order=order,
-        full_validation=False,
-        verbose=False,
-    )
-    for check in nobuco.check_delegates(
-        nobuco.export_tflite(model, tmp_path / "m.tflite", target="gpu").path
-    ):
+    for check in nobuco.check_delegates(file_for_gpu(*_MADE[name], tmp_path)):
         assert check.whole and check.right, str(check)

@@ -16,6 +16,7 @@ import nobuco
 from devices.runners.embedded.vulkan import vulkan_environment
 from nobuco.delegates import check_delegates
 from tests.delegates import models
+from tests.delegates.files import file_for_gpu
 from tests.delegates.test_check import _BROKEN, _WRONG, Shapes, file_of, of_a_vector
 from tests.delegates.webgpu import on_webgpu
 
@@ -74,17 +75,7 @@ _FORMS: dict[str, tuple[Callable[[torch.Tensor], torch.Tensor], tuple[int, ...]]
 
 @pytest.mark.parametrize("name", _FORMS)
 def test_what_a_form_makes_is_taken(name: str, tmp_path: Path) -> None:
-    function, shape = _FORMS[name]
-    order = nobuco.ChannelOrder.PYTORCH
-    model = nobuco.pytorch_to_keras(
-        function,
-        [torch.randn(shape)],
-        inputs_channel_order=order,
-        outputs_channel_order=order,
-        full_validation=False,
-        verbose=False,
-    )
-    file = nobuco.export_tflite(model, tmp_path / "m.tflite", target="gpu").path
+    file = file_for_gpu(*_FORMS[name], tmp_path)
     held(file)
     (check,) = check_delegates(file, delegates=["gpu-webgpu"])
     assert check.whole and check.right, [each for each in check.verdicts if not each.on_gpu]

@@ -70,6 +70,13 @@ def test_sides_that_are_repeated_in_turns(op: Any, args: list[torch.Tensor], tmp
     nobuco.export_tflite(converted, tmp_path / "m.tflite")
 
 
+def test_nothing_is_repeated_in_turns() -> None:
+    converted = nobuco.pytorch_to_keras(
+        lambda a, b: a[..., :0] + b[..., :1], [_A, _B], strict=True, verbose=False
+    )
+    assert 0 in converted(converted.report.samples[0]).shape
+
+
 @settings(
     max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
