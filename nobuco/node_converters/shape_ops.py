@@ -202,32 +202,41 @@ def view(self: Tensor, *shape, **kwargs):
     return lambda self, *shape, **kwargs: reshaped(self, before, after)
 
 
-def _new_elements(call: Any) -> str | None:
-    sizes = call.sizes[0].shape if isinstance(call.sizes[0], Tensor) else spread(call.sizes)
-    if product_of(sizes) > call.self.numel():
+def _first_elements(self: Any, shape: Sequence[Any]) -> Any:
+    return tf.reshape(tf.reshape(self, [-1])[: product_of(shape)], shape)
+
+
+def _unresizable(self: Tensor, sizes: Sequence[int], memory_format: Any) -> str | None:
+    if product_of(sizes) > self.numel():
         return "what it adds to the tensor has no value: pad the tensor instead"
-    if call.memory_format not in (None, torch.contiguous_format, torch.preserve_format):
+    if memory_format not in (None, torch.contiguous_format, torch.preserve_format):
         return "in another memory format it reads the elements in another order: permute the tensor instead"
-    if not call.self.is_contiguous():
+    if not self.is_contiguous():
         return "of a tensor that is a view in another order: make it contiguous first"
     return None
 
 
 @builtin(
     torch.Tensor.resize_,
+    strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER,
+    accepts=lambda call: _unresizable(
+        call.self, _viewed([], *call.sizes, **call.kwargs), call.kwargs.get("memory_format")
+    ),
+)
+def resize_(self: Tensor, *sizes, **kwargs):
+    """The first elements in another shape."""
+    return lambda self, *sizes, **kwargs: _first_elements(self, _viewed([], *sizes, **kwargs))
+
+
+@builtin(
     torch.Tensor.resize_as_,
     torch.resize_as_,
     strategy=ChannelOrderingStrategy.FORCE_PYTORCH_ORDER,
-    accepts=_new_elements,
+    accepts=lambda call: _unresizable(call.self, call.the_template.shape, call.memory_format),
 )
-def resize_(self: Tensor, *sizes, memory_format=None):
-    """The first elements in another shape; `resize_as_` has a tensor for its sizes."""
-    shape = sizes[0].shape if isinstance(sizes[0], Tensor) else spread(sizes)
-
-    def func(self, *sizes, **kwargs):
-        return tf.reshape(tf.reshape(self, [-1])[: product_of(shape)], shape)
-
-    return func
+def resize_as_(self: Tensor, the_template: Tensor, memory_format=None):
+    """The first elements in the shape of another tensor."""
+    return lambda self, the_template, memory_format=None: _first_elements(self, sizes_of(the_template))
 
 
 # -- dims of size 1
