@@ -6,13 +6,14 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from bench.progress import Reporter
+from bench.readme import smaller
 from bench.readme.published import CONVERTERS, PLACES, PUBLISHED
 from bench.readme.tables import belongs
 from bench.run.execute import zoo
 from bench.run.options import ZooOptions
 from bench.run.site import known_device
 from devices import DeviceError
-from reports.record import LaunchRecord
+from reports.record import Cell, LaunchRecord
 from reports.store import RECORDS, RecordStore
 
 BEGIN = "<!-- bench:readme begin -->"
@@ -36,21 +37,24 @@ def measure(options: ZooOptions, say: Reporter) -> list[LaunchRecord]:
             if not delegates:
                 say.line(f"{name}: has no row in the tables ({info.abi})")
                 continue
-            run = replace(
-                options,
-                models=tuple(PUBLISHED),
-                converters=CONVERTERS,
-                devices=(name,),
-                delegates=tuple(delegates),
-                # The count of an emulated machine's instructions is the same each time.
-                rounds=1 if info.kind == "emulated" else options.rounds,
-            )
-            result = zoo(run, say)
+            # The count of an emulated machine's instructions is the same each time.
+            rounds = 1 if info.kind == "emulated" else options.rounds
+            here = replace(options, devices=(name,), rounds=rounds)
+            for run in (
+                replace(here, models=tuple(PUBLISHED), converters=CONVERTERS, delegates=tuple(delegates)),
+                replace(
+                    here,
+                    models=smaller.MODELS,
+                    converters=(smaller.CONVERTER,),
+                    delegates=(smaller.DELEGATE,),
+                    precisions=smaller.PRECISIONS,
+                    weights=smaller.WEIGHTS,
+                ),
+            ):
+                for trouble in zoo(run, say).troubles:
+                    say.line(f"{name}: not complete: {trouble}")
         except DeviceError as error:
             say.line(f"{name}: not measured: {error}")
-            continue
-        for trouble in result.troubles:
-            say.line(f"{name}: not complete: {trouble}")
     return [record for record in RecordStore(options.out / RECORDS).read().records if belongs(record)]
 
 
@@ -64,8 +68,8 @@ def keep(measured: Sequence[LaunchRecord], path: Path) -> list[LaunchRecord]:
         BenchError: The file cannot be written.
         ReportError: What is there cannot be read.
     """
-    new = {record.cell.model_dump_json() for record in measured}
-    kept = [r for r in RecordStore(path).read().records if r.cell.model_dump_json() not in new]
+    new = {_what(record) for record in measured}
+    kept = [each for each in RecordStore(path).read().records if _what(each) not in new]
     kept += [_small(record) for record in measured]
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -75,6 +79,10 @@ def keep(measured: Sequence[LaunchRecord], path: Path) -> list[LaunchRecord]:
     except OSError as error:
         raise BenchError(f"--records {path}: cannot be written: {error.strerror}") from error
     return kept
+
+
+def _what(record: LaunchRecord) -> tuple[Cell, str]:
+    return record.cell, record.provenance.weights
 
 
 def _small(record: LaunchRecord) -> LaunchRecord:

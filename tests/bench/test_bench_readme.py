@@ -186,10 +186,66 @@ def test_each_device_runs_the_rows_that_it_has(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(bench.readme.comparison, "known_device", known_device)
     monkeypatch.setattr(bench.readme.comparison, "zoo", zoo)
     measure(ZooOptions(devices=["gone", "host", "arm"], rounds=7, out=tmp_path), Reporter())
-    assert [(run.devices, run.delegates, run.rounds) for run in runs] == [
-        (("host",), ("xnnpack",), 7),
-        (("arm",), ("cpu", "xnnpack"), 1),
+    assert [(run.devices, run.delegates, run.rounds, len(run.precisions), run.weights) for run in runs] == [
+        (("host",), ("xnnpack",), 7, 1, "random"),
+        (("host",), ("xnnpack",), 7, 4, "taught"),
+        (("arm",), ("cpu", "xnnpack"), 1, 1, "random"),
+        (("arm",), ("xnnpack",), 1, 4, "taught"),
     ]
+
+
+def smaller_launches(
+    precision: str, median: float, alike: float | None = None, device: str = "host", abi: str = "x86_64"
+) -> list[LaunchRecord]:
+    """Of mobilenet_v3_large with a taught last layer."""
+    records = launches("mobilenet_v3_large", "nobuco", device, abi, medians=(median, 1.01 * median, median))
+    changed: list[LaunchRecord] = []
+    for record in records:
+        accuracy = record.accuracy
+        assert accuracy is not None
+        judged = {"tolerance": None, "min_alike": 0.95, "alike_samples": 100, "snr": 9.0, "least_snr": 3.0}
+        judged = judged if precision.startswith("int8") else {}
+        changed.append(
+            record.model_copy(
+                update={
+                    "cell": record.cell.model_copy(update={"precision": precision}),
+                    "provenance": record.provenance.model_copy(update={"weights": "taught"}),
+                    "accuracy": accuracy.model_copy(update={"alike": alike, **judged}),
+                }
+            )
+        )
+    return changed
+
+
+def test_files_of_fewer_bits_stand_beside_their_own_float_file() -> None:
+    compared = launches("mobilenet_v3_large", "nobuco", "host", "x86_64", medians=(7000.0,))
+    records = [
+        *smaller_launches("fp32", 4000.0),
+        *compared,
+        *smaller_launches("int8", 1000.0, 0.98),
+        *smaller_launches("int8-dynamic", 900.0, 0.6),
+    ]
+    assert all(belongs(record) for record in records)
+    text = markdown(records)
+    assert row(text, "mobilenet_v3_large", "x86 (XNNPACK)")[0].startswith("7.00 ms")
+    lines = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in text.splitlines() if "|" in line}
+    lines = {title: [cell.strip() for cell in cells] for title, cells in lines.items()}
+    same, took, share = lines["mobilenet_v3_large fp32"][1:4]
+    assert (same, share) == ("—", "—") and took.startswith("4.00 ms")
+    size, same, took, share, arm, _ = lines["mobilenet_v3_large int8"]
+    assert (size, same, arm) == ("21.9", "98 %", "no device")
+    assert took.startswith("1.00 ms") and share.startswith("0.250x")
+    assert lines["mobilenet_v3_large int8-dynamic"][2].startswith("FAIL")
+    assert "mobilenet_v3_large, nobuco int8-dynamic: wrong output: 60.0% of 100 samples" in text
+    assert lines["resnet18 fp16"][:3] == ["not measured", "—", "not measured"]
+    assert "Files of fewer bits" not in markdown(compared, measured_only=True)
+
+
+def test_both_kinds_of_weights_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "readme.jsonl"
+    keep(smaller_launches("fp32", 4000.0), path)
+    kept = keep(launches("mobilenet_v3_large", "nobuco", "host", "x86_64"), path)
+    assert sorted({record.provenance.weights for record in kept}) == ["random", "taught"]
 
 
 def test_the_readme_shows_its_own_records() -> None:
