@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from reports import figures
-from reports.columns import forecast, took
+from reports.cells import forecast, took
 from reports.stats import FEWEST_FOR_INTERVAL
 from reports.summary import Group, Row
 

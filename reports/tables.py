@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.captions import caption, doubts, failures, undelegated
-from reports.columns import COLUMNS, Column, View, named
+from reports.column import Column, View
+from reports.columns import COLUMNS, named
 from reports.summary import Group, Row
 
 WIDTH = 80

@@ -15,7 +15,9 @@ import jinja2
 
 from reports import figures
 from reports.captions import caption, doubts, failures, undelegated
-from reports.columns import COLUMNS, Column, View, forecast, named, took
+from reports.cells import forecast, took
+from reports.column import Column, View
+from reports.columns import COLUMNS, named
 from reports.errors import ReportError
 from reports.page import specs
 from reports.page.profiles import MOST_PROFILES, profile_part
