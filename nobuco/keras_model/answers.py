@@ -8,6 +8,7 @@ every op with its attributes, of the weights and constants, and of the inputs.
 from __future__ import annotations
 
 import hashlib
+import math
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -63,9 +64,9 @@ def fingerprint(function: Any) -> bytes | None:
     return digest.digest()
 
 
-def captured_values(graph: Any) -> dict[str, np.ndarray] | None:
-    """The values of what a FuncGraph captures, by the name of the op that stands for it inside; None where that is not as
-    simple as reading each variable."""
+def captured_values(graph: Any, most_bytes: float = math.inf) -> dict[str, np.ndarray] | None:
+    """The values of what a FuncGraph captures, by the name of the op that stands for it inside, without variables of more
+    than `most_bytes`; None where that is not as simple as reading each variable."""
     variables = {variable.handle.ref(): variable for variable in graph.variables}
     values: dict[str, np.ndarray] = {}
     for outer, inner in graph.captures:
@@ -78,7 +79,9 @@ def captured_values(graph: Any) -> dict[str, np.ndarray] | None:
             reader.type != "ReadVariableOp" for reader in inner.consumers()
         ):
             return None
-        values[inner.op.name] = variables[outer.ref()].numpy()
+        variable = variables[outer.ref()]
+        if variable.shape.num_elements() * variable.dtype.size <= most_bytes:
+            values[inner.op.name] = variable.numpy()
     return values
 
 

@@ -5,6 +5,7 @@ of the time that a small model's export takes. It knows what is rare as well: va
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import tensorflow as tf
@@ -14,10 +15,12 @@ from nobuco.keras_model.answers import captured_values
 _AttrValue: Any = tf.compat.v1.AttrValue
 
 
-def with_constants(graph: Any) -> Any:
+def with_constants(graph: Any, most_bytes: float = math.inf) -> Any:
     """The GraphDef of a FuncGraph with constants for what it captures, and without its inputs; None where that is not as
-    simple as reading each variable."""
-    values = captured_values(graph)
+    simple as reading each variable.
+
+    `most_bytes`: of a variable's value; what is larger stays captured, an input that the definition lacks."""
+    values = captured_values(graph, most_bytes)
     if values is None:
         return None
     given = {tensor.op.name for tensor in graph.inputs} - values.keys()
@@ -27,7 +30,7 @@ def with_constants(graph: Any) -> Any:
         if node.name in values:
             value = tf.make_tensor_proto(values[node.name])
             _become(node, "Const", dtype=_AttrValue(type=value.dtype), value=_AttrValue(tensor=value))
-        elif node.op == "ReadVariableOp":
+        elif node.op == "ReadVariableOp" and node.input[0].partition(":")[0] in values:
             _become(node, "Identity", T=_AttrValue(type=node.attr["dtype"].type))
     del definition.node[:]
     definition.node.extend(nodes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,10 @@ from nobuco.tflite.signature import TracedModel
 
 # Bytes of weights. Below, saving the model takes longer than it saves; above, a function with the weights inside would
 # hold each about thirty times over.
-_LARGE = 40_000_000
+_LARGE = 8_000_000
+
+# Bytes of a variable that is put into the graph of a large model.
+_SMALL = 65_536
 
 
 @dataclass(frozen=True)
@@ -85,28 +88,49 @@ def _quantise(converter: Any, model: TracedModel, quantisation: Quantisation) ->
 
 def _frozen(model: TracedModel) -> Any:
     """The model as a function with constants for its variables."""
-    graph = with_constants(model.function.graph)
-    if graph is None:
+    definition = with_constants(model.function.graph)
+    if definition is None:
         # Loops stay functions: taken apart, TFLite puts them together wrongly now and then.
         return model.named(convert_variables_to_constants_v2(model.function, lower_control_flow=False))
-    read = {name.partition(":")[0] for node in graph.node for name in node.input}
-    inputs = model.function.graph.inputs[: len(model.specs)]
-    outputs = [tensor.name for tensor in model.function.graph.outputs]
-
-    def call(*tensors: tf.Tensor) -> list[tf.Tensor]:
-        # of those that nothing reads the import knows nothing
-        given = {old.name: new for old, new in zip(inputs, tensors, strict=True) if old.op.name in read}
-        return tf.graph_util.import_graph_def(graph, given, outputs, name="")
-
-    return model.named(call)
+    return model.named(_imported(definition, model))
 
 
 def _save(model: TracedModel, folder: str) -> None:
+    """Variables take time by their number, not their size, to save and to load, and constants take memory by their size: the
+    small ones become constants."""
+    definition = with_constants(model.function.graph, _SMALL)
+    named = model.named(model.function if definition is None else _imported(definition, model))
     holder: Any = tf.Module()
-    holder.variables_ = model.variables
+    holder.variables_ = model.variables if definition is None else named.graph.variables
     tf.saved_model.save(
         holder,
         folder,
-        signatures={"serving_default": model.named(model.function)},
+        signatures={"serving_default": named},
         options=tf.saved_model.SaveOptions(save_debug_info=False),
     )
+
+
+def _imported(definition: Any, model: TracedModel) -> Callable[..., list[tf.Tensor]]:
+    """A function that does what `definition` says, a graph of the model with constants for all or some of its variables."""
+    graph = model.function.graph
+    # what nothing reads, the import knows nothing of
+    read = {name.partition(":")[0] for node in definition.node for name in node.input}
+    lacking = read - {node.name for node in definition.node}
+    captured = [(outer, inner) for outer, inner in graph.captures if inner.op.name in lacking]
+    handles = {outer.ref() for outer, _ in captured}
+    kept = [each for each in graph.variables if each.handle.ref() in handles]
+    inputs = graph.inputs[: len(model.specs)]
+    outputs = [tensor.name for tensor in graph.outputs]
+
+    def call(*tensors: tf.Tensor) -> list[tf.Tensor]:
+        given = {old.name: new for old, new in zip(inputs, tensors, strict=True) if old.op.name in read}
+        now: Any = tf.compat.v1.get_default_graph()
+        for variable in kept:  # else nobody knows that the captured handles are those of variables
+            now.watch_variable(variable)
+        given |= {
+            inner.name: now.capture(outer, name=f"captured_{number}")
+            for number, (outer, inner) in enumerate(captured)
+        }
+        return tf.graph_util.import_graph_def(definition, given, outputs, name="")
+
+    return call

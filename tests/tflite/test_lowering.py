@@ -221,17 +221,39 @@ def test_what_is_too_large_is_refused_with_its_line(tmp_path: Path) -> None:
         export_tflite(model, tmp_path / "m.tflite")
 
 
-def test_large_models_become_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through a SavedModel: the same ops in the same order, the same weights."""
+@pytest.mark.parametrize(("most_bytes", "variables"), [(0, 8), (40, 2), (10**6, 0)])
+def test_large_models_become_the_same_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_bytes: int, variables: int
+) -> None:
+    """Through a SavedModel: the same ops in the same order, the same weights, whichever of them are variables there."""
     net = nn.Sequential(
         nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 5)
     ).eval()
     model = nobuco.pytorch_to_keras(net, [torch.rand(1, 3, 8, 8)], verbose=False)
     small = export_tflite(model, tmp_path / "small.tflite")
+    saved: list[int] = []
+    save = tf.saved_model.save
+
+    def counted(holder: Any, *given: Any, **named: Any) -> None:
+        saved.append(len(holder.variables_))
+        save(holder, *given, **named)
+
     monkeypatch.setattr("nobuco.tflite.conversion._LARGE", 0)
+    monkeypatch.setattr("nobuco.tflite.conversion._SMALL", most_bytes)
+    monkeypatch.setattr(tf.saved_model, "save", counted)
     large = export_tflite(model, tmp_path / "large.tflite")
+    assert saved == [variables]
     assert [(row.op, row.origins) for row in small.info.rows] == [
         (row.op, row.origins) for row in large.info.rows
     ]
     assert small.info.inputs == large.info.inputs and small.info.outputs == large.info.outputs
     assert close(large)
+
+
+def test_a_large_model_with_a_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a loop reads stays a variable."""
+    monkeypatch.setattr("nobuco.tflite.conversion._LARGE", 0)
+    model = nobuco.pytorch_to_keras(nn.LSTM(4, 6).eval(), [torch.rand(5, 1, 4)], verbose=False)
+    made = export_tflite(model, tmp_path / "m.tflite", optimize="size")
+    assert made.info.ops["WHILE"] == 1
+    assert close(made)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from nobuco.tflite.precision.result import Step
 
 _INK, _LINE = "#222222", "#0072B2"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One file that was tried for "auto": how many ops were kept in float, what came of it."""
+
+    kept: int
+    agreement: float
+    snr: float
+    size_bytes: int
 
 
 def save_curve(steps: Sequence[Step], chosen: Step, float_bytes: int, path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nobuco.tflite.inspection import TFLiteInfo, TFLiteOp
 from nobuco.tflite.precision.carried import UNSCALED, CarriedEngine
+from nobuco.tflite.precision.curve import Step, save_curve
 from nobuco.tflite.precision.engine import Engine, dearer_than_float, is_kept
 from nobuco.tflite.precision.judge import OutputError
 from nobuco.tflite.precision.prepare import Prepared
@@ -25,16 +26,6 @@ class StayedFloat:
     def __str__(self) -> str:
         made_of = f", {self.row.origins[0]}" if self.row.origins else f" {self.row.name}"
         return f"{self.row.op}{made_of}: {self.why}"
-
-
-@dataclass(frozen=True)
-class Step:
-    """One file that was tried for "auto": how many ops were kept in float, what came of it."""
-
-    kept: int
-    agreement: float
-    snr: float
-    size_bytes: int
 
 
 @dataclass(frozen=True)
@@ -77,8 +68,6 @@ class Precision:
             raise ValueError(
                 f"there is no curve of {self.recipe.name!r}: only precision='auto' tries several files"
             )
-        from nobuco.tflite.precision.curve import save_curve
-
         written = [step for step in self.steps if step.size_bytes == self.size_bytes]
         chosen = max(written or self.steps, key=lambda step: step.agreement)
         save_curve(self.steps, chosen, self.float_bytes, Path(path))
