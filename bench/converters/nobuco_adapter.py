@@ -22,7 +22,8 @@ class Nobuco:
 
     Attributes:
         name: "nobuco", or "nobuco:" and what its files are made for: "nobuco:arm", "nobuco:speed", "nobuco:arm-speed";
-            "nobuco:pixel" for those made with the cost file pixel.json.
+            "nobuco:cortex-a76" for those made with that processor's costs, which come with nobuco; "nobuco:pixel" for those
+            made with the cost file pixel.json.
         precision: See `Converter`.
         aim: The same as `nobuco.export_tflite` takes it; what is not said there is left to its defaults.
     """
@@ -41,7 +42,8 @@ class Nobuco:
         self.precision = precision
         self.costs = costs
         if costs is not None:
-            taken = Nobuco.named(f"nobuco:{costs.stem}") is not None
+            own = shipped_costs().get(costs.stem)
+            taken = own != costs and Nobuco.named(f"nobuco:{costs.stem}") is not None
             self.name = f"nobuco:{costs.name if taken else costs.stem}"
             self.aim = {"target": str(costs.absolute()), "optimize": _optimize_of(costs)}
             return
@@ -53,12 +55,15 @@ class Nobuco:
 
     @classmethod
     def named(cls, name: str, precision: str = FLOAT) -> "Nobuco | None":
-        """The converter of a name such as "nobuco:arm-speed" or "nobuco:path/to/costs.json"; None where it is no such name.
+        """The converter of a name such as "nobuco:arm-speed", "nobuco:cortex-a76" or "nobuco:path/to/costs.json"; None where
+        it is no such name.
 
         Raises BenchError where such a cost file cannot be read."""
         path = name.removeprefix("nobuco:")
         if path != name and path.endswith(".json"):
             return cls(precision=precision, costs=Path(path))
+        if path != name and path in (measured := shipped_costs()):
+            return cls(precision=precision, costs=measured[path])
         for target in (None, *TARGETS):
             for optimize in (None, *OPTIMIZE):
                 made = cls(target, optimize, precision)
@@ -68,10 +73,7 @@ class Nobuco:
 
     def version(self) -> str:
         """nobuco's release, with a digest of its source, of the frameworks and of the job."""
-        # find_spec, not import: importing nobuco imports torch and TensorFlow.
-        spec = find_spec("nobuco")
-        assert spec is not None and spec.origin is not None
-        source = source_digest(Path(spec.origin).parent)
+        source = source_digest(_source())
         made_with = versions_of(["torch", "tensorflow", "keras", "litert-quantizer"])
         job = job_digest("nobuco_job", "models", "origins")
         parts = [source, made_with, job, calibration_digest(self.precision)]
@@ -83,6 +85,18 @@ class Nobuco:
         """See `Converter.convert`."""
         job = {**reference.job(), "aim": self.aim, "precision": self.precision}
         return run_job(our_python("bench.jobs.nobuco_job"), job, folder, timeout)
+
+
+def shipped_costs() -> dict[str, Path]:
+    """The cost files that come with nobuco, by the name of the processor."""
+    return {path.stem: path for path in sorted((_source() / "tflite/forms/measured").glob("*.json"))}
+
+
+def _source() -> Path:
+    # find_spec, not import: importing nobuco imports torch and TensorFlow.
+    spec = find_spec("nobuco")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent
 
 
 def _optimize_of(costs: Path) -> str:

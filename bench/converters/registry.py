@@ -4,7 +4,7 @@ import difflib
 
 from bench.converters.base import Converter
 from bench.converters.litert_torch_adapter import LitertTorch
-from bench.converters.nobuco_adapter import OPTIMIZE, TARGETS, Nobuco
+from bench.converters.nobuco_adapter import OPTIMIZE, TARGETS, Nobuco, shipped_costs
 from bench.converters.nobuco_upstream_adapter import NobucoUpstream
 from bench.converters.onnx2tf_adapter import Onnx2Tf
 from bench.converters.onnx_tf_adapter import OnnxTf
@@ -13,7 +13,10 @@ from reports.record import FLOAT
 
 _PEERS = {kind.name: kind for kind in (OnnxTf, Onnx2Tf, LitertTorch, NobucoUpstream)}
 NAMES = (Nobuco().name, *_PEERS)
-KNOWN = f"{', '.join(NAMES)}; nobuco:arm, nobuco:speed, nobuco:arm-speed, nobuco:COSTS.json for files made for that"
+KNOWN = (
+    f"{', '.join(NAMES)}; nobuco:arm, nobuco:speed, nobuco:arm-speed, nobuco:cortex-a76, nobuco:COSTS.json for files made "
+    "for that"
+)
 """What may be asked for, in words."""
 BASELINE = "onnx-tf"
 """The converter that others are compared with, unless another is chosen."""
@@ -32,8 +35,8 @@ def get_converter(name: str, precision: str = FLOAT) -> Converter:
     if name.startswith(f"{Nobuco().name}:"):
         raise BenchError(
             f"unknown converter {name!r}; behind nobuco: stands what its files are made for, one of "
-            f"{', '.join(TARGETS)}, one of {', '.join(OPTIMIZE)}, or both: nobuco:arm-speed; or a cost file that "
-            "`bench tune` wrote"
+            f"{', '.join(TARGETS)}, one of {', '.join(OPTIMIZE)}, or both: nobuco:arm-speed; a processor, one of "
+            f"{', '.join(shipped_costs())}; or a cost file that `bench tune` wrote"
         )
     near = difflib.get_close_matches(name.lower(), NAMES, n=2, cutoff=0.6)
     hint = f"did you mean {' or '.join(near)}?" if near else f"converters: {', '.join(NAMES)}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -84,30 +85,32 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=900.0, help="seconds for each conversion")
     parser.add_argument("--out", type=Path, default=Path("build/gpu_models"))
     asked = parser.parse_args()
-    options = ZooOptions(
-        models=asked.models or (*SMALL, *ZOO),
-        converters=asked.converters.split(","),
-        timeout=asked.timeout,
-        out=asked.out,
-    )
-    prepared = convert(options)
-    models = {each.name: each for each in chosen_models(options)}
-    converters = {each.name: each for each in chosen_converters(options)}
     with closing(open_device("host")) as host:
         effort = Effort(0.0, 1, 0.0, timeout=max(1.0, asked.webgpu), settle_seconds=0.0, samples=0)
         launcher = Launcher(host, effort, None, environment(), asked.out)
         webgpu = OnWebGPU(asked.out, asked.timeout, launcher, identity_of(host.name, host.info()))
-        for one in prepared:
-            row, cell, made = _row(one), one.record.cell, one.record.conversion
-            expected = made.forecasts.get(_FULL) if made else None
-            if asked.webgpu and one.record.ok and expected is not None and expected.whole:
-                row["webgpu"] = {
-                    name: webgpu.ran(models[cell.model], converters[cell.converter], name)
-                    for name in HOST_GPU_DELEGATES
-                }
-            print(json.dumps(row), flush=True)
-            _keep(row)
+        for model in asked.models or (*SMALL, *ZOO):  # one after the other: what is known is kept
+            options = ZooOptions(
+                models=[model], converters=asked.converters.split(","), timeout=asked.timeout, out=asked.out
+            )
+            for row in _rows(options, webgpu if asked.webgpu else None):
+                print(json.dumps(row), flush=True)
+                _keep(row)
     return 0
+
+
+def _rows(options: ZooOptions, webgpu: OnWebGPU | None) -> Iterator[dict[str, Any]]:
+    models = {each.name: each for each in chosen_models(options)}
+    converters = {each.name: each for each in chosen_converters(options)}
+    for one in convert(options):
+        row, cell, made = _row(one), one.record.cell, one.record.conversion
+        expected = made.forecasts.get(_FULL) if made else None
+        if webgpu is not None and one.record.ok and expected is not None and expected.whole:
+            row["webgpu"] = {
+                name: webgpu.ran(models[cell.model], converters[cell.converter], name)
+                for name in HOST_GPU_DELEGATES
+            }
+        yield row
 
 
 def _keep(row: dict[str, Any]) -> None:

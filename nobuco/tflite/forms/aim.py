@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from nobuco.tflite.forms.costs import Costs
+from nobuco.tflite.forms.costs import Costs, shipped
 
 Target = Literal["cpu", "arm", "x86", "gpu"]
 Optimize = Literal["size", "balanced", "speed"]
@@ -35,10 +35,14 @@ class Aim:
 
     @classmethod
     def of(cls, target: Target | str | os.PathLike[str] | None, optimize: Optimize) -> Aim:
-        """`target` is one of the words, or a cost file. Raises ValueError, or TFLiteExportError for such a file."""
-        if target is None or (isinstance(target, str) and not target.endswith(".json")):
+        """`target` is one of the words, a processor whose costs come with nobuco, or a cost file. Raises ValueError, or
+        TFLiteExportError for such a file."""
+        if target is None:
+            return cls(None, optimize)
+        file = shipped().get(str(target))
+        if file is None and isinstance(target, str) and not target.endswith(".json"):
             return cls(target, optimize)  # type: ignore[arg-type] - other words are refused there
-        costs = Costs.read(Path(target))
+        costs = Costs.read(file or Path(target))
         return cls(costs.target, optimize, costs)
 
     def __post_init__(self) -> None:
@@ -47,7 +51,10 @@ class Aim:
             ("optimize", self.optimize, get_args(Optimize)),
         ):
             if value not in known:
-                more = " (or a cost file, NAME.json)" if name == "target" else ""
+                processors = ", ".join(map(repr, shipped()))
+                more = (
+                    f" (or a processor, {processors}, or a cost file, NAME.json)" if name == "target" else ""
+                )
                 raise ValueError(f"there is no {name} {value!r}: choose {_listed(known)}{more}")
 
 
