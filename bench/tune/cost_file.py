@@ -36,7 +36,8 @@ def save(path: Path, layers: Sequence[Layer], device: Device, runtime: str, fact
         "target": "arm" if device.info().abi.startswith("arm") else "x86",
         "optimize": facts["optimize"],
     }
-    costs = _earlier(path, head)
+    costs, measured = _earlier(path, head)
+    measured = [*(each for each in measured if facts["command"] not in each), _now(facts["command"])]
     for layer in layers:
         plain, formed = layer.cost("plain"), layer.cost("formed")
         if layer.failure is None and plain is not None and formed is not None:
@@ -45,7 +46,7 @@ def save(path: Path, layers: Sequence[Layer], device: Device, runtime: str, fact
                 "formed": round(formed, 3),
                 "cheaper": layer.cheaper(device.emulated),
             }
-    content = {**head, "measured": f"{date.today().isoformat()}, {facts['command']}", "layers": costs}
+    content = {**head, "measured": "; ".join(measured), "layers": costs}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -53,13 +54,17 @@ def save(path: Path, layers: Sequence[Layer], device: Device, runtime: str, fact
         raise BenchError(f"{path}: cannot be written: {error.strerror}; give another --costs") from error
 
 
-def _earlier(path: Path, head: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The layers of the file that is there, if it was made in the same place."""
+def _now(command: str) -> str:
+    return f"{date.today().isoformat()}, {command}"
+
+
+def _earlier(path: Path, head: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """The layers of the file that is there, if it was made in the same place, and the commands that measured them."""
     try:
         there = json.loads(path.read_text(encoding="utf-8"))
         same = all(there[key] == value for key, value in head.items())
-        return there["layers"] if same else {}
+        return (there["layers"], there["measured"].split("; ")) if same else ({}, [])
     except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return {}, []
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BenchError(f"{path}: is there and is no cost file ({error}); give another --costs") from error

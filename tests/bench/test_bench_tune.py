@@ -73,8 +73,12 @@ def test_what_was_measured_is_known_to_the_next_model_in_the_same_place(
 def test_a_cost_file_gathers_the_layers_of_several_models(tmp_path: Path) -> None:
     path, device = tmp_path / "costs" / "phone.json", StandInDevice()
     save(path, [a_layer(80.0)], device, "r1", FACTS)  # type: ignore[arg-type]
-    save(path, [a_layer(120.0, name="B"), Layer("bands", "unmeasured", "7x7", 1, {})], device, "r1", FACTS)  # type: ignore[arg-type]
+    more = [a_layer(120.0, name="B"), Layer("bands", "unmeasured", "7x7", 1, {})]
+    for _ in range(2):
+        save(path, more, device, "r1", {**FACTS, "command": "bench tune other"})  # type: ignore[arg-type]
     content = json.loads(path.read_text())
+    first, other = content["measured"].split("; ")
+    assert first.endswith(FACTS["command"]) and other.endswith("bench tune other")
     assert {name: each["cheaper"] for name, each in content["layers"]["bands"].items()} == {
         "A": True,
         "B": False,

@@ -61,7 +61,7 @@ class Costs:
         unit: "us", or "kinstr" (thousands of instructions, of an emulated machine).
         target: "arm" or "x86": what is said of it counts for layers that were not measured.
         optimize: what was measured: with "speed" forms that make the file larger, too.
-        measured: the day, and the command.
+        measured: the day and the command, of each model.
         layers: by the name of the form, then by `signature`.
     """
 
