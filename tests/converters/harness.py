@@ -39,11 +39,13 @@ def problems(
     graph_tensors: int | None = None,
     used: set[Converter] | None = None,
     only_trace: bool = False,
+    most_modes: int = MOST_MODES,
 ) -> Iterator[str]:
     """What is wrong with the conversion of `function(*args, **kwargs)`; nothing, if all is well.
 
     `graph_tensors`: only so many of the tensors among the arguments are inputs, the others are constants. `used`
-    collects the converters that take part; with `only_trace` nothing is converted."""
+    collects the converters that take part; with `only_trace` nothing is converted. `most_modes`: ways of laying out the
+    inputs that are tried."""
     leaves, structure = pytree.tree_flatten((tuple(args), kwargs))
     places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)][:graph_tensors]
 
@@ -66,7 +68,7 @@ def problems(
         if used is not None:
             used.add(node.converter)
         if not only_trace:
-            yield from _node_problems(node, tolerance)
+            yield from _node_problems(node, tolerance, most_modes)
 
 
 def graph_tensors_of(args: Sequence[Any], kwargs: dict[str, Any]) -> list[int | None]:
@@ -75,8 +77,8 @@ def graph_tensors_of(args: Sequence[Any], kwargs: dict[str, Any]) -> list[int | 
     return [None, 1] if count > 1 else [None]
 
 
-def _node_problems(node: Node, tolerance: float) -> Iterator[str]:
-    for number, mode in enumerate(modes_of_call(node.call, node.converter)):
+def _node_problems(node: Node, tolerance: float, most_modes: int) -> Iterator[str]:
+    for number, mode in enumerate(modes_of_call(node.call, node.converter)[:most_modes]):
         where = f"{node.call.name}{_shapes(node.call)} in {list(mode.inputs)}"
         converted = NodeFactory().convert(node, mode)
         for found in _compared(converted, converted.apply, tolerance):

@@ -51,10 +51,10 @@ def found_with_unknown_sizes(
     kwargs: dict[str, Any],
     tolerance: float,
     graph_tensors: int | None = None,
-    singly: bool = True,
+    singly: int | None = None,
 ) -> Iterator[Found]:
-    """All dims of the inputs at once; then each by itself (with those that must go along with it), if `singly` or if
-    PyTorch does not take all at once, or the converter refuses it.
+    """All dims of the inputs at once; then each by itself (with those that must go along with it), or so many of them as
+    `singly` says; all of them if PyTorch does not take all at once, or the converter refuses it.
 
     `graph_tensors`: only so many of the tensors among the arguments are inputs, the others are constants."""
     leaves, structure = pytree.tree_flatten((tuple(args), kwargs))
@@ -79,9 +79,9 @@ def found_with_unknown_sizes(
         others = [_nodes(program, each) for each in together]
         found = list(_compared(own, others, tolerance, _named(every), _MOST_MODES))
         yield from found
-    if not singly and any(each.outcome == "right" for each in found):
-        return
-    for dims, others in changes.items():
+    if not any(each.outcome == "right" for each in found):
+        singly = None
+    for dims, others in list(changes.items())[:singly]:
         if dims != every or not together:
             yield from _compared(own, [_nodes(program, each) for each in others], tolerance, _named(dims), 1)
 

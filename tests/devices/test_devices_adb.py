@@ -23,6 +23,7 @@ from devices.emulator.device import EmulatedDevice
 from devices.errors import CommandInterrupted
 from devices.interruption import interrupt
 from tests.devices.conftest import boot
+from tests.effort import FULL
 
 pytestmark = pytest.mark.emulator
 
@@ -55,9 +56,9 @@ def shell(device: devices.Device, script: str, timeout: float = 60) -> devices.R
 
 
 @pytest.fixture(scope="module")
-def two_hundred_mb(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def large_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("big") / "big.bin"
-    path.write_bytes(os.urandom(200 << 20))
+    path.write_bytes(os.urandom((200 if FULL else 40) << 20))
     return path
 
 
@@ -143,20 +144,20 @@ def test_push_is_by_content_and_verified(arm: EmulatedDevice, tmp_path: Path) ->
         assert other.run([remote], timeout=10).stdout == b"one\n"
 
 
-def test_push_and_pull_of_200_mb(arm: EmulatedDevice, two_hundred_mb: Path, tmp_path: Path) -> None:
-    remote = arm.push(two_hundred_mb)
+def test_push_and_pull_of_a_large_file(arm: EmulatedDevice, large_file: Path, tmp_path: Path) -> None:
+    remote = arm.push(large_file)
     arm.pull(remote, tmp_path / "back")
-    assert digest_of(tmp_path / "back") == digest_of(two_hundred_mb)
+    assert digest_of(tmp_path / "back") == digest_of(large_file)
     assert shell(arm, f"rm -r {Path(remote).parent}").exit_code == 0
 
 
-def test_a_thousand_commands_on_small_files(arm: EmulatedDevice) -> None:
-    folder = "/data/local/tmp/many"
+def test_many_commands_on_small_files(arm: EmulatedDevice) -> None:
+    folder, count = "/data/local/tmp/many", 1000 if FULL else 100
     shell(arm, f"mkdir -p {folder}")
-    for number in range(1000):
+    for number in range(count):
         done = shell(arm, f"echo {number} > {folder}/{number}; read n < {folder}/{number}; echo $n")
         assert done.exit_code == 0 and done.stdout == f"{number}\n".encode()
-    assert shell(arm, f"ls {folder} | wc -l; rm -r {folder}").stdout.strip() == b"1000"
+    assert shell(arm, f"ls {folder} | wc -l; rm -r {folder}").stdout.strip() == str(count).encode()
 
 
 def test_a_time_out_ends_the_command_and_its_children(arm: EmulatedDevice) -> None:

@@ -26,6 +26,7 @@ from tests.devices import tiny_models
 from tests.devices.conftest import boot
 from tests.devices.launch_helpers import interpreter_outputs, quick, write_inputs
 from tests.devices.processes import wait_for_end
+from tests.effort import slow
 
 
 @pytest.mark.parametrize("name", ["arm", "x86", "arm:cortex-a53", "arm#2", "arm:cortex-a72#3"])
@@ -114,6 +115,7 @@ def test_outputs_on_arm_are_the_interpreters(arm: EmulatedDevice, tmp_path: Path
             np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
+@slow  # an x86 machine takes a minute to boot
 @pytest.mark.emulator
 def test_x86_runs_the_same(x86: EmulatedDevice, tmp_path: Path) -> None:
     model, values = tiny_models.dense_softmax(tmp_path / "m.tflite"), [np.ones((1, 64), np.float32)]

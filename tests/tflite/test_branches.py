@@ -22,6 +22,7 @@ from examples.checking import run_tflite
 from nobuco.delegates import check_delegates
 from nobuco.tflite.forms import Aim, without_branches
 from tests.delegates.webgpu import on_webgpu
+from tests.effort import FULL
 from tests.lift.programs import Writer
 from tests.lift.test_lift import inputs
 
@@ -272,7 +273,7 @@ def test_little_is_chosen_for_every_target(count: int, way: Any, expected: str, 
 def test_random_programs(aim: Aim) -> None:
     """Of branches, loops and writes in place, whatever is made of them."""
     given, changed = inputs(3, 4), 0
-    for seed in range(12):
+    for seed in range(12 if FULL else 5):
         module = Writer(seed).module()
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
