@@ -288,4 +288,4 @@ def test_random_programs(aim: Aim) -> None:
             )
             for a, b in pairs:
                 np.testing.assert_allclose(b.numpy(), a.numpy(), rtol=1e-4, atol=1e-4, err_msg=module.source)
-    assert changed > 3
+    assert changed > (3 if FULL else 1)
