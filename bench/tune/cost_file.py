@@ -28,7 +28,7 @@ def save(path: Path, layers: Sequence[Layer], device: Device, runtime: str, fact
     """
     head = {
         "format": _FORMAT,
-        "device": f"{device.name} ({device.info().model})",
+        "device": f"{device.name} ({device.info().soc or device.info().model})",
         "delegate": facts["delegate"],
         "threads": facts["threads"],
         "runtime": runtime,

@@ -16,6 +16,7 @@ from torch import nn
 import nobuco
 from nobuco.tflite import TFLiteExportError, export_tflite
 from nobuco.tflite.forms import Aim
+from nobuco.tflite.forms.costs import Costs, shipped
 from nobuco.tflite.trials import Trial, layer_trials
 from nobuco.validate.compare import relative_error
 
@@ -132,3 +133,17 @@ def test_what_is_no_cost_file_is_refused(
 def test_a_word_that_is_no_target_names_cost_files_too(model: keras.Model, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"there is no target 'phone'.*cost file, NAME\.json"):
         export_tflite(model, tmp_path / "m.tflite", target="phone")
+
+
+@pytest.mark.parametrize("name", ["cortex-a53", "cortex-a76"])
+def test_costs_of_processors_come_with_nobuco(name: str) -> None:
+    aim = Aim.of(name, "speed")
+    assert aim.costs == Costs.read(shipped()[name]) and aim.target == "arm"
+    assert aim.costs.unit == "kinstr" and name in aim.costs.device.lower()
+    assert {"tanh gates", "winograd", "bands", "tiles"} <= aim.costs.layers.keys()
+    assert all("bench tune" in each for each in aim.costs.measured.split("; "))
+
+
+def test_an_unknown_target_is_told_the_processors() -> None:
+    with pytest.raises(ValueError, match=r"no target 'cortex-a7': .*'cortex-a53', 'cortex-a76'.*NAME\.json"):
+        Aim.of("cortex-a7", "balanced")
