@@ -106,6 +106,34 @@ def test_large_sums_are_at_risk(tmp_path: Path) -> None:
         assert check.whole and check.right
 
 
+def convolution(size: tuple[int, int], channels: tuple[int, int] = (64, 64), **options: Any) -> Any:
+    """A function of a picture, and the picture's shape."""
+    kernel = np.random.default_rng(0).standard_normal((3, 3, *channels)).astype(np.float32) / 24
+    options = {"strides": 1, "padding": "SAME", **options}
+    return (lambda x: tf.nn.conv2d(x, kernel, **options)), [(1, *size, channels[0])]
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "risk"),
+    [
+        ((16, 32), {}, True),
+        ((4, 128), {}, True),
+        ((20, 24), {}, False),
+        ((16, 32), {"channels": (60, 64)}, False),
+        ((16, 32), {"channels": (64, 60)}, False),
+        ((32, 64), {"strides": 2}, False),
+        ((16, 32), {"dilations": 2}, False),
+    ],
+)
+def test_convolutions_at_risk_in_half_precision(
+    tmp_path: Path, size: tuple[int, int], options: dict[str, Any], risk: bool
+) -> None:
+    file = file_of(tmp_path, *convolution(size, **options))
+    (check,) = check_delegates(file, delegates=["gpu-webgpu"])
+    assert [danger.name for danger in check.dangers] == ["a convolution in half precision"] * risk
+    assert check.whole and check.right
+
+
 def _tensor(index: int, shape: tuple[int, ...], constant: bool = False) -> Tensor:
     return Tensor(index, "", shape, "float32", constant, open=False, variable=False, scales=0)
 

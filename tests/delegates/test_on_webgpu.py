@@ -17,7 +17,7 @@ from devices.runners.embedded.vulkan import vulkan_environment
 from nobuco.delegates import check_delegates
 from tests.delegates import models
 from tests.delegates.files import file_for_gpu
-from tests.delegates.test_check import _BROKEN, _WRONG, Shapes, file_of, of_a_vector
+from tests.delegates.test_check import _BROKEN, _WRONG, Shapes, convolution, file_of, of_a_vector
 from tests.delegates.webgpu import on_webgpu
 
 
@@ -55,6 +55,15 @@ _ONE: dict[str, tuple[Callable[..., Any], Shapes]] = {
 @pytest.mark.parametrize("name", _ONE)
 def test_one_op(name: str, tmp_path: Path) -> None:
     held(file_of(tmp_path, *_ONE[name]))
+
+
+@pytest.mark.parametrize(("size", "right"), [((16, 32), False), ((16, 28), True)])
+def test_a_convolution_in_half_precision(tmp_path: Path, size: tuple[int, int], right: bool) -> None:
+    """What `check_delegates` warns of is what this runtime does here."""
+    file = file_of(tmp_path, *convolution(size))
+    (check,) = check_delegates(file, delegates=["gpu-webgpu"])
+    error = on_webgpu(file, half=True).error
+    assert error is not None and (error < 1e-2) is right is not bool(check.dangers)
 
 
 _FORMS: dict[str, tuple[Callable[[torch.Tensor], torch.Tensor], tuple[int, ...]]] = {

@@ -33,13 +33,15 @@ class OnWebGPU:
     failed: str = ""
 
 
-def on_webgpu(file: Path, inputs: Sequence[np.ndarray] | None = None, timeout: float = 120.0) -> OnWebGPU:
-    """Runs a file once. `inputs`: seeded noise when not given."""
+def on_webgpu(
+    file: Path, inputs: Sequence[np.ndarray] | None = None, timeout: float = 120.0, half: bool = False
+) -> OnWebGPU:
+    """Runs a file once. `inputs`: seeded noise when not given. `half`: in half precision."""
     given = list(made_up(file) if inputs is None else inputs)
     with tempfile.TemporaryDirectory() as folder:
         request = devices.LaunchRequest(
             file,
-            delegate="gpu-webgpu",
+            delegate="gpu-webgpu-fp16" if half else "gpu-webgpu",
             warmup_runs=0,
             warmup_seconds=0.0,
             num_runs=1,
