@@ -120,10 +120,10 @@ ML Drift itself, on a software Vulkan: the largest error of an output, relative 
 `gpu-webgpu` asks the delegate for full precision, `gpu-webgpu-fp16` for half. Of the files above that are forecast to be
 taken whole, and rightly; where fewer nodes were taken than forecast the cell says so.
 
-**In half precision some convolutions come out as other numbers altogether**: those of 3x3, stride 1, from 64 channels and more
-to as many, over 32 tiles of 4x4 and more, as in vgg11 and maxvit_t below. Smaller ones, and any in full precision, are right,
-whichever converter made the file. `bench lint` names them as at risk. Whether phones do so was not tried: a software Vulkan
-is no phone, and `bench zoo --delegate gpu-opencl-fp16` compares every output with PyTorch's.
+**In half precision some convolutions come out as other numbers altogether**: those of 3x3, stride 1, from 64 channels and
+more to as many, over 32 tiles of 4x4 and more, as in vgg11 and maxvit_t below. Smaller ones, and any in full precision, are
+right, whichever converter made the file. `bench lint` names them as at risk. Whether phones do so was not tried: a software
+Vulkan is no phone, and `bench zoo --delegate gpu-opencl-fp16` compares every output with PyTorch's.
 
 | model | default | `target="gpu"` | litert-torch | onnx2tf | default, half | `target="gpu"`, half |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: |

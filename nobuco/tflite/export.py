@@ -85,7 +85,7 @@ def export_tflite(
     other; "gpu" for a file that GPU delegates take as far as can be, also where that costs the CPU a little: the same
     values, from ops of at most four dims. What they take of a file, `check_delegates` says. None for forms cheaper on
     all processors; "cpu" for these as well, and for products that read an operand the other way, which GPU delegates
-    misread. "cortex-a53", "cortex-a76" (instructions on emulated ones) or the path of a cost file that `bench tune` wrote:
+    misread. "cortex-a76" (instructions on an emulated one) or the path of a cost file that `bench tune` wrote:
     the forms that were measured to be cheaper on that very processor, layer by layer, and those of its kind for others.
     optimize: "speed" takes forms that are faster and larger: 3x3 convolutions of many channels grow by seven ninths (not for
     GPUs). "size" leaves recurrent layers loops.
