@@ -38,7 +38,7 @@ ZOO = (
     "mobilenet_v2@64", "squeezenet1_1@64", "mnasnet1_0@64", "regnet_y_400mf@64", "efficientnet_b0@64", "googlenet@64",
     "lraspp_mobilenet_v3_large@64", "convnext_tiny@64", "densenet121@64", "inception_v3@96", "swin_v2_t", "maxvit_t",
     "deeplabv3_mobilenet_v3_large@64", "vgg11@64", "ssdlite320_mobilenet_v3_large", "raft_small@128", "r3d_18@32",
-    "efficientnet_v2_s@128", "fcn_resnet50@64",
+    "fcn_resnet50@64",
 )  # fmt: skip
 CONVERTERS = ("nobuco", "nobuco:gpu", "litert-torch", "onnx2tf")
 _FULL = HOST_GPU_DELEGATES[0]
