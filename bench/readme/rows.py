@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from bench.readme.published import X86_ABIS, Place
 from reports import figures
 from reports.record import Cell, LaunchRecord
+from reports.stats import Estimate
 from reports.summary import Group, Row
 
 NO_DEVICE = "no device"
 NOT_MEASURED = "not measured"
+NOISY = "~"
 
 
 @dataclass(frozen=True)
@@ -59,21 +61,34 @@ def missing(records: Sequence[LaunchRecord], place: Place) -> str:
 
 
 def figure(row: Row | None, missing: str, reasons: list[str]) -> str:
-    """What a file takes, with its unit; the reason of one that failed is added to `reasons`, and its number to the cell."""
+    """What a file takes, with its unit, marked where its launches were noisy; the reason of one that failed is added to
+    `reasons`, and its number to the cell."""
     if row is None:
         return missing
     if row.latency is None:
         where = f"{row.cell.device}, {row.cell.delegate}, {row.cell.model}, {row.cell.label}"
         reasons.append(f"{where}: {' '.join((row.reason or 'no reason given').split())}")
         return f"FAIL <sup>{len(reasons)}</sup>"
+    return marked(_with_unit(row, row.latency), bool(row.noise))
+
+
+def ratio(value: Estimate | None, noisy: bool) -> str:
+    """`1.65x [1.62, 1.68]`, marked where it proves nothing."""
+    return figures.NONE if value is None else marked(figures.with_interval(value, "x"), noisy)
+
+
+def marked(text: str, noisy: bool) -> str:
+    """`text` with the sign of a noisy measurement in front, or without."""
+    return f"{NOISY} {text}" if noisy else text
+
+
+def _with_unit(row: Row, latency: Estimate) -> str:
     if row.emulated:
-        return figures.with_interval(row.latency, " Minstr (emulated)")
-    if row.latency.value < 1000:
-        return figures.with_interval(row.latency, " ms")
-    low, high = (bound and bound / 1000 for bound in (row.latency.low, row.latency.high))
-    return figures.with_interval(
-        replace(row.latency, value=row.latency.value / 1000, low=low, high=high), " s"
-    )
+        return figures.with_interval(latency, " Minstr (emulated)")
+    if latency.value < 1000:
+        return figures.with_interval(latency, " ms")
+    low, high = (bound and bound / 1000 for bound in (latency.low, latency.high))
+    return figures.with_interval(replace(latency, value=latency.value / 1000, low=low, high=high), " s")
 
 
 def table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:

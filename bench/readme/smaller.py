@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bench.readme.published import PLACES, Place
-from bench.readme.rows import NOT_MEASURED, Found, figure, find, missing, table
+from bench.readme.rows import NOT_MEASURED, Found, figure, find, missing, ratio, table
 from reports import figures
 from reports.record import FLOAT, LaunchRecord
 from reports.summary import Row, summarise
@@ -49,18 +49,19 @@ def markdown(records: Sequence[LaunchRecord], known: Sequence[LaunchRecord], rea
     for model in MODELS:
         found = {place: find(groups, records, model, place, lambda cell: cell.precision) for place in _PLACES}
         for precision in PRECISIONS:
-            lines.append(_line(f"{model} {precision}", _rows(found, precision), known, reasons))
+            lines.append(_line(f"{model} {precision}", found, precision, known, reasons))
     about = "of each model without training, its last layer fitted to tell a hundred made-up scenes apart"
     return "\n".join([f"{HEADING}, nobuco's, {about}", "", *table(headings, lines)])
 
 
-def _rows(found: dict[Place, Found | None], precision: str) -> dict[Place, Row | None]:
-    return {place: each.rows.get(precision) if each else None for place, each in found.items()}
-
-
 def _line(
-    title: str, rows: dict[Place, Row | None], known: Sequence[LaunchRecord], reasons: list[str]
+    title: str,
+    found: dict[Place, Found | None],
+    precision: str,
+    known: Sequence[LaunchRecord],
+    reasons: list[str],
 ) -> list[str]:
+    rows, floats = _rows(found, precision), _rows(found, FLOAT)
     first = next((row for row in rows.values() if row), None)
     if first is None:
         line = [title, NOT_MEASURED, figures.NONE]
@@ -69,8 +70,10 @@ def _line(
         same = figures.NONE if alike is None else f"{100 * alike:.0f} %"
         line = [title, figures.megabytes(first.conversion.size_bytes), same]
     for place, row in rows.items():
-        line += [
-            figure(row, missing(known, place), reasons),
-            figures.with_interval(row.of_fp32 if row else None, "x"),
-        ]
+        noisy = any(each is not None and bool(each.noise) for each in (row, floats[place]))
+        line += [figure(row, missing(known, place), reasons), ratio(row.of_fp32 if row else None, noisy)]
     return line
+
+
+def _rows(found: dict[Place, Found | None], precision: str) -> dict[Place, Row | None]:
+    return {place: each.rows.get(precision) if each else None for place, each in found.items()}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bench.readme import smaller
 from bench.readme.published import CONVERTERS, PLACES, PUBLISHED
-from bench.readme.rows import NO_DEVICE, NOT_MEASURED, Found, figure, find, missing, table
+from bench.readme.rows import NO_DEVICE, NOISY, NOT_MEASURED, Found, figure, find, missing, ratio, table
 from reports import figures
 from reports.record import FLOAT, LaunchRecord
 from reports.summary import Group, device_title, summarise
@@ -59,7 +59,7 @@ def markdown(records: Sequence[LaunchRecord], measured_only: bool = False) -> st
     others = [record for record in records if smaller.belongs(record)]
     if others or not measured_only:
         parts.append(smaller.markdown(others, records, reasons))
-    return "\n\n".join([*parts, _notes(records, reasons, "\n".join(parts))]) + "\n"
+    return "\n\n".join([*parts, _notes(compared, others, reasons, "\n".join(parts))]) + "\n"
 
 
 def _measured(found: Found | None, missing: str, reasons: list[str]) -> tuple[str, str, str]:
@@ -69,7 +69,7 @@ def _measured(found: Found | None, missing: str, reasons: list[str]) -> tuple[st
     return (
         figure(ours, missing, reasons),
         figure(theirs, missing, reasons),
-        figures.with_interval(speedup, "x"),
+        ratio(speedup, bool(ours) and not ours.proven),
     )
 
 
@@ -85,8 +85,12 @@ def _sizes(groups: Sequence[Group], model: str) -> str:
     return f" ({', '.join(told)})" if told else ""
 
 
-def _notes(records: Sequence[LaunchRecord], reasons: Sequence[str], tables: str) -> str:
-    lines = [f"- {_origin(group, records)}" for group in summarise(records, baseline=_BASELINE)]
+def _notes(
+    compared: Sequence[LaunchRecord], others: Sequence[LaunchRecord], reasons: Sequence[str], tables: str
+) -> str:
+    lines = [f"- {each}" for each in _origins(compared)]
+    # They may be from another day, and another machine of the same name.
+    lines += [f"- Files of fewer bits, {each}" for each in _origins(others)]
     lines += [f"- <sup>{number}</sup> FAIL: {reason}" for number, reason in enumerate(reasons, start=1)]
     lines += [
         "- ms: median of the launches' medians, with its 95 % interval in brackets; one process a launch, one thread.",
@@ -94,6 +98,11 @@ def _notes(records: Sequence[LaunchRecord], reasons: Sequence[str], tables: str)
         "memory bandwidth. A speed-up beside them is a ratio of instructions.",
         "- Published: the figures of nobuco's original README, on its author's devices.",
     ]
+    if f"| {NOISY} " in tables:
+        lines.append(
+            f"- {NOISY}: the launches were noisy (they scatter, drift or lie far apart), so the figure proves nothing; the "
+            "interval says less than it seems to."
+        )
     if smaller.HEADING in tables:
         lines.append(smaller.NOTE)
     if NOT_MEASURED in tables:
@@ -103,6 +112,10 @@ def _notes(records: Sequence[LaunchRecord], reasons: Sequence[str], tables: str)
             f"- {NO_DEVICE}: none was attached; nothing is guessed. With a phone on adb, `bench readme` fills the row.",
         )
     return "\n".join(lines)
+
+
+def _origins(records: Sequence[LaunchRecord]) -> list[str]:
+    return [_origin(group, records) for group in summarise(records, baseline=_BASELINE)]
 
 
 def _origin(group: Group, records: Sequence[LaunchRecord]) -> str:

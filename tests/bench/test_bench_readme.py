@@ -241,6 +241,19 @@ def test_files_of_fewer_bits_stand_beside_their_own_float_file() -> None:
     assert "Files of fewer bits" not in markdown(compared, measured_only=True)
 
 
+def test_noisy_figures_are_marked() -> None:
+    noisy = launches(
+        "slice_relu", "nobuco", "host", "x86_64", medians=(1000.0, 1500.0, 1010.0, 600.0, 1020.0)
+    )
+    quiet = launches(
+        "slice_relu", "onnx-tf", "host", "x86_64", medians=(2000.0, 2010.0, 2000.0, 2010.0, 2000.0)
+    )
+    text = markdown([*noisy, *quiet])
+    ours, theirs, speedup, *_ = row(text, "slice_relu", "x86 (XNNPACK)")
+    assert ours.startswith("~ 1.01 ms") and theirs.startswith("2.00 ms") and speedup.startswith("~ 1.9")
+    assert "- ~: the launches were noisy" in text and "noisy" not in markdown(quiet)
+
+
 def test_both_kinds_of_weights_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "readme.jsonl"
     keep(smaller_launches("fp32", 4000.0), path)
