@@ -86,8 +86,9 @@ def command(
 ) -> None:
     """Measure what the original README published, and write the tables into this one.
 
-    mobilenet_v3_large, deeplabv3_resnet50 and SliceReLU, nobuco against onnx-tf: on this machine, on the phone attached
-    through adb, else on an emulated Arm machine. A row without a device says so.
+    mobilenet_v3_large, deeplabv3_resnet50 and SliceReLU, nobuco against onnx-tf; and nobuco's files of fewer bits beside
+    their float32 files, for as long again. On this machine, on the phone attached through adb, else on an emulated Arm
+    machine. A row without a device says so.
     """
     say = Reporter()
     if from_records is not None:

@@ -38,17 +38,17 @@ class Nobuco:
         optimize: str | None = None,
         precision: str = FLOAT,
         costs: Path | None = None,
+        named: str | None = None,
     ) -> None:
         self.precision = precision
         self.costs = costs
         if costs is not None:
-            own = shipped_costs().get(costs.stem)
-            taken = own != costs and Nobuco.named(f"nobuco:{costs.stem}") is not None
+            taken = Nobuco.named(f"nobuco:{costs.stem}") is not None
             self.name = f"nobuco:{costs.name if taken else costs.stem}"
             self.aim = {"target": str(costs.absolute()), "optimize": _optimize_of(costs)}
             return
         words = [word for word in (target, optimize) if word]
-        self.name = f"nobuco:{'-'.join(words)}" if words else "nobuco"
+        self.name = named or (f"nobuco:{'-'.join(words)}" if words else "nobuco")
         self.aim = {
             key: word for key, word in (("target", target), ("optimize", optimize)) if word is not None
         }
@@ -63,7 +63,7 @@ class Nobuco:
         if path != name and path.endswith(".json"):
             return cls(precision=precision, costs=Path(path))
         if path != name and path in (measured := shipped_costs()):
-            return cls(precision=precision, costs=measured[path])
+            return cls(path, _optimize_of(measured[path]), precision, named=name)
         for target in (None, *TARGETS):
             for optimize in (None, *OPTIMIZE):
                 made = cls(target, optimize, precision)
@@ -77,8 +77,9 @@ class Nobuco:
         made_with = versions_of(["torch", "tensorflow", "keras", "litert-quantizer"])
         job = job_digest("nobuco_job", "models", "origins")
         parts = [source, made_with, job, calibration_digest(self.precision)]
-        if self.costs is not None:
-            parts.append(sha256_of(self.costs))
+        costs = self.costs or shipped_costs().get(self.aim.get("target", ""))
+        if costs is not None:
+            parts.append(sha256_of(costs))
         return f"{versions_of(['nobuco'])['nobuco']}+{digest_of(*parts)}"
 
     def convert(self, reference: Reference, folder: Path, timeout: float, say: Reporter) -> JobOutcome:

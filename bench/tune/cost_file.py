@@ -37,7 +37,10 @@ def save(path: Path, layers: Sequence[Layer], device: Device, runtime: str, fact
         "optimize": facts["optimize"],
     }
     costs, measured = _earlier(path, head)
-    measured = [*(each for each in measured if facts["command"] not in each), _now(facts["command"])]
+    measured = [
+        *(each for each in measured if each.partition(", ")[2] != facts["command"]),
+        _now(facts["command"]),
+    ]
     for layer in layers:
         plain, formed = layer.cost("plain"), layer.cost("formed")
         if layer.failure is None and plain is not None and formed is not None:

@@ -18,6 +18,7 @@ from nobuco.tflite.forms import Optimize, Target
     [
         ("nobuco", {}),
         ("nobuco:arm", {"target": "arm"}),
+        ("nobuco:cortex-a76", {"target": "cortex-a76", "optimize": "speed"}),
         ("nobuco:speed", {"optimize": "speed"}),
         ("nobuco:x86-size", {"target": "x86", "optimize": "size"}),
     ],

@@ -163,7 +163,7 @@ def test_a_disk_that_is_full_is_named_with_its_machine(
         member(tmp_path).launch(order())
 
 
-@pytest.mark.parametrize("name", [*NAMES, "nobuco:arm-speed"])
+@pytest.mark.parametrize("name", [*NAMES, "nobuco:arm-speed", "nobuco:cortex-a76"])
 def test_converters_travel(name: str) -> None:
     converter = get_converter(name)
     arrived = pickle.loads(pickle.dumps(converter))

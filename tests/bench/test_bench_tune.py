@@ -79,6 +79,10 @@ def test_a_cost_file_gathers_the_layers_of_several_models(tmp_path: Path) -> Non
     content = json.loads(path.read_text())
     first, other = content["measured"].split("; ")
     assert first.endswith(FACTS["command"]) and other.endswith("bench tune other")
+    save(path, more, device, "r1", {**FACTS, "command": "bench tune oth"})  # type: ignore[arg-type]
+    assert len(json.loads(path.read_text())["measured"].split("; ")) == 3, (
+        "not the same, though it begins alike"
+    )
     assert {name: each["cheaper"] for name, each in content["layers"]["bands"].items()} == {
         "A": True,
         "B": False,
