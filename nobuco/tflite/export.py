@@ -142,6 +142,7 @@ def export_tflite(
                 samples or [noise(model.specs)],
                 _converted(keras_model) is not None,
                 _layouts(keras_model),
+                aim.target == "gpu",
                 _marked(keras_model, layers, aim) if is_fake_quantised(keras_model) else None,
                 prepare,
             )

@@ -15,6 +15,7 @@ import numpy as np
 
 from nobuco.tflite.errors import TFLiteExportError
 from nobuco.tflite.inspection import TFLiteInfo, TFLiteOp
+from nobuco.tflite.precision.hard_swishes import HARD_SWISH, taken_apart
 from nobuco.tflite.precision.ranges import Range
 from nobuco.tflite.precision.recipe import Recipe
 from nobuco.tflite.precision.running import Sample
@@ -33,6 +34,7 @@ class Engine:
         ranges: of its tensors, from calibration; empty for recipes that need none.
         samples: those of calibration.
         integer_io: the inputs and outputs are integers, too, where activations are.
+        for_gpu: ops stay whole that XNNPACK takes only in parts.
 
     Raises TFLiteExportError: litert-quantizer is not installed.
     """
@@ -44,6 +46,7 @@ class Engine:
         ranges: Mapping[int, Range],
         samples: Sequence[Sample] = (),
         integer_io: bool = False,
+        for_gpu: bool = False,
     ) -> None:
         self._modules = _modules()
         self._info, self._samples = info, samples
@@ -52,6 +55,7 @@ class Engine:
         # would run the float file at its default sizes, which are no sizes where they are open
         self._quantizer._ensure_model_qsv_sufficient = lambda _: None
         self._integer_io = integer_io
+        self._apart = not for_gpu and any(row.op == HARD_SWISH for row in info.rows)
         self._ranges = {
             each.name: {
                 "min": np.full((1,) * each.rank, each.low, np.float32),
@@ -77,7 +81,8 @@ class Engine:
                 f"litert-quantizer failed on the model, saying {str(error)!r}: give "
                 "precision=nobuco.Recipe(..., engine='tensorflow')"
             ) from error
-        return bytes(result.quantized_model)
+        made = bytes(result.quantized_model)
+        return taken_apart(made) if self._apart and recipe.static else made
 
     def takes(self, recipe: Recipe, row: TFLiteOp) -> bool:
         """Whether the engine has a quantised form of an op, as the recipe has it."""

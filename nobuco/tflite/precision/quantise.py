@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from nobuco.tflite.precision.bias import corrected
 from nobuco.tflite.precision.carried import CarriedEngine, unmarked
 from nobuco.tflite.precision.engine import Engine
 from nobuco.tflite.precision.equalise import equalised
+from nobuco.tflite.precision.hard_swishes import taken_apart
 from nobuco.tflite.precision.judge import agreement, broken, output_errors
 from nobuco.tflite.precision.layers import alone, fewest_kept, quantised_rows
 from nobuco.tflite.precision.prepare import BIAS, EQUALISE, Prepared, Trial, wanted_of
-from nobuco.tflite.precision.ranges import check_ranges, ranges_on
+from nobuco.tflite.precision.ranges import Range, check_ranges, ranges_on
 from nobuco.tflite.precision.recipe import (
     EXPECTED_SNR,
     LEAST_AGREEMENT,
@@ -47,6 +48,7 @@ class Request:
     Attributes:
         examples: inputs that the model is known to take, the traced ones first; to compare on where there is no calibration.
         layouts: of the inputs, see `samples_of`.
+        for_gpu: the file is for GPU delegates.
         marked: makes the float file with the scales that the model carries, where it does.
     """
 
@@ -58,6 +60,7 @@ class Request:
     examples: Sequence[Sample] = ()
     traced: bool = False
     layouts: Sequence[Sequence[int]] | None = None
+    for_gpu: bool = False
     marked: Callable[[], bytes] | None = None
     prepare: str | Sequence[str] | None = None
 
@@ -106,24 +109,27 @@ def quantised(
     prepared: list[Prepared] = []
     steps: tuple = ()
     engine = None
+
+    def engine_of(data: bytes, ranges: Mapping[int, Range]) -> Engine:
+        return Engine(data, info, ranges, samples, request.integer_io, request.for_gpu)
+
     if recipe.engine == TENSORFLOW:
         check_ranges(ranges, info, info.rows)
         made = convert(recipe, samples, request.integer_io)
+        made = made if request.for_gpu else taken_apart(made)
     else:
         if request.carried:
             check_ranges(ranges, info, info.rows)
             engine = CarriedEngine(data, info, ranges, request.integer_io)
         else:
-            engine = Engine(data, info, ranges, samples, request.integer_io)
+            engine = engine_of(data, ranges)
             check_ranges(ranges, info, quantised_rows(engine, recipe, info))
         if trial is not None and EQUALISE in preparing:
             new, pairs, clipped = equalised(data, trial.fitting)
             said = f"{pairs} pairs of layers" + (
                 f", {clipped} more have a RELU6 between them that may clip" if clipped else ""
             )
-            better = (
-                Engine(new, info, ranges_on(new, samples), samples, request.integer_io) if pairs else engine
-            )
+            better = engine_of(new, ranges_on(new, samples)) if pairs else engine
             found = trial.tried(
                 EQUALISE, said, pairs, engine.quantised(recipe), lambda: better.quantised(recipe)
             )
