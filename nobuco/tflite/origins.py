@@ -41,7 +41,10 @@ def with_origins(
     for index, tensor in zip(model_outputs, tensors, strict=True):
         makers.setdefault(index, []).extend(_makers(tensor, elsewhere))
     named = [distinct(layers[layer] for layer in names) for names in borne]
-    if any("/" in row.name for row in rows) and not any(named):
+    own = {
+        layer.name for layer in keras_model.layers
+    }  # those of its transposes, too, which no call is the origin of
+    if any("/" in row.name for row in rows) and not any(any(layers_named(row.name, own)) for row in rows):
         raise ValueError(
             "no op of the file bears the name of a layer of keras_model: it was made from another model"
         )

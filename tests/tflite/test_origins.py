@@ -124,3 +124,18 @@ def test_an_output_that_is_fused_belongs_to_all_that_is_fused(tmp_path):
     first, last = (row for row in file.info.rows if row.op == "CONV_2D")
     assert {origin.module_path for origin in first.origins} == {"0", "1"}
     assert {origin.module_path for origin in last.origins} == {"2", "3", "4"} and last.module_path == ""
+
+
+class Shuffled(nn.Module):
+    def forward(self, x):
+        return nn.functional.channel_shuffle(x, 2)
+
+
+@pytest.mark.parametrize("order", list(nobuco.ChannelOrder))
+def test_a_call_that_melts_into_the_transposes_around_it(order, tmp_path):
+    example = torch.rand(1, 4, 3, 2)
+    model = nobuco.pytorch_to_keras(
+        Shuffled().eval(), [example], inputs_channel_order=order, outputs_channel_order=order, verbose=False
+    )
+    file = nobuco.export_tflite(model, tmp_path / "m.tflite")
+    assert {origin.module_path for row in file.info.rows for origin in row.origins} == {"Shuffled"}

@@ -180,8 +180,8 @@ def _following(editing: Editing, op: Any, marks: _Marks) -> Scale | None:
 
 
 def _pair(editing: Editing, index: int, scale: Scale, marks: _Marks) -> list[Any]:
-    whole = editing.add_like(index, INT8, scale, "/rounded")
-    rounded = editing.add_like(index, FLOAT32, None, "/marked")
+    whole = editing.add_like(index, INT8, scale, ";rounded")
+    rounded = editing.add_like(index, FLOAT32, None, ";marked")
     pair = [editing.op("QUANTIZE", index, whole), editing.op("DEQUANTIZE", whole, rounded)]
     editing.replace_reads(lambda each: rounded if each == index else each)
     marks.integers[rounded] = whole

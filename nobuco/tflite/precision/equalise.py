@@ -171,7 +171,7 @@ def _set_own(editing: Editing, op: Any, place: int, values: np.ndarray) -> None:
     """Other numbers for one op, also where others read the same."""
     index = int(op.inputs[place])
     if len(editing.readers()[index]) > 1:
-        index = editing.add_like(index, editing.graph.tensors[index].type, None, "/equalised")
+        index = editing.add_like(index, editing.graph.tensors[index].type, None, ";equalised")
         op.inputs[place] = index
     editing.set_constant(index, values)
 

@@ -82,7 +82,7 @@ def in_integers(
             if index in integers and editing.scale(integers[index]) == scales[0]:
                 continue
             if index in integers:
-                new[index] = editing.add_like(index, _int8(editing, outputs[0]), scales[0], "/rounded")
+                new[index] = editing.add_like(index, _int8(editing, outputs[0]), scales[0], ";rounded")
                 before.append(editing.op("QUANTIZE", integers[index], new[index]))
             else:
                 new[index] = _constant(editing, index, scales[0])
@@ -93,7 +93,7 @@ def in_integers(
     if kind in HANDS_ON:
         for place, index in enumerate(outputs):
             if scales[place] != known[0]:
-                made[place] = editing.add_like(index, _int8(editing, index), known[0], "/handed_on")
+                made[place] = editing.add_like(index, _int8(editing, index), known[0], ";handed_on")
                 after.append(editing.op("QUANTIZE", made[place], index))
     op.inputs = [new.get(index, index) for index in inputs]
     op.outputs = made
@@ -115,10 +115,10 @@ def _become_depthwise(editing: Editing, op: Any, given: Scale | None) -> None:
     size = float(np.float32(1 / (pool.filterHeight * pool.filterWidth * _MOST)))
     assert given is not None
     weights = editing.add_constant(
-        int(op.outputs[0]), np.full(window, _MOST, np.int8), [size] * channels, axis=3, ending="/window"
+        int(op.outputs[0]), np.full(window, _MOST, np.int8), [size] * channels, axis=3, ending=";window"
     )
     zeros = np.zeros(channels, np.int32)
-    bias = editing.add_constant(int(op.outputs[0]), zeros, [size * given.step] * channels, ending="/zeros")
+    bias = editing.add_constant(int(op.outputs[0]), zeros, [size * given.step] * channels, ending=";zeros")
     op.opcodeIndex = editing.code("DEPTHWISE_CONV_2D")
     op.builtinOptionsType, op.builtinOptions = fb.schema.BuiltinOptions.DepthwiseConv2DOptions, new
     op.inputs = [int(op.inputs[0]), weights, bias]
