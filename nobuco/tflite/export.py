@@ -162,9 +162,13 @@ def export_tflite(
 
 def _check_numbers(tolerance: float | None, min_agreement: float) -> None:
     if tolerance is not None and not (isinstance(tolerance, Real) and tolerance >= 0):
-        raise ValueError(f"tolerance is {tolerance!r}: give the largest relative error, such as 1e-3, or None")
+        raise ValueError(
+            f"tolerance is {tolerance!r}: give the largest relative error, such as 1e-3, or None"
+        )
     if not (isinstance(min_agreement, Real) and 0 < min_agreement <= 1):
-        raise ValueError(f"min_agreement is {min_agreement!r}: give a share of samples, above 0 and at most 1")
+        raise ValueError(
+            f"min_agreement is {min_agreement!r}: give a share of samples, above 0 and at most 1"
+        )
 
 
 def _marked(keras_model: keras.Model, layers: Layers, aim: Aim) -> Callable[[], bytes]:
