@@ -178,7 +178,7 @@ _OP_NAMES = {"TRANSPOSE_CONV": "CONV_2D_TRANSPOSE"}
 _DEARER = {
     "dynamic": {"DEPTHWISE_CONV_2D"},
     "int8": {
-        "AVERAGE_POOL_2D", "BATCH_MATMUL", "DIV", "RELU", "RSQRT", "SELECT", "SELECT_V2", "SOFTMAX", "SQRT",
+        "AVERAGE_POOL_2D", "BATCH_MATMUL", "DIV", "GELU", "RELU", "RSQRT", "SELECT", "SELECT_V2", "SOFTMAX", "SQRT",
         "SQUARED_DIFFERENCE",
     },
 }  # fmt: skip
