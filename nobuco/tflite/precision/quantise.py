@@ -50,6 +50,8 @@ class Request:
         layouts: of the inputs, see `samples_of`.
         for_gpu: the file is for GPU delegates.
         marked: makes the float file with the scales that the model carries, where it does.
+        judged: whether a file whose outputs say nothing is refused, and one that is far off told of; one that is to be
+            measured is made whatever it is.
     """
 
     recipe: Recipe
@@ -63,6 +65,7 @@ class Request:
     for_gpu: bool = False
     marked: Callable[[], bytes] | None = None
     prepare: str | Sequence[str] | None = None
+    judged: bool = True
 
     @property
     def carried(self) -> bool:
@@ -154,7 +157,7 @@ def quantised(
 
     try:
         got = outputs_on(made, compared)
-        fault = broken(names, got, wanted)
+        fault = broken(names, got, wanted) if request.judged else ""
     except TFLiteMismatchError as error:
         got, fault = [], f"{error}; precision=nobuco.Recipe(engine='tensorflow') may make one that does"
     if fault:
@@ -171,7 +174,7 @@ def quantised(
         tuple(prepared),
     )
     expected = EXPECTED_SNR.get(recipe.name, LEAST_SNR)
-    if found.snr < expected or found.agreement < LEAST_AGREEMENT:
+    if request.judged and (found.snr < expected or found.agreement < LEAST_AGREEMENT):
         warnings.warn(
             f"the {recipe.name} file is far from the float one: it has an SNR of {found.snr:.1f} dB ({expected:.0f} is "
             f"little), and {found.agreement:.1%} of {found.samples} samples come out alike{harm()}",
@@ -211,7 +214,8 @@ def _samples(request: Request, info: TFLiteInfo) -> list[list[Any]]:
     samples = samples_of(request.calibration, info.inputs, request.layouts)
     if not samples:
         raise CalibrationError("calibration holds no sample: give some 100")
-    for doubt in doubts(samples, info.inputs, request.examples[0] if request.traced else None):
+    found = doubts(samples, info.inputs, request.examples[0] if request.traced else None)
+    for doubt in found if request.judged else ():
         warnings.warn(doubt, CalibrationWarning, stacklevel=4)
     return samples
 
