@@ -1,5 +1,7 @@
 """The error of a quantised file by layer: against the right float file, and legible."""
 
+import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,10 +10,14 @@ import keras
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from torch import nn
 
 import nobuco
 from nobuco.errors import NobucoError
+from nobuco.per_layer.shown import remarks
+from nobuco.per_layer.tables import SHOWN, said
+from nobuco.tflite.errors import TFLiteFileError
 from tests.tflite.test_fake_quantised import CONFIGS, images_of, trained
 
 SAMPLES = list(torch.randn(20, 1, 3, 10, 10, generator=torch.Generator().manual_seed(0)))
@@ -204,3 +210,70 @@ def test_samples_that_are_no_numbers(small: keras.Model, tmp_path: Path, value: 
             nobuco.CalibrationError, match=f"^sample 7 holds {said} in input 'input': leave it out"
         ):
             nobuco.accuracy(small, file, bad)
+
+
+# -- how it looks
+
+
+@pytest.fixture(scope="module")
+def many() -> nobuco.Accuracy:
+    """Of calls that several ops are made from, and a file with one of them in float."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.Softplus(), nn.Flatten(), nn.LayerNorm(256), nn.Linear(256, 5)
+    )
+    return nobuco.accuracy(converted(model), "int8", SAMPLES)
+
+
+def printed(found: nobuco.Accuracy, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(found)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_call_has_the_remark_of_its_worst_op(many: nobuco.Accuracy) -> None:
+    of_call: dict[Any, list[float]] = {}
+    for layer in many.layers:
+        if layer.calls and layer.alone is not None:
+            of_call.setdefault(layer.calls[-1], []).append(layer.alone)
+    several = {call: alone for call, alone in of_call.items() if len(set(map(said, alone))) > 1}
+    assert several
+    found = remarks(many)
+    for call, alone in several.items():
+        assert found[call].text.startswith(f"{said(alone[0])} dB alone") and alone[0] < max(alone)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_all_figures_are_legible_at_any_width(many: nobuco.Accuracy, width: int) -> None:
+    shown = printed(many, width)
+    lines = shown.splitlines()
+    assert max(map(len, lines)) <= width
+    words = " ".join(line.strip("│├─└ ") for line in lines)
+    for layer in many.layers[:SHOWN]:
+        assert "".join(layer.name.split()) in "".join(words.split()) or width == 200
+    if width >= 80:
+        assert all(said(layer.alone) in shown for layer in many.layers[:SHOWN])
+        assert all(f"{layer.tensor.high:.3g}" in shown for layer in many.layers[:SHOWN] if layer.tensor)
+        assert "…" not in shown
+    # the tree's remarks, folded rather than cut off
+    assert "".join(words.split()).count("dBsofar") == len(remarks(many))
+
+
+def test_a_remark_stands_where_no_window_cuts_it_off(many: nobuco.Accuracy, tmp_path: Path) -> None:
+    many.save_html(tmp_path / "page.html")
+    rows = (tmp_path / "page.html").read_text(encoding="utf-8").split('<span class="row ')[1:]
+    remarked = [row for row in rows if 'class="remark ' in row]
+    assert len(remarked) == len(remarks(many))
+    assert all(row.index('class="remark ') < row.index('class="shapes"') for row in remarked)
+
+
+def test_where_a_page_cannot_be_written_is_told(many: nobuco.Accuracy, tmp_path: Path) -> None:
+    for save in (many.save_html, many.save_node_data):
+        with pytest.raises(
+            TFLiteFileError, match=r"nodir.x: cannot be written: there is no folder .*make it"
+        ):
+            save(tmp_path / "nodir" / "x")
+        with pytest.raises(TFLiteFileError, match="cannot be written: Is a directory: give another path"):
+            save(tmp_path)
+    many.save_node_data(tmp_path / "x.json")
+    assert json.loads((tmp_path / "x.json").read_text())["results"]
