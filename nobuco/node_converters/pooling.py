@@ -89,7 +89,10 @@ def max_pool(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ):
-    """Padding is minus infinity in PyTorch, so that it never wins; TensorFlow's SAME does the same."""
+    """Padding is minus infinity in PyTorch, so that it never wins; TensorFlow's SAME does the same.
+
+    The edge once more does as well where each window that reaches into the padding holds the edge, too: it wins no more
+    often for standing there twice. Unlike an infinity it has a form in integers."""
     kernel = per_dim(kernel_size, dims)
     stride = per_dim(stride, dims) if stride is not None and stride not in ([], ()) else kernel
     padding, dilation = per_dim(padding, dims), per_dim(dilation, dims)
@@ -111,7 +114,10 @@ def max_pool(
     def func(input, *args, **kwargs):
         x = input if batched else batch_of_one(input, dims)
         known = pads or window_padding(shape_of(x)[1:-1], kernel, stride, padding, dilation, ceil_mode)
-        x = tf.pad(x, [(0, 0), *known, (0, 0)], constant_values=tf.constant(lowest, x.dtype))
+        if set(dilation) == {1} and _reaches_edges(known, kernel):
+            x = _with_edges_repeated(x, known)
+        else:
+            x = tf.pad(x, [(0, 0), *known, (0, 0)], constant_values=tf.constant(lowest, x.dtype))
         if set(dilation) == {1}:
             x = tf.nn.max_pool(x, kernel, stride, "VALID")
         else:
@@ -119,6 +125,21 @@ def max_pool(
         return x if batched else without_batch(x, dims)
 
     return func
+
+
+def _reaches_edges(pads: Sequence[tuple[Any, Any]], kernel: Sequence[int]) -> bool:
+    return all(
+        not tf.is_tensor(each) and each < k for pair, k in zip(pads, kernel, strict=True) for each in pair
+    )
+
+
+def _with_edges_repeated(x: Any, pads: Sequence[tuple[int, int]]) -> Any:
+    for axis, (before, after) in enumerate(pads, start=1):
+        if before or after:
+            lead = (slice(None),) * axis
+            first, last = x[(*lead, slice(0, 1))], x[(*lead, slice(-1, None))]
+            x = tf.concat([*[first] * before, x, *[last] * after], axis)
+    return x
 
 
 def avg_pool(

@@ -60,7 +60,8 @@ FORMS: tuple[Form, ...] = (
     volumes.FORM,
     *transposed_convolutions.FORMS,
     deviations.FORM,
-    paddings.FORM,
+    paddings.ZEROS,
+    paddings.OTHERS,
     splits.FORM,
 )
 
@@ -107,7 +108,7 @@ CHOICES: dict[str, Form] = {
 def early_forms(aim: Aim) -> tuple[Form, ...]:
     """Those that are tried first."""
     if aim.target == "gpu":
-        return tuple(form for form in FORMS if form is not paddings.FORM)
+        return tuple(form for form in FORMS if form is not paddings.OTHERS)
     costs = aim.costs
     if costs is None:
         return FORMS

@@ -1,9 +1,12 @@
-"""Padding with another number than 0, as concatenation with a constant: XNNPACK takes no PADV2.
+"""Padding without PADV2, which XNNPACK does not take.
 
-before  PADV2 (8, 56, 56, 96) -> (8, 57, 56, 96), with 2.0
+before  PADV2 (8, 56, 56, 96) -> (8, 57, 56, 96), with 0.0
+after   PAD
+
+before  the same with 2.0
 after   CONCATENATION of a constant (8, 1, 56, 96) and (8, 56, 56, 96)
 
-before  the same with the least number there is, for a max pooling
+before  the same with the least number there is
 after   SLICE (8, 1, 56, 96), MINIMUM of that and the number, CONCATENATION: nothing is held in the file"""
 
 from __future__ import annotations
@@ -25,6 +28,15 @@ def _sides(op: Any) -> list[tuple[int, int, int]] | None:
     if pairs is None:
         return None
     return [(axis, int(first), int(last)) for axis, (first, last) in enumerate(pairs) if first or last]
+
+
+def _is_of_zeros(op: Any) -> bool:
+    value = static(op.inputs[2])
+    return value is not None and not value and op.inputs[0].dtype == tf.float32
+
+
+def _of_zeros(op: Any, now: Now) -> Tensor:
+    return tf.pad(now(op.inputs[0]), now(op.inputs[1]))
 
 
 def _fits(op: Any) -> bool:
@@ -52,4 +64,5 @@ def _make(op: Any, now: Now) -> Tensor:
     return x
 
 
-FORM = Form(("PadV2",), _fits, _make)
+ZEROS = Form(("PadV2",), _is_of_zeros, _of_zeros)
+OTHERS = Form(("PadV2",), _fits, _make)

@@ -1,4 +1,4 @@
-"""Parts of unequal sizes, or more than four, as slices: XNNPACK takes no others.
+"""Parts of unequal sizes, or more than four, as slices: XNNPACK takes no others. Nor any that nothing reads, in integers.
 
 before  SPLIT_V (1, 196, 4, 64) -> (1, 196, 4, 16), (1, 196, 4, 16), (1, 196, 4, 32)
 after   3 SLICE"""
@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from nobuco.tflite.forms.form import Form, Now, Tensor, static
+from nobuco.tflite.forms.form import Form, Now, Tensor, readers, static
 
 _MOST = 4  # parts that XNNPACK splits into
 
@@ -25,7 +25,8 @@ def _fits(op: Any) -> bool:
     if axis is None or any(output.shape.rank is None or output.shape[axis] is None for output in op.outputs):
         return False
     lengths = {output.shape[axis] for output in op.outputs}
-    return op.outputs[0].dtype.is_floating and (len(lengths) > 1 or len(op.outputs) > _MOST)
+    unread = not all(any(True for _ in readers(output)) for output in op.outputs)
+    return op.outputs[0].dtype.is_floating and (len(lengths) > 1 or len(op.outputs) > _MOST or unread)
 
 
 def _make(op: Any, now: Now) -> list[Tensor]:

@@ -9,8 +9,8 @@ from typing import Any
 from nobuco.tflite import flatbuffer as fb
 from nobuco.tflite.inspection import TFLiteInfo, TFLiteOp
 from nobuco.tflite.precision.editing import FLOAT32, INT8, Editing, Scale
-from nobuco.tflite.precision.engine import is_kept
 from nobuco.tflite.precision.integer_ops import AVERAGES, FIXED, HANDS_ON, JOINS, KNOWN, in_integers
+from nobuco.tflite.precision.keeping import is_kept
 from nobuco.tflite.precision.ranges import Range
 from nobuco.tflite.precision.recipe import Recipe
 

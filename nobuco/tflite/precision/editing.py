@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class Editing:
     def __init__(self, data: bytes) -> None:
         self.model: Any = flatbuffer_utils.read_model_from_bytearray(bytearray(data))  # type: ignore[arg-type]
         self.graph: Any = self.model.subgraphs[0]
+        self._names = {each.name for each in self.graph.tensors}
 
     @property
     def ops(self) -> list[Any]:
@@ -98,12 +100,19 @@ class Editing:
         """A new tensor of the shape of another one, without numbers."""
         old, new = self.graph.tensors[index], fb.schema.TensorT()
         new.shape, new.shapeSignature, new.hasRank = old.shape, old.shapeSignature, old.hasRank
-        new.type, new.name = type, old.name + ending.encode()
+        new.type, new.name = type, self._new_name(old.name, ending)  # type: ignore[assignment] - bytes here
         new.buffer = self._add_buffer(None)
         if scale is not None:
             new.quantization = _quantisation([scale.step], [scale.zero], 0)
         self.graph.tensors.append(new)
         return len(self.graph.tensors) - 1
+
+    def _new_name(self, old: bytes, ending: str) -> bytes:
+        """That of another tensor with an ending, and a number where there is one of that name."""
+        names = (old + f"{ending}{number or ''}".encode() for number in itertools.count())
+        name = next(name for name in names if name not in self._names)
+        self._names.add(name)
+        return name
 
     def add_constant(
         self,

@@ -16,6 +16,7 @@ import numpy as np
 from nobuco.tflite.errors import TFLiteExportError
 from nobuco.tflite.inspection import TFLiteInfo, TFLiteOp
 from nobuco.tflite.precision.hard_swishes import HARD_SWISH, taken_apart
+from nobuco.tflite.precision.keeping import is_kept
 from nobuco.tflite.precision.ranges import Range
 from nobuco.tflite.precision.recipe import Recipe
 from nobuco.tflite.precision.running import Sample
@@ -55,6 +56,7 @@ class Engine:
         # would run the float file at its default sizes, which are no sizes where they are open
         self._quantizer._ensure_model_qsv_sufficient = lambda _: None
         self._integer_io = integer_io
+        self._found_beside: dict[Recipe, dict[str, TFLiteOp]] = {}
         self._apart = not for_gpu and any(row.op == HARD_SWISH for row in info.rows)
         self._ranges = {
             each.name: {
@@ -67,7 +69,9 @@ class Engine:
     def quantised(self, recipe: Recipe, only: Sequence[TFLiteOp] | None = None) -> bytes:
         """The file. `only`: the ops that are quantised, all others stay float."""
         quantizer = self._quantizer
-        quantizer.load_quantization_recipe(self._rows(recipe, only))
+        beside = self._beside(recipe)
+        kept = [*self._kept(recipe), *(row for row in self._info.rows if row.name in beside)]
+        quantizer.load_quantization_recipe(self._rows(recipe, only, kept))
         try:
             # it draws its progress on stderr
             with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
@@ -85,9 +89,15 @@ class Engine:
         return taken_apart(made) if self._apart and recipe.static else made
 
     def takes(self, recipe: Recipe, row: TFLiteOp) -> bool:
-        """Whether the engine has a quantised form of an op, as the recipe has it."""
+        """Whether the engine makes a quantised form of an op, as the recipe has it."""
+        return row.name not in self._beside(recipe) and self._knows(self._manager(recipe), row)
+
+    def _manager(self, recipe: Recipe) -> Any:
         manager = self._modules.recipe_manager.RecipeManager()
-        manager.load_quantization_recipe(self._rows(recipe, None))
+        manager.load_quantization_recipe(self._rows(recipe, None, self._kept(recipe)))
+        return manager
+
+    def _knows(self, manager: Any, row: TFLiteOp) -> bool:
         op = _OP_NAMES.get(row.op, row.op)
         if op not in {each.value for each in self._modules.qtyping.TFLOperationName}:
             return False
@@ -96,13 +106,51 @@ class Engine:
         )
         return str(getattr(key, "value", key)) != "no_quantize"
 
-    def _rows(self, recipe: Recipe, only: Sequence[TFLiteOp] | None) -> list[dict[str, Any]]:
-        rows = [dict(row) for row in recipe.rows] or [_row(recipe, self._modules), *_dearer(recipe)]
+    def dearer_than_float(self, recipe: Recipe, row: TFLiteOp) -> bool:
+        """Whether XNNPACK leaves the form that a recipe would make of an op to slower kernels, and takes the float one."""
+        return row.op in self._dearer(recipe)
+
+    def _dearer(self, recipe: Recipe) -> set[str]:
+        # a file of integers from end to end is for processors that have nothing else
+        whole = recipe.activations == "int8" and self._integer_io
+        return set() if recipe.rows or whole else _DEARER.get(recipe.activations, set())
+
+    def beside(self, recipe: Recipe, row: TFLiteOp) -> TFLiteOp | None:
+        """The op of the same PyTorch call that stays float, where this one does for its sake."""
+        return self._beside(recipe).get(row.name)
+
+    def _beside(self, recipe: Recipe) -> dict[str, TFLiteOp]:
+        """By name. What a call computes on the way is rounded to integers and back for nothing between two float ops."""
+        if recipe.activations != "int8" or recipe.rows or self._integer_io:
+            return {}
+        if recipe not in self._found_beside:
+            manager = self._manager(recipe)
+            calls: dict[Any, list[TFLiteOp]] = {}
+            for row in self._info.rows:
+                if row.subgraph == 0 and row.origins:
+                    calls.setdefault(row.origins[0], []).append(row)
+            found: dict[str, TFLiteOp] = {}
+            for rows in calls.values():
+                first = next((row for row in rows if not self._knows(manager, row)), None)
+                if first is not None and not any(row.op in _WEIGHTED for row in rows):
+                    found |= {row.name: first for row in rows if row is not first}
+            self._found_beside = {recipe: found}  # of the last one: recipes are tried by the hundred
+        return self._found_beside[recipe]
+
+    def _kept(self, recipe: Recipe) -> list[TFLiteOp]:
+        return [row for row in self._info.rows if row.subgraph != 0 or is_kept(row, recipe)]
+
+    def _rows(
+        self, recipe: Recipe, only: Sequence[TFLiteOp] | None, kept: Sequence[TFLiteOp]
+    ) -> list[dict[str, Any]]:
+        rows = [dict(row) for row in recipe.rows] or [
+            _row(recipe, self._modules),
+            *({"regex": ".*", "operation": op, **_FLOAT} for op in sorted(self._dearer(recipe))),
+        ]
         if only is not None:
             rows = [{**row, "regex": self._exactly(each)} for each in only for row in rows]
         elif recipe.static and not self._integer_io:
             rows += [{"regex": ".*", "operation": each, **_FLOAT} for each in ("INPUT", "OUTPUT")]
-        kept = [row for row in self._info.rows if row.subgraph != 0 or is_kept(row, recipe)]
         return rows + [{"regex": self._exactly(row), "operation": _EVERYTHING, **_FLOAT} for row in kept]
 
     def _exactly(self, row: TFLiteOp) -> str:
@@ -126,23 +174,15 @@ class Engine:
 _OP_NAMES = {"TRANSPOSE_CONV": "CONV_2D_TRANSPOSE"}
 
 
-def is_kept(row: TFLiteOp, recipe: Recipe) -> bool:
-    """Whether the recipe keeps an op in float: by its tensor's name, or by the module of a call it was made from."""
-    return any(
-        keep in row.output_names
-        or any(f"{origin.module_path}.".startswith(f"{keep}.") for origin in row.origins)
-        for keep in recipe.keep
-    )
-
-
-def dearer_than_float(recipe: Recipe, op: str) -> bool:
-    """Whether XNNPACK leaves the form that a recipe would make of an op to slower kernels, and takes the float one."""
-    return recipe.activations == "dynamic" and not recipe.rows and op == "DEPTHWISE_CONV_2D"
-
-
-def _dearer(recipe: Recipe) -> list[dict[str, Any]]:
-    depthwise = "DEPTHWISE_CONV_2D"
-    return [{"regex": ".*", "operation": depthwise, **_FLOAT}] if dearer_than_float(recipe, depthwise) else []
+# By activations: ops whose form XNNPACK leaves to slower kernels, while it takes the float one.
+_DEARER = {
+    "dynamic": {"DEPTHWISE_CONV_2D"},
+    "int8": {
+        "AVERAGE_POOL_2D", "BATCH_MATMUL", "DIV", "RELU", "RSQRT", "SELECT", "SELECT_V2", "SOFTMAX", "SQRT",
+        "SQUARED_DIFFERENCE",
+    },
+}  # fmt: skip
+_WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"}
 
 
 def _row(recipe: Recipe, modules: Any) -> dict[str, Any]:

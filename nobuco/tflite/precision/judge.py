@@ -66,7 +66,7 @@ def snr(got: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> float:
             return -math.inf
         w = w.astype(np.float64)
         signal += float(np.square(w).sum())
-        noise += float(np.square(g.astype(np.float64) - w).sum())
+        noise += float(np.square(_off(g, w)).sum())
     return decibels(signal, noise)
 
 
@@ -81,16 +81,21 @@ def _median_snr(got: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> floa
     g, w = (
         np.concatenate([a.astype(np.float64).reshape(-1, channels) for a in each]) for each in (got, wanted)
     )
-    signal, noise = np.square(w).sum(axis=0), np.square(g - w).sum(axis=0)
+    signal, noise = np.square(w).sum(axis=0), np.square(_off(g, w)).sum(axis=0)
     # of channels that are zero everywhere nothing can be said
     found = [decibels(s, n) for s, n in zip(signal, noise, strict=True) if s > 0]
     return sorted(found)[(len(found) - 1) // 2] if found else snr(got, wanted)
 
 
+def _off(got: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """By how much; an infinity is not off from itself."""
+    return np.subtract(got, wanted, out=np.zeros(wanted.shape), where=got != wanted, dtype=np.float64)
+
+
 def decibels(signal: float, noise: float) -> float:
     if math.isnan(noise) or math.isinf(noise):
         return -math.inf
-    if noise == 0:
+    if noise == 0 or math.isinf(signal):
         return math.inf
     return 10 * math.log10(signal / noise) if signal else -math.inf
 
@@ -106,17 +111,29 @@ def cosine(got: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> float:
 
 
 def agreement(got: Sequence[Sequence[np.ndarray]], wanted: Sequence[Sequence[np.ndarray]]) -> float:
-    """The share of samples that come out alike.
+    """The share of samples that come out alike, at each of their outputs.
 
-    Where the first output is (batch, classes), two or more of them: with the same class first. Of any other model: with an
-    SNR of 20 dB or more at each output."""
-    alike = []
+    Scores of classes, (batch, 2 or more), with the same class first; whole numbers as they are; anything else with an SNR of
+    20 dB or more."""
+    alike: list[bool] = []
     for g, w in zip(got, wanted, strict=True):
-        if w[0].ndim == 2 and w[0].shape[1] > 1:
-            alike += list(np.argmax(g[0], axis=1) == np.argmax(w[0], axis=1))
+        each = [_alike(a, b) for a, b in zip(g, w, strict=True)]
+        if len({len(rows) for rows in each}) == 1:
+            alike += list(np.all(each, axis=0))
         else:
-            alike.append(all(snr([a], [b]) >= _ALIKE for a, b in zip(g, w, strict=True)))
+            alike.append(all(map(np.all, each)))
     return float(np.mean(alike))
+
+
+def _alike(got: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Of each row of scores, else of the whole."""
+    if got.shape != wanted.shape:
+        return np.array([False])
+    if not np.issubdtype(wanted.dtype, np.floating):
+        return np.array([bool((got == wanted).all())])
+    if wanted.ndim == 2 and wanted.shape[1] > 1:
+        return np.argmax(got, axis=1) == np.argmax(wanted, axis=1)
+    return np.array([snr([got], [wanted]) >= _ALIKE])
 
 
 def broken(

@@ -9,8 +9,9 @@ from dataclasses import replace
 from nobuco.tflite.errors import TFLiteMismatchError
 from nobuco.tflite.inspection import TFLiteInfo, TFLiteOp
 from nobuco.tflite.precision.carried import CarriedEngine
-from nobuco.tflite.precision.engine import Engine, is_kept
-from nobuco.tflite.precision.judge import agreement, output_errors
+from nobuco.tflite.precision.engine import Engine
+from nobuco.tflite.precision.judge import agreement, broken, output_errors
+from nobuco.tflite.precision.keeping import is_kept
 from nobuco.tflite.precision.recipe import Recipe
 from nobuco.tflite.precision.result import Step
 from nobuco.tflite.precision.running import Sample, outputs_on
@@ -93,7 +94,8 @@ def fewest_kept(
                 steps[keep] = Step(len(keep), 0.0, -math.inf, len(data))
             else:
                 snr = min(each.least for each in output_errors(names, got, wanted))
-                steps[keep] = Step(len(keep), agreement(got, wanted), snr, len(data))
+                alike = 0.0 if broken(names, got, wanted) else agreement(got, wanted)
+                steps[keep] = Step(len(keep), alike, snr, len(data))
         return steps[keep].agreement >= min_agreement
 
     kept: list[TFLiteOp] = []

@@ -21,8 +21,10 @@ from nobuco.tflite.precision.bias import corrected
 from nobuco.tflite.precision.carried import CarriedEngine, unmarked
 from nobuco.tflite.precision.engine import Engine
 from nobuco.tflite.precision.equalise import equalised
+from nobuco.tflite.precision.halves import HALF_MOST, beyond_half
 from nobuco.tflite.precision.hard_swishes import taken_apart
 from nobuco.tflite.precision.judge import agreement, broken, output_errors
+from nobuco.tflite.precision.keeping import check_kept
 from nobuco.tflite.precision.layers import alone, fewest_kept, quantised_rows
 from nobuco.tflite.precision.prepare import BIAS, EQUALISE, Prepared, Trial, wanted_of
 from nobuco.tflite.precision.ranges import Range, check_ranges, ranges_on
@@ -95,6 +97,7 @@ def quantised(
 
     Raises TFLiteExportError, CalibrationError; TFLiteMismatchError for a file whose outputs say nothing."""
     recipe = request.recipe
+    check_kept(recipe, info)
     samples = _samples(request, info)
     compared = samples or list(request.examples)
     wanted = outputs_on(data, compared)
@@ -149,6 +152,14 @@ def quantised(
             prepared.append(found)
             made = new if found.kept else made
 
+    if lost := beyond_half(made, data):
+        row = next((row for row in info.rows if lost.index in row.inputs), None)
+        made_of = row.origins[0] if row is not None and row.origins else repr(lost.name)
+        raise TFLiteExportError(
+            f"the weights of {made_of} reach {lost.most:.3g}, and fp16 has no number beyond {HALF_MOST:,.0f}: keep that "
+            "layer in float (keep of nobuco.Recipe), or scale them"
+        )
+
     def harm() -> str:
         rows = [] if engine is None else quantised_rows(engine, recipe, info)
         if engine is None or len(rows) > _QUICKLY_TRIED:
@@ -175,9 +186,11 @@ def quantised(
     )
     expected = EXPECTED_SNR.get(recipe.name, LEAST_SNR)
     if request.judged and (found.snr < expected or found.agreement < LEAST_AGREEMENT):
+        faults = [f"{found.agreement:.1%} of {found.samples} samples come out alike"]
+        if found.snr < expected:
+            faults.insert(0, f"it has an SNR of {found.snr:.1f} dB ({expected:.0f} is little)")
         warnings.warn(
-            f"the {recipe.name} file is far from the float one: it has an SNR of {found.snr:.1f} dB ({expected:.0f} is "
-            f"little), and {found.agreement:.1%} of {found.samples} samples come out alike{harm()}",
+            f"the {recipe.name} file is far from the float one: {', and '.join(faults)}{harm()}",
             PrecisionWarning,
             stacklevel=3,
         )
@@ -206,8 +219,9 @@ def _samples(request: Request, info: TFLiteInfo) -> list[list[Any]]:
         )
     if request.calibration is None:
         if (request.recipe.static and not request.carried) or request.auto:
+            asked = "auto" if request.auto else request.recipe.name
             raise CalibrationError(
-                f"precision {request.recipe.name!r} needs calibration, to find the ranges of activations: give "
+                f"precision {asked!r} needs calibration, to find the ranges of activations: give "
                 "calibration=, some 100 inputs like those that the model will see (arrays, a loader, or a folder of images)"
             )
         return []

@@ -14,6 +14,9 @@ from nobuco.tflite.precision.running import Sample, tensors_on
 # Of a tensor's largest value. Steps of the 255th part of it are numbers that multiply without vanishing.
 _VANISHING = 1e-15
 
+# Ops whose outputs are parts of one input, and the place of that. All have its scale.
+_PARTS = {"SPLIT": 1, "SPLIT_V": 0, "UNPACK": 0}
+
 
 @dataclass(frozen=True)
 class Range:
@@ -46,6 +49,13 @@ def ranges_on(data: bytes, samples: Sequence[Sample]) -> dict[int, Range]:
                 nan = math.isnan(new[0]) or math.isnan(low)
                 ends[index] = (math.nan, math.nan) if nan else (min(low, new[0]), max(high, new[1]))
                 ranks[index] = array.ndim
+    for number in range(graph.OperatorsLength()):
+        op = graph.Operators(number)
+        kind = fb.op_name(model, op)
+        if kind in _PARTS and (given := op.Inputs(_PARTS[kind])) in ends:
+            for index in map(op.Outputs, range(op.OutputsLength())):
+                if index not in ends:  # nothing reads it, so that it was not computed
+                    ends[index], ranks[index] = ends[given], graph.Tensors(index).ShapeLength()
     return {
         index: Range(graph.Tensors(index).Name().decode(), ranks[index], *each)
         for index, each in ends.items()

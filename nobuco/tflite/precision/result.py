@@ -10,8 +10,9 @@ from pathlib import Path
 from nobuco.tflite.inspection import TFLiteInfo, TFLiteOp
 from nobuco.tflite.precision.carried import UNSCALED, CarriedEngine
 from nobuco.tflite.precision.curve import Step, save_curve
-from nobuco.tflite.precision.engine import Engine, dearer_than_float, is_kept
+from nobuco.tflite.precision.engine import Engine
 from nobuco.tflite.precision.judge import OutputError
+from nobuco.tflite.precision.keeping import is_kept
 from nobuco.tflite.precision.prepare import Prepared
 from nobuco.tflite.precision.recipe import Recipe
 
@@ -130,8 +131,10 @@ def _why(row: TFLiteOp, recipe: Recipe, engine: Engine | CarriedEngine | None) -
         return "stands in a branch or loop, which calibration does not see into"
     if isinstance(engine, CarriedEngine):
         return engine.why_float().get(row.name, UNSCALED)
-    if dearer_than_float(recipe, row.op):
+    if engine is not None and engine.dearer_than_float(recipe, row):
         return f"XNNPACK takes {row.op} in float, and leaves its {recipe.name} form to slower kernels"
+    if engine is not None and (other := engine.beside(recipe, row)) is not None:
+        return f"it belongs to the same call as {other.op}, which stays float"
     if engine is not None and not engine.takes(recipe, row):
         return f"{recipe.engine} has no {recipe.name} form of {row.op}"
     return f"{recipe.engine} leaves it as it is"
