@@ -151,7 +151,7 @@ def _alone(files: Files, wanted: Sequence[Sequence[Any]]) -> dict[str, float]:
         ranges = {index: each for index, each in ranges.items() if index in free}
         engine: CarriedEngine | Engine = CarriedEngine(reference.data, reference.info, ranges)
     else:
-        engine = Engine(reference.data, reference.info, ranges)
+        engine = Engine(reference.data, reference.info, ranges, integer_io=files.integer_io)
     return {row.name: snr for row, snr in alone(engine, recipe, reference.info, files.samples, wanted)}
 
 

@@ -60,6 +60,11 @@ class Files:
         """Whether the quantised file has the scales that the model carries."""
         return bool(self.own_steps)
 
+    @property
+    def integer_io(self) -> bool:
+        """Whether the quantised file takes and returns integers."""
+        return _takes_integers(self.made.info)
+
 
 def files_of(keras_model: Any, file: File, samples: Any) -> Files:
     """Raises TFLiteExportError, CalibrationError, TFLiteFileError; ValueError for a file of another model."""
@@ -77,8 +82,8 @@ def files_of(keras_model: Any, file: File, samples: Any) -> Files:
             path = Path(file)  # type: ignore[arg-type]
             recipe = file.precision.recipe if isinstance(file, ExportedTFLite) and file.precision else None
         made = Opened(read_model(path), inspect_tflite(path, keras_model))
-        whole = any(tensor.dtype in ("int8", "int16") for tensor in made.info.inputs)
-        if list(map(str, made.info.inputs)) != list(map(str, plain.info.inputs)) and not whole:
+        same = list(map(str, made.info.inputs)) == list(map(str, plain.info.inputs))
+        if not same and not _takes_integers(made.info):
             raise ValueError(
                 f"{path}: it does not take what keras_model takes: it was made from another model"
             )
@@ -95,6 +100,10 @@ def files_of(keras_model: Any, file: File, samples: Any) -> Files:
         del plain
         gc.collect()
     return found
+
+
+def _takes_integers(info: TFLiteInfo) -> bool:
+    return any(tensor.dtype in ("int8", "int16") for tensor in info.inputs)
 
 
 def _asked(file: File) -> tuple[Recipe | None, bool]:
