@@ -38,14 +38,14 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 @builtin(*spellings("sigmoid"), *spellings("expit"), any_layout=True, nonnegative=True)
 def sigmoid(input: Tensor):
     if not input.is_floating_point():
-        return lambda input: tf.sigmoid(cast(input, tf.float32))
+        return lambda input: tf.sigmoid(input if input.dtype.is_complex else cast(input, tf.float32))
     return LayerChain(keras.layers.Activation("sigmoid"))
 
 
 @builtin(*spellings("tanh"), any_layout=True)
 def tanh(input: Tensor):
     if not input.is_floating_point():
-        return lambda input: tf.tanh(cast(input, tf.float32))
+        return lambda input: tf.tanh(input if input.dtype.is_complex else cast(input, tf.float32))
     return LayerChain(keras.layers.Activation("tanh"))
 
 

@@ -42,8 +42,9 @@ def convolution(
     both = set(stride) != {1} and set(dilation) != {1}  # Keras has layers for one of them
     grouped_volume = dims == 3 and (groups > 1 or set(dilation) != {1})
     constant = is_constant(weight) and is_constant(bias)
-    if input.dim() == dims + 1 or not constant or both or grouped_volume:
-        return _function(dims, stride, pads, dilation, groups, batched=input.dim() > dims + 1)
+    if input.dim() == dims + 1 or not constant or both or grouped_volume or input.is_complex():
+        func = _function(dims, stride, pads, dilation, groups, batched=input.dim() > dims + 1)
+        return _of_complex(func) if input.is_complex() else func
     same = pads_like_same(static_shape(input)[2:], kernel, stride, dilation, pads)
     mode = "same" if same and any(any(pad) for pad in pads) else "valid"
     layers = [] if same or not any(any(pad) for pad in pads) else [_zero_padding(pads)]
@@ -78,6 +79,17 @@ def _explicit(padding, kernel, dilation, dims) -> list[tuple[int, int]]:
 
 def _zero_padding(pads: list[tuple[int, int]]) -> keras.layers.Layer:
     return _PADDING[len(pads)](pads[0] if len(pads) == 1 else tuple(pads))
+
+
+def _of_complex(real: Any):
+    """A convolution of complex numbers by the one of real ones, which TensorFlow has alone."""
+
+    def func(input, weight, bias=None, *args, **kwargs):
+        a, b, c, d = (part(x) for x in (input, weight) for part in (tf.math.real, tf.math.imag))
+        x = tf.complex(real(a, c) - real(b, d), real(a, d) + real(b, c))
+        return x if bias is None else x + bias
+
+    return func
 
 
 def _function(dims, stride, pads, dilation, groups, batched):

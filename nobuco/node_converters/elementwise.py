@@ -25,25 +25,41 @@ def _truncated(x: Any) -> Any:
 
 
 def _asin(x: Any) -> Any:
+    if x.dtype.is_complex:
+        return -1j * tf.math.log(1j * x + tf.sqrt(1 - x * x))
     return tf.atan2(x, tf.sqrt((1 - x) * (1 + x)))
 
 
 def _acos(x: Any) -> Any:
+    if x.dtype.is_complex:
+        return math.pi / 2 - _asin(x)
     return tf.atan2(tf.sqrt((1 - x) * (1 + x)), x)
 
 
 def _sinh(x: Any) -> Any:
+    if x.dtype.is_complex:
+        return tf.sinh(x)
     less_one = tf.math.expm1(tf.abs(x))
     size = 0.5 * (less_one + less_one / (less_one + 1))
     return tf.where(x < 0, -size, size)
 
 
+def _atan(x: Any) -> Any:
+    if x.dtype.is_complex:
+        return 0.5j * (tf.math.log(1 - 1j * x) - tf.math.log(1 + 1j * x))
+    return tf.atan2(x, tf.ones_like(x))
+
+
 def _asinh(x: Any) -> Any:
+    if x.dtype.is_complex:
+        return tf.math.log(x + tf.sqrt(x * x + 1))
     size = tf.abs(x)
     return tf.sign(x) * tf.math.log1p(size + size * size / (1 + tf.sqrt(size * size + 1)))
 
 
 def _acosh(x: Any) -> Any:
+    if x.dtype.is_complex:
+        return tf.math.log(x + tf.sqrt(x + 1) * tf.sqrt(x - 1))
     beyond = x - 1
     return tf.math.log1p(beyond + tf.sqrt(beyond * (beyond + 2)))
 
@@ -103,8 +119,8 @@ _FLOAT: dict[str, Callable[[Any], Any]] = {
     "arcsin": lambda x: _asin(x),
     "acos": lambda x: _acos(x),
     "arccos": lambda x: _acos(x),
-    "atan": lambda x: tf.atan2(x, tf.ones_like(x)),
-    "arctan": lambda x: tf.atan2(x, tf.ones_like(x)),
+    "atan": lambda x: _atan(x),
+    "arctan": lambda x: _atan(x),
     "asinh": lambda x: _asinh(x),
     "arcsinh": lambda x: _asinh(x),
     "acosh": lambda x: _acosh(x),

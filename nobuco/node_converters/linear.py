@@ -24,7 +24,8 @@ _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 @builtin(F.linear, strategy=_PYTORCH)
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None):
     """``(..., in) -> (..., out)``."""
-    if is_constant(weight) and is_constant(bias) and input.dim() > 1 and weight.dim() == 2:
+    of_layer = is_constant(weight) and is_constant(bias) and input.dim() > 1 and weight.dim() == 2
+    if of_layer and not weight.is_complex():  # which Keras would take the real part of
         layer = keras.layers.Dense(weight.shape[0], use_bias=bias is not None)
         weights = [weight.T] if bias is None else [weight.T, bias]
         return LayerChain(with_weights(layer, (None,) * (input.dim() - 1) + (weight.shape[1],), *weights))
@@ -123,7 +124,13 @@ def tensordot(a: Tensor, b: Tensor, dims=2):
     return func
 
 
-@builtin(torch.inner, torch.Tensor.inner, torch.vdot, torch.Tensor.vdot, strategy=_PYTORCH)
+@builtin(torch.vdot, torch.Tensor.vdot, strategy=_PYTORCH)
+def vdot(input: Tensor, other: Tensor):
+    """The first of the two conjugate."""
+    return lambda input, other: tf.reduce_sum(tf.math.conj(input) * other)
+
+
+@builtin(torch.inner, torch.Tensor.inner, strategy=_PYTORCH)
 def inner(input: Tensor, other: Tensor):
     """Over the last dims of both."""
 

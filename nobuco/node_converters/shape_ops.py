@@ -35,13 +35,14 @@ def spread(sizes: tuple[Any, ...]) -> tuple[Any, ...]:
 # -- permutations: a new name for each axis, and no data moved
 
 
-def _permutation(name: str, *ops: Any, perm) -> None:
+def _permutation(name: str, *ops: Any, perm, conjugate: bool = False) -> None:
     def output_layout(layout: Layout, self, *args, **kwargs) -> Layout:
         return permuted(layout, perm(rank_of(self), *args, **kwargs))
 
     def converter(self: Tensor, *args, **kwargs):
         def func(self, *args, **kwargs):
-            return set_layout(tf.identity(self), output_layout(get_layout(self), self, *args, **kwargs))
+            same = tf.math.conj if conjugate and self.dtype.is_complex else tf.identity
+            return set_layout(same(self), output_layout(get_layout(self), self, *args, **kwargs))
 
         return func
 
@@ -84,11 +85,12 @@ _permutation(
     torch.Tensor.t,
     torch.Tensor.t_,
     torch.Tensor.T,
-    torch.Tensor.H,
     perm=lambda rank: list(range(rank))[::-1],
 )
-_permutation("mT", torch.Tensor.mT, torch.Tensor.mH, torch.adjoint, torch.Tensor.adjoint,
-             perm=lambda rank: _swapped(rank, -1, -2))  # fmt: skip
+_permutation("mT", torch.Tensor.mT, perm=lambda rank: _swapped(rank, -1, -2))
+_permutation("H", torch.Tensor.H, perm=lambda rank: list(range(rank))[::-1], conjugate=True)
+_permutation("mH", torch.Tensor.mH, torch.adjoint, torch.Tensor.adjoint,
+             perm=lambda rank: _swapped(rank, -1, -2), conjugate=True)  # fmt: skip
 
 
 # -- splits and merges

@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -103,14 +104,15 @@ def export_tflite(
     `ExportedTFLite.precision.prepared`.
 
     Raises TFLiteExportError when the model cannot be converted or run, in one sentence that names the PyTorch call (what
-    TensorFlow itself said is logged under the name "nobuco", at the level DEBUG), CalibrationError for calibration that no
-    scales can be found from, TFLiteMismatchError when the file computes something else, or its outputs nothing at all,
-    TFLiteFileError when it cannot be written. An existing file is replaced only by a complete, valid one. The same model
-    and calibration give the same file.
+    TensorFlow itself said is logged under the name "nobuco", at the level DEBUG), CalibrationError for calibration that
+    no scales can be found from, TFLiteMismatchError when the file computes something else, or its outputs nothing at all,
+    TFLiteFileError when it cannot be written, ValueError for words and numbers that there are none of. An existing file
+    is replaced only by a complete, valid one. The same model and calibration give the same file.
     """
     aim = Aim.of(target, optimize)
     path = Path(path)
     recipe = recipe_of(precision)
+    _check_numbers(tolerance, min_agreement)
     if prepare is not None and recipe is None:
         raise TFLiteExportError("prepare is for int8 files: give precision='int8', or leave it out")
     with file_to_become(path) as temporary, only_new_garbage():
@@ -148,6 +150,17 @@ def export_tflite(
         del plain
         gc.collect()
     return ExportedTFLite(path, replace(info, path=path), error, found)
+
+
+def _check_numbers(tolerance: float | None, min_agreement: float) -> None:
+    if tolerance is not None and not (isinstance(tolerance, Real) and tolerance >= 0):
+        raise ValueError(
+            f"tolerance is {tolerance!r}: give the largest relative error, such as 1e-3, or None"
+        )
+    if not (isinstance(min_agreement, Real) and 0 < min_agreement <= 1):
+        raise ValueError(
+            f"min_agreement is {min_agreement!r}: give a share of samples, above 0 and at most 1"
+        )
 
 
 def _checked_error(found: Precision, tolerance: float | None) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import nobuco
@@ -205,6 +206,54 @@ def test_models_with_complex_numbers(model: nn.Module, shape: tuple[int, ...], t
     made = export_tflite(converted, tmp_path / "m.tflite")
     assert close(made)
     assert not any("COMPLEX" in op or "FFT" in op for op in made.info.ops)
+
+
+class OfComplex(nn.Module):
+    """Functions of complex numbers, and of complex weights, each a real output of its own."""
+
+    def __init__(self, *functions: Any) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+
+        def weight(*shape: int) -> nn.Parameter:
+            return nn.Parameter(torch.randn(shape, dtype=torch.cfloat, generator=generator))
+
+        self.functions = functions
+        self.matrix, self.bias = weight(3, 4), weight(3)
+        self.line, self.kernel = weight(5, 2, 2), weight(3, 2, 3, 3)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        z = torch.complex(x, 2 * x + 1)
+        found = [function(self, z).resolve_conj() for function in self.functions]
+        return tuple(torch.view_as_real(each) for each in found)
+
+
+@pytest.mark.parametrize(
+    "functions",
+    [
+        [lambda m, z, f=f: f(z) for f in (torch.tanh, torch.sigmoid, torch.sinh, torch.asin, torch.acos)],
+        [lambda m, z, f=f: f(z) for f in (torch.atan, torch.asinh, torch.acosh, torch.atanh, torch.tan)],
+        [
+            lambda m, z: F.linear(z, m.matrix),
+            lambda m, z: F.linear(z, m.matrix, m.bias),
+            lambda m, z: F.conv1d(z[None], m.line),
+            lambda m, z: F.conv2d(z.reshape(1, 2, 2, 2), m.kernel, m.bias, padding=1),
+        ],
+        [
+            lambda m, z: torch.vdot(z[0], z[1] + 1),
+            lambda m, z: z @ z.mH,
+            lambda m, z: z.H,
+            lambda m, z: z.adjoint(),
+            lambda m, z: z @ z.mT,
+        ],
+    ],
+    ids=["functions", "inverse functions", "weights", "conjugates"],
+)
+def test_functions_of_complex_numbers(functions: list[Any], tmp_path: Path) -> None:
+    x = torch.randn(2, 4, generator=torch.Generator().manual_seed(1))
+    converted = nobuco.pytorch_to_keras(OfComplex(*functions).eval(), [x], verbose=False, **_PYTORCH)
+    assert converted.report.ok
+    assert close(export_tflite(converted, tmp_path / "m.tflite"))
 
 
 def test_a_complex_output_is_refused_with_the_way_out(tmp_path: Path) -> None:

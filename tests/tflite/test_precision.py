@@ -629,3 +629,39 @@ def test_without_the_engine_the_extra_is_named(
     with pytest.raises(nobuco.TFLiteExportError, match=r"pip install 'nobuco\[quantize\]'"):
         exported(tiny, tmp_path, "fp16", calibration=None)
     engine._modules.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"min_agreement": 95}, "min_agreement is 95"),
+        ({"min_agreement": float("nan")}, "min_agreement is nan"),
+        ({"min_agreement": "0.9"}, "min_agreement is '0.9'"),
+        ({"tolerance": "x"}, "tolerance is 'x'"),
+        ({"target": 5}, "no target 5"),
+        ({"prepare": True}, "prepare has True"),
+        ({"precision": [{}]}, "lacks 'regex'"),
+        ({"calibration": [torch.ones(0, 3, 8, 8)]}, r"sample 0, input .*\(0, 8, 8, 3\)|\(0, 3, 8, 8\)"),
+    ],
+)
+def test_options_that_there_are_not(
+    tiny: keras.Model, tmp_path: Path, options: dict[str, Any], said: str
+) -> None:
+    given = {"precision": "int8", "calibration": noise(), **options}
+    with pytest.raises((ValueError, nobuco.TFLiteExportError, nobuco.CalibrationError), match=said):
+        nobuco.export_tflite(tiny, tmp_path / "m.tflite", **given)
+
+
+@pytest.mark.parametrize("keep", [None, "features", ("",), (1,)])
+def test_what_no_module_is_called(keep: Any) -> None:
+    with pytest.raises(nobuco.TFLiteExportError, match="keep"):
+        nobuco.Recipe(keep=keep)
+
+
+def test_samples_of_other_kinds_of_tensors(tiny: keras.Model, tmp_path: Path) -> None:
+    samples = list(noise()[:, None])
+    halves = [sample.bfloat16().float() for sample in samples]
+    wanted = nobuco.export_tflite(tiny, tmp_path / "a.tflite", precision="int8", calibration=halves)
+    for kind in ([each.bfloat16() for each in samples], [each.to_sparse() for each in halves]):
+        found = nobuco.export_tflite(tiny, tmp_path / "b.tflite", precision="int8", calibration=kind)
+        assert found.path.read_bytes() == wanted.path.read_bytes()

@@ -184,3 +184,18 @@ def test_too_few_samples_to_judge_by(tmp_path: Path) -> None:
             calibration=images(4),
             prepare="auto",
         )
+
+
+def test_layers_that_share_a_bias_of_zeros(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(8, 8, 3, bias=False) for _ in range(4)]
+    with torch.no_grad():
+        for layer in layers:
+            layer.weight.mul_(torch.logspace(-1, 1, 8)[torch.randperm(8)][:, None, None, None])
+    net = nn.Sequential(*(part for layer in layers for part in (layer, nn.ReLU()))).eval()
+    samples = [torch.randn(1, 8, 12, 12) for _ in range(16)]
+    model = nobuco.pytorch_to_keras(net, [samples[0]], verbose=False)
+    file = nobuco.export_tflite(
+        model, tmp_path / "m.tflite", precision="int8", calibration=samples, prepare="equalise"
+    )
+    assert file.precision is not None and file.precision.prepared[0].kept

@@ -42,6 +42,8 @@ class Aim:
         file = shipped().get(str(target))
         if file is None and isinstance(target, str) and not target.endswith(".json"):
             return cls(target, optimize)  # type: ignore[arg-type] - other words are refused there
+        if not isinstance(target, str | os.PathLike):
+            return cls(target, optimize)
         costs = Costs.read(file or Path(target))
         return cls(costs.target, optimize, costs)
 

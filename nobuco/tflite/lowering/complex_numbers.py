@@ -33,7 +33,18 @@ def each_part(op: Any, *inputs: Value) -> list[Value]:
 
 @rule("Const")
 def constant(op: Any) -> Value:
-    array = tf.make_ndarray(op.get_attr("value"))
+    return _held(tf.make_ndarray(op.get_attr("value")))
+
+
+@rule("ReadVariableOp")
+def variable(op: Any, handle: Tensor) -> Value:
+    outer = next(outer for outer, inner in op.graph.captures if inner is op.inputs[0])
+    with tf.init_scope():
+        array = next(each for each in op.graph.variables if each.handle is outer).numpy()
+    return _held(array)
+
+
+def _held(array: np.ndarray) -> Pair:
     return Pair(
         tf.constant(np.real(array).astype(np.float32)), tf.constant(np.imag(array).astype(np.float32))
     )

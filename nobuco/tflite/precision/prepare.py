@@ -43,7 +43,7 @@ def wanted_of(prepare: str | Iterable[str] | None) -> tuple[tuple[str, ...], boo
         return (), False
     if prepare == "auto":
         return _ALL, True
-    names = (prepare,) if isinstance(prepare, str) else tuple(prepare)
+    names = tuple(prepare) if isinstance(prepare, Iterable) and not isinstance(prepare, str) else (prepare,)
     for name in names:
         if name not in _ALL:
             raise TFLiteExportError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,9 +34,18 @@ class Recipe:
     rows: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
-        if isinstance(self.keep, str):
-            raise TFLiteExportError(f"keep is the text {self.keep!r}: give a tuple of module paths")
+        if isinstance(self.keep, str) or not isinstance(self.keep, Iterable):
+            raise TFLiteExportError(f"keep is {self.keep!r}: give a tuple of module paths")
         object.__setattr__(self, "keep", tuple(self.keep))
+        for each in self.keep:
+            if not isinstance(each, str) or not each:
+                raise TFLiteExportError(f"keep holds {each!r}: give module paths, such as 'features.0'")
+        for row in self.rows:
+            missing = [key for key in _KEYS if key not in row] if isinstance(row, Mapping) else _KEYS
+            if missing:
+                raise TFLiteExportError(
+                    f"{row!r} is no row of litert-quantizer's recipe: it lacks {', '.join(map(repr, missing))}"
+                )
         if self.engine not in (LITERT, TENSORFLOW):
             raise TFLiteExportError(f"engine is {self.engine!r}: give {LITERT!r} or {TENSORFLOW!r}")
         if self.engine == TENSORFLOW and (self.rows or self.keep):
@@ -69,6 +78,7 @@ class Recipe:
         return f"{self.name} by {self.engine}{kept}"
 
 
+_KEYS = ("regex", "operation", "algorithm_key")
 _KNOWN = {
     ("fp16", "float"): "fp16",
     ("int8", "int8"): "int8",

@@ -117,7 +117,7 @@ def _fitted(value: Any, spec: TFLiteTensor, layout: Sequence[int] | None, number
     """As an array with a batch dim, in the file's order and type."""
     where = f"calibration sample {number}, input {spec.name!r}"
     torch_tensor = hasattr(value, "detach")
-    array = value.detach().cpu().numpy() if torch_tensor else np.asarray(value)
+    array = _of_torch(value, where) if torch_tensor else np.asarray(value)
     given = array.shape
     wanted = spec.shape_signature
     if array.ndim == len(wanted) - 1:
@@ -132,7 +132,18 @@ def _fitted(value: Any, spec: TFLiteTensor, layout: Sequence[int] | None, number
             f"{where}: shape {tuple(given)}, where the file takes ({sizes})"
             + (": it has PyTorch's order of dims, which is taken from torch tensors only" if hint else "")
         )
+    if not array.size:
+        raise CalibrationError(f"{where}: shape {tuple(given)}, which holds no number")
     return np.ascontiguousarray(_typed(array, spec, where))
+
+
+def _of_torch(value: Any, where: str) -> np.ndarray:
+    dense = value.detach().cpu()
+    dense = dense.to_dense() if str(dense.layout) != "torch.strided" else dense
+    try:
+        return (dense.float() if str(dense.dtype) == "torch.bfloat16" else dense).numpy()
+    except (TypeError, RuntimeError) as error:
+        raise CalibrationError(f"{where}: a tensor of {dense.dtype}, which is no array: {error}") from error
 
 
 def _fits(shape: Sequence[int], wanted: Sequence[int]) -> bool:
