@@ -4,45 +4,47 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
-from rich.table import Table
 from rich.text import Text
 
-from nobuco.show.console import REMARK_STYLES, tree_of
-from nobuco.show.page import write_page
+from nobuco.per_layer.tables import BAD, POOR, layers_within, level, said
+from nobuco.show.console import tree_of
+from nobuco.show.page import page_of
 from nobuco.show.rows import Remark, rows_of
+from nobuco.tflite.writing import write_text
 from nobuco.trace.calls import Call
 
 if TYPE_CHECKING:
-    from nobuco.per_layer.accuracy import Accuracy, LayerAccuracy
+    from nobuco.per_layer.accuracy import Accuracy
 
-_SHOWN = 15  # layers in the table
-_BAD, _POOR, _EXACT = 10.0, 20.0, 100.0  # dB
+_EXACT = 100.0  # dB
 
 
 class Shown:
     """What `Accuracy` looks like."""
 
     def __rich_console__(self: Accuracy, console: Console, options: ConsoleOptions) -> RenderResult:  # type: ignore[misc]
-        yield table(self)
-        yield tree_of(rows_of(self.report, remarks(self)), console)
+        yield layers_within(self, options.max_width)
+        # remarks stand at the ends of the lines
+        yield tree_of(rows_of(self.report, remarks(self)), console, wrap=True)
         yield Text(summary(self))
 
     def __str__(self: Accuracy) -> str:  # type: ignore[misc]
         console = Console(file=io.StringIO(), width=180, color_system=None)
-        console.print(table(self))
+        console.print(layers_within(self, console.width))
         console.print(Text(summary(self)))
         return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
 
     def save_html(self: Accuracy, path: str | os.PathLike[str]) -> None:  # type: ignore[misc]
-        """Writes the call tree with the errors as a page of its own, see `save_trace_html` of `pytorch_to_keras`."""
-        write_page(self.report, Path(path), remarks(self), [summary(self)])
+        """Writes the call tree with the errors as a page of its own, see `save_trace_html` of `pytorch_to_keras`.
+
+        Raises TFLiteFileError where it cannot be written."""
+        write_text(Path(path), page_of(self.report, remarks(self), [summary(self)]))
 
     def save_node_data(self: Accuracy, path: str | os.PathLike[str], figure: str = "so_far") -> None:  # type: ignore[misc]
         """Writes the SNR (dB) of each tensor as Model Explorer takes it ("Add node data" on the opened float or quantised
@@ -51,8 +53,8 @@ class Shown:
         figure: "so_far", with all that was lost before the tensor, or "alone", of the outputs when the layer alone is
         quantised. What is exact has 100 dB.
 
-        Raises ValueError for another figure."""
-        Path(path).write_text(json.dumps(node_data(self, figure), indent=1), encoding="utf-8")
+        Raises ValueError for another figure, TFLiteFileError where it cannot be written."""
+        write_text(Path(path), json.dumps(node_data(self, figure), indent=1))
 
     def to_dict(self: Accuracy) -> dict[str, Any]:  # type: ignore[misc]
         """As plain data, ready for `json.dumps`."""
@@ -89,8 +91,8 @@ def node_data(found: Accuracy, figure: str) -> dict[str, Any]:
             if snr is not None
         },
         "thresholds": [
-            {"value": _BAD, "bgColor": "#e57373"},
-            {"value": _POOR, "bgColor": "#ffd54f"},
+            {"value": BAD, "bgColor": "#e57373"},
+            {"value": POOR, "bgColor": "#ffd54f"},
             {"value": _EXACT, "bgColor": "#aed581"},
         ],
     }
@@ -101,37 +103,9 @@ def summary(found: Accuracy) -> str:
     return f"{found.agreement:.1%} of {found.samples} samples come out alike; {outputs}"
 
 
-def table(found: Accuracy) -> Table:
-    shown = Table(title="the worst layers first, signal over noise in dB")
-    shown.add_column("layer", overflow="fold")
-    for name in ("op", "alone", "so far", "worst channel", "range", "step", "clipped"):
-        shown.add_column(name, justify="right" if name != "op" else "left", no_wrap=True)
-    for layer in found.layers[:_SHOWN]:
-        shown.add_row(*_cells(layer))
-    if len(found.layers) > _SHOWN:
-        shown.caption = f"and {len(found.layers) - _SHOWN} more"
-    return shown
-
-
-def _cells(layer: LayerAccuracy) -> list[Text]:
-    tensor = layer.tensor
-    cells = [Text(layer.name), Text(layer.row.op), _coloured(layer.alone)]
-    if tensor is None:
-        return [*cells, Text("not in the file", style="dim")]
-    clipped = "" if tensor.clipped is None else f"{tensor.clipped:.1%}"
-    return [
-        *cells,
-        _coloured(tensor.snr),
-        Text(f"{said(tensor.worst_channel_snr)} in {tensor.worst_channel}"),
-        Text(f"{tensor.low:.3g} to {tensor.high:.3g}"),
-        Text("float" if tensor.scale is None else f"{tensor.scale:.3g}"),
-        Text(clipped),
-    ]
-
-
 def remarks(found: Accuracy) -> Mapping[Call, Remark]:
-    """What stands behind each call in the tree; the last of the calls that an op was made from has it."""
-    made = {}
+    """What stands behind each call in the tree: of the worst op that it is the last call of."""
+    made: dict[Call, Remark] = {}
     for layer in found.layers:
         if not layer.calls:
             continue
@@ -141,25 +115,6 @@ def remarks(found: Accuracy) -> Mapping[Call, Remark]:
             parts.append(f"{said(tensor.snr)} dB so far")
             parts.append("float" if tensor.scale is None else f"step {tensor.scale:.2g}")
         worst = layer.alone if layer.alone is not None else tensor.snr if tensor else 0.0
-        made[layer.calls[-1]] = Remark(", ".join(parts), _level(worst))
+        # they come with the worst first
+        made.setdefault(layer.calls[-1], Remark(", ".join(parts), level(worst)))
     return made
-
-
-def said(snr: float | None) -> str:
-    if snr is None:
-        return ""
-    return ("∞" if snr > 0 else "none") if math.isinf(snr) else f"{snr:.1f}"
-
-
-def _coloured(snr: float | None) -> Text:
-    return Text(said(snr), style=_style(snr))
-
-
-def _style(snr: float | None) -> str:
-    if snr is None:
-        return "dim"
-    return REMARK_STYLES[_level(snr)]
-
-
-def _level(snr: float) -> str:
-    return "bad" if snr < _BAD else "poor" if snr < _POOR else "good"

@@ -43,17 +43,22 @@ def _colourful(console: Console) -> bool:
     return console.is_terminal or console.is_jupyter
 
 
-def tree_of(root: Row, console: Console, keep: set[Row] | None = None) -> Tree:
-    """`keep`: the rows to show; the rest is left out, and its number told."""
+def tree_of(root: Row, console: Console, keep: set[Row] | None = None, wrap: bool | None = None) -> Tree:
+    """
+    Args:
+        keep: the rows to show; the rest is left out, and its number told.
+        wrap: whether lines that are too long are folded; else they are cut. Not given: on a terminal.
+    """
+    wrap = _colourful(console) if wrap is None else wrap
     plain = not (console.encoding or "").lower().startswith("utf")
-    tree = Tree(_line(root, console, plain), guide_style=_QUIET)
+    tree = Tree(_line(root, console, plain, wrap), guide_style=_QUIET)
     pending = [(tree, root)]
     while pending:
         branch, row = pending.pop()
         left_out = 0
         for child in _shown(row):
             if keep is None or child in keep:
-                pending.append((branch.add(_line(child, console, plain)), child))
+                pending.append((branch.add(_line(child, console, plain, wrap)), child))
             else:
                 left_out += sum(1 for _ in _visible(child))
         if left_out:
@@ -130,9 +135,9 @@ def _visible(row: Row) -> Iterable[Row]:
         yield from _visible(child)
 
 
-def _line(row: Row, console: Console, plain: bool) -> Text:
+def _line(row: Row, console: Console, plain: bool, wrap: bool) -> Text:
     look = LOOKS[row.status]
-    text = Text(no_wrap=not _colourful(console), overflow="fold")
+    text = Text(no_wrap=not wrap, overflow="fold")
     symbol = look.ascii if plain else look.symbol
     if symbol:
         text.append(f"{symbol} ", style=look.style)

@@ -3,7 +3,7 @@
 import gc
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
 from pathlib import Path
@@ -15,19 +15,16 @@ import numpy as np
 from nobuco.garbage import only_new_garbage
 from nobuco.keras_model.answers import Answers
 from nobuco.native_log import without_native_noise
-from nobuco.tflite import flatbuffer as fb
-from nobuco.tflite.compare import largest_error, noise
-from nobuco.tflite.conversion import Quantisation, converted
+from nobuco.tflite.compare import largest_error
 from nobuco.tflite.errors import TFLiteExportError, TFLiteMismatchError
-from nobuco.tflite.failures import Layers, branches_kept, narrowed, not_expressed, not_traced, refused
+from nobuco.tflite.failures import Layers
+from nobuco.tflite.float_file import float_file, samples_known
 from nobuco.tflite.forms import Aim, Optimize, Target
 from nobuco.tflite.inspection import TFLiteInfo, inspect_tflite
-from nobuco.tflite.lowering import Impossible
-from nobuco.tflite.names import rename
-from nobuco.tflite.precision.quantise import Request, quantised
+from nobuco.tflite.precision.quantise import quantised
 from nobuco.tflite.precision.recipe import Recipe, recipe_of
 from nobuco.tflite.precision.result import Precision
-from nobuco.tflite.signature import TracedModel, is_fake_quantised, trace_model
+from nobuco.tflite.signature import TracedModel, is_fake_quantised
 from nobuco.tflite.writing import file_to_become
 from nobuco.validate.report import Report
 
@@ -119,43 +116,38 @@ def export_tflite(
     if prepare is not None and recipe is None:
         raise TFLiteExportError("prepare is for int8 files: give precision='int8', or leave it out")
     with file_to_become(path) as temporary, only_new_garbage():
-        layers = _layers(keras_model)
-        with without_native_noise():
-            model = _traced(keras_model, layers, aim)
-        if model.narrowed:
-            warnings.warn(narrowed(model, layers), stacklevel=2)
-        if model.branches_kept:
-            warnings.warn(branches_kept(model, layers), stacklevel=2)
-        data = bytearray(_convert(model, layers, allow_flex))
-        _restore_order_and_names(data, model)
-        temporary.write_bytes(data)
-        info = inspect_tflite(temporary, _converted(keras_model))
-        samples = _samples(keras_model) if sample_inputs is None else [sample_inputs]
+        plain = float_file(keras_model, temporary, aim, allow_flex)
+        info = plain.info
+        samples = samples_known(keras_model) if sample_inputs is None else [sample_inputs]
         allowed = _allowed(keras_model, 1e-3 if tolerance is None or recipe is not None else tolerance)
-        error = _validated(model, layers, info, samples, _answers(keras_model), allowed) if validate else None
+        error = (
+            _validated(plain.model, plain.layers, info, samples, _answers(keras_model), allowed)
+            if validate
+            else None
+        )
         found = None
         if recipe is not None:
-            request = Request(
-                recipe,
-                calibration,
-                integer_io,
-                precision == "auto",
-                min_agreement,
-                samples or [noise(model.specs)],
-                _converted(keras_model) is not None,
-                _layouts(keras_model),
-                aim.target == "gpu",
-                _marked(keras_model, layers, aim) if is_fake_quantised(keras_model) else None,
-                prepare,
-            )
+            # not kept under a name: it holds the traced model
             made, found = quantised(
-                bytes(data), info, request, _converter(model, layers), _converted(keras_model)
+                plain.data,
+                info,
+                plain.request(
+                    recipe,
+                    samples,
+                    calibration=calibration,
+                    integer_io=integer_io,
+                    auto=precision == "auto",
+                    min_agreement=min_agreement,
+                    prepare=prepare,
+                ),
+                plain.convert,
+                plain.source,
             )
             error = _checked_error(found, tolerance) if validate else None
             temporary.write_bytes(made)
-            info = inspect_tflite(temporary, _converted(keras_model))
+            info = inspect_tflite(temporary, plain.source)
         # TensorFlow's functions are rings of references, and these hold every weight about ten times over
-        del model, data
+        del plain
         gc.collect()
     return ExportedTFLite(path, replace(info, path=path), error, found)
 
@@ -171,30 +163,6 @@ def _check_numbers(tolerance: float | None, min_agreement: float) -> None:
         )
 
 
-def _marked(keras_model: keras.Model, layers: Layers, aim: Aim) -> Callable[[], bytes]:
-    """The float file with the scales that the model carries, as pairs of QUANTIZE and DEQUANTIZE."""
-
-    def convert() -> bytes:
-        with without_native_noise():
-            model = trace_model(keras_model, aim, mark_scales=True)
-        data = bytearray(_convert(model, layers, False))
-        _restore_order_and_names(data, model)
-        return bytes(data)
-
-    return convert
-
-
-def _converter(model: TracedModel, layers: Layers) -> Callable[[Recipe, Sequence[Any], bool], bytes]:
-    """TFLite's own converter for a recipe."""
-
-    def convert(recipe: Recipe, samples: Sequence[Any], integer_io: bool) -> bytes:
-        data = bytearray(_convert(model, layers, False, Quantisation(recipe, samples, integer_io)))
-        _restore_order_and_names(data, model)
-        return bytes(data)
-
-    return convert
-
-
 def _checked_error(found: Precision, tolerance: float | None) -> float:
     """The largest relative error of a quantised file."""
     worst = max(found.outputs, key=lambda each: each.relative)
@@ -206,27 +174,6 @@ def _checked_error(found: Precision, tolerance: float | None) -> float:
     return worst.relative
 
 
-def _traced(keras_model: keras.Model, layers: Layers, aim: Aim) -> TracedModel:
-    try:
-        return trace_model(keras_model, aim)
-    except TFLiteExportError:
-        raise
-    except Impossible as error:
-        raise not_expressed(error, layers) from error
-    except Exception as error:  # whatever the model's layers raise on symbolic tensors
-        raise not_traced(error) from error
-
-
-def _converted(keras_model: keras.Model) -> keras.Model | None:
-    """The model, where it knows which PyTorch calls it was made from."""
-    return keras_model if isinstance(getattr(keras_model, "report", None), Report) else None
-
-
-def _layers(keras_model: keras.Model) -> Layers:
-    model = _converted(keras_model)
-    return {} if model is None else model.report.origins  # type: ignore[attr-defined]
-
-
 def _allowed(keras_model: keras.Model, tolerance: float) -> float:
     """More than asked for where float32 itself is no nearer: where PyTorch's own rounding has been found large."""
     report = getattr(keras_model, "report", None)
@@ -235,49 +182,9 @@ def _allowed(keras_model: keras.Model, tolerance: float) -> float:
     return max([tolerance, *(10 * each for each in rounding), *steps])
 
 
-def _samples(keras_model: keras.Model) -> Sequence[Sequence[np.ndarray]]:
-    report = getattr(keras_model, "report", None)
-    return report.samples if isinstance(report, Report) else []
-
-
 def _answers(keras_model: keras.Model) -> Answers:
     report = getattr(keras_model, "report", None)
     return report.answers if isinstance(report, Report) else Answers()
-
-
-def _layouts(keras_model: keras.Model) -> Sequence[Sequence[int]] | None:
-    report = getattr(keras_model, "report", None)
-    return report.input_layouts if isinstance(report, Report) else None
-
-
-def _convert(
-    model: TracedModel, layers: Layers, allow_flex: bool, quantisation: Quantisation | None = None
-) -> bytes:
-    try:
-        with without_native_noise(drop_on_error=True):
-            return converted(model, allow_flex, quantisation)
-    except Exception as error:  # ConverterError has no public name; other types come from the same call
-        raise refused(error, model, layers, allow_flex) from error
-
-
-def _restore_order_and_names(data: bytearray, model: TracedModel) -> None:
-    """Put inputs and outputs back, in place, into the model's order and under its names: the converter keeps neither."""
-    flat = fb.root(data)
-    inputs, outputs = fb.signature_indices(flat)
-    names = model.input_names
-    if set(inputs) != set(names) or set(outputs) != set(model.output_names):
-        raise TFLiteExportError(
-            f"the converter gave the signature {list(inputs)} -> {list(outputs)}, "
-            f"expected {list(names)} -> {list(model.output_names)}"
-        )
-    graph = fb.subgraphs(flat)[0]
-    graph.InputsAsNumpy()[:] = [inputs[name] for name in names]
-    graph.OutputsAsNumpy()[:] = [outputs[name] for name in model.output_names]
-    rename(
-        data,
-        dict(zip(names, model.keras_input_names, strict=True)),
-        {name: name for name in model.output_names},
-    )
 
 
 def _validated(

@@ -1,4 +1,4 @@
-"""A file that gets its name only when it is complete."""
+"""Files that are written: one that gets its name only when it is complete, and text."""
 
 import os
 import tempfile
@@ -6,6 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from nobuco.tflite.errors import TFLiteFileError
+
+
+def write_text(path: Path, text: str) -> None:
+    """Raises TFLiteFileError where there is no folder for it, or it cannot be written for another reason."""
+    if not path.parent.is_dir():
+        raise TFLiteFileError(
+            f"{path}: cannot be written: there is no folder {str(path.parent)!r}: make it, or give another path"
+        )
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise TFLiteFileError(f"{path}: cannot be written: {error.strerror}: give another path") from error
 
 
 class file_to_become:

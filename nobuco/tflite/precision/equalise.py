@@ -17,7 +17,7 @@ from nobuco.tflite.precision.editing import Editing
 from nobuco.tflite.precision.running import Sample, tensors_on
 
 # Where weights and bias stand among the inputs, and the dims of outputs and inputs in the weights.
-_LAYERS = {
+LAYERS = {
     "CONV_2D": (1, 2, 0, 3),
     "DEPTHWISE_CONV_2D": (1, 2, 3, 3),
     "FULLY_CONNECTED": (1, 2, 0, 1),
@@ -50,7 +50,7 @@ def equalised(data: bytes, samples: Sequence[Sample]) -> tuple[bytes, int, int]:
         the file, how many pairs it has, and how many more there would be but for a RELU6 that may clip.
     """
     editing = Editing(data)
-    pairs, clipped = _pairs(editing)
+    pairs, clipped = pairs_of(editing)
     if not pairs:
         return data, 0, clipped
     ranges: dict[int, np.ndarray] = {}
@@ -65,7 +65,7 @@ def equalised(data: bytes, samples: Sequence[Sample]) -> tuple[bytes, int, int]:
     return (editing.bytes(), done, clipped) if done else (data, 0, clipped)
 
 
-def _pairs(editing: Editing) -> tuple[list[Pair], int]:
+def pairs_of(editing: Editing) -> tuple[list[Pair], int]:
     readers, makers = editing.readers(), {int(index): op for op in editing.ops for index in op.outputs}
     returned = {int(index) for index in editing.graph.outputs}
     found, clipped = [], 0
@@ -93,9 +93,9 @@ def _pairs(editing: Editing) -> tuple[list[Pair], int]:
 
 def _is_layer(editing: Editing, op: Any) -> bool:
     kind = editing.kind(op)
-    if kind not in _LAYERS:
+    if kind not in LAYERS:
         return False
-    weights, bias, _, _ = _LAYERS[kind]
+    weights, bias, _, _ = LAYERS[kind]
     place = int(op.inputs[bias]) if len(op.inputs) > bias else -1
     return editing.constant(int(op.inputs[weights])) is not None and (
         place < 0 or editing.constant(place) is not None
@@ -105,7 +105,7 @@ def _is_layer(editing: Editing, op: Any) -> bool:
 def _reads_channels(editing: Editing, first: Any, second: Any) -> bool:
     """Whether the second layer has weights for each channel of the first: none are side by side (groups, flattened maps)."""
     (made, axis), (read, along) = (
-        (editing.constant(int(op.inputs[_LAYERS[editing.kind(op)][0]])), _LAYERS[editing.kind(op)][place])
+        (editing.constant(int(op.inputs[LAYERS[editing.kind(op)][0]])), LAYERS[editing.kind(op)][place])
         for op, place in ((first, 2), (second, 3))
     )
     assert made is not None and read is not None
@@ -120,7 +120,7 @@ def _bound(editing: Editing, op: Any, maker: Any) -> np.ndarray | None:
     """What no channel of a layer can exceed; None where its input has no bound. That is known of what a RELU6 makes."""
     if maker is None or (_activation(maker) != _RELU6 and editing.kind(maker) != "RELU6"):
         return None
-    weights, bias, axis, _ = _LAYERS[editing.kind(op)]
+    weights, bias, axis, _ = LAYERS[editing.kind(op)]
     values = editing.constant(int(op.inputs[weights]))
     assert values is not None
     rows = np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1).astype(np.float64)
@@ -134,13 +134,10 @@ def _bound(editing: Editing, op: Any, maker: Any) -> np.ndarray | None:
 
 def _divide(editing: Editing, pair: Pair, ranges: np.ndarray) -> bool:
     """Whether any channel is another one now."""
-    kind, reader = editing.kind(pair.first), editing.kind(pair.second)
-    weights, bias, axis, _ = _LAYERS[kind]
-    read, _, _, along = _LAYERS[reader]
-    ours, theirs = (
-        editing.constant(int(op.inputs[place])) for op, place in ((pair.first, weights), (pair.second, read))
-    )
-    assert ours is not None and theirs is not None
+    reader = editing.kind(pair.second)
+    read, _, _, along = LAYERS[reader]
+    theirs = editing.constant(int(pair.second.inputs[read]))
+    assert theirs is not None
     reading = np.abs(np.moveaxis(theirs, along, 0).reshape(theirs.shape[along], -1).astype(np.float64)).max(
         axis=1
     )
@@ -157,6 +154,18 @@ def _divide(editing: Editing, pair: Pair, ranges: np.ndarray) -> bool:
     by = np.exp2(np.maximum(np.round(np.log2(by)), least)).astype(np.float32)
     if (by == by[0]).all():
         return False
+    divide(editing, pair, by)
+    return True
+
+
+def divide(editing: Editing, pair: Pair, by: np.ndarray) -> None:
+    """Divides each channel by a number, and multiplies what reads it by the same."""
+    weights, bias, axis, _ = LAYERS[editing.kind(pair.first)]
+    read, _, _, along = LAYERS[editing.kind(pair.second)]
+    ours, theirs = (
+        editing.constant(int(op.inputs[place])) for op, place in ((pair.first, weights), (pair.second, read))
+    )
+    assert ours is not None and theirs is not None
     _set_own(editing, pair.first, weights, (ours / _along(by, axis, ours.ndim)).astype(np.float32))
     place = int(pair.first.inputs[bias]) if len(pair.first.inputs) > bias else -1
     if place >= 0:
@@ -164,7 +173,6 @@ def _divide(editing: Editing, pair: Pair, ranges: np.ndarray) -> bool:
         assert sums is not None
         _set_own(editing, pair.first, bias, (sums / by).astype(np.float32))
     _set_own(editing, pair.second, read, (theirs * _along(by, along, theirs.ndim)).astype(np.float32))
-    return True
 
 
 def _set_own(editing: Editing, op: Any, place: int, values: np.ndarray) -> None:

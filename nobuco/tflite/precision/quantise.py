@@ -52,6 +52,8 @@ class Request:
         layouts: of the inputs, see `samples_of`.
         for_gpu: the file is for GPU delegates.
         marked: makes the float file with the scales that the model carries, where it does.
+        judged: whether a file whose outputs say nothing is refused, and one that is far off told of; one that is to be
+            measured is made whatever it is.
     """
 
     recipe: Recipe
@@ -65,6 +67,7 @@ class Request:
     for_gpu: bool = False
     marked: Callable[[], bytes] | None = None
     prepare: str | Sequence[str] | None = None
+    judged: bool = True
 
     @property
     def carried(self) -> bool:
@@ -165,7 +168,7 @@ def quantised(
 
     try:
         got = outputs_on(made, compared)
-        fault = broken(names, got, wanted)
+        fault = broken(names, got, wanted) if request.judged else ""
     except TFLiteMismatchError as error:
         got, fault = [], f"{error}; precision=nobuco.Recipe(engine='tensorflow') may make one that does"
     if fault:
@@ -182,7 +185,7 @@ def quantised(
         tuple(prepared),
     )
     expected = EXPECTED_SNR.get(recipe.name, LEAST_SNR)
-    if found.snr < expected or found.agreement < LEAST_AGREEMENT:
+    if request.judged and (found.snr < expected or found.agreement < LEAST_AGREEMENT):
         faults = [f"{found.agreement:.1%} of {found.samples} samples come out alike"]
         if found.snr < expected:
             faults.insert(0, f"it has an SNR of {found.snr:.1f} dB ({expected:.0f} is little)")
@@ -225,7 +228,8 @@ def _samples(request: Request, info: TFLiteInfo) -> list[list[Any]]:
     samples = samples_of(request.calibration, info.inputs, request.layouts)
     if not samples:
         raise CalibrationError("calibration holds no sample: give some 100")
-    for doubt in doubts(samples, info.inputs, request.examples[0] if request.traced else None):
+    found = doubts(samples, info.inputs, request.examples[0] if request.traced else None)
+    for doubt in found if request.judged else ():
         warnings.warn(doubt, CalibrationWarning, stacklevel=4)
     return samples
 

@@ -56,11 +56,7 @@ def doubts(samples: Sequence[Sample], inputs: Sequence[TFLiteTensor], example: S
     """What makes scales doubtful that are found from these samples. Raises CalibrationError where none can be found.
 
     `example`: inputs that the model is known to take, None where nothing is known of their range."""
-    for number, sample in enumerate(samples):
-        for array, spec in zip(sample, inputs, strict=True):
-            if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-                what = "NaN" if np.isnan(array).any() else "infinity"
-                raise CalibrationError(f"calibration sample {number} holds {what} in input {spec.name!r}")
+    check_numbers(samples, inputs, "calibration sample")
     different = len({b"".join(array.tobytes() for array in sample) for sample in samples})
     if different == 1:
         raise CalibrationError(
@@ -77,6 +73,15 @@ def doubts(samples: Sequence[Sample], inputs: Sequence[TFLiteTensor], example: S
     for place, spec in enumerate(inputs if example is not None else ()):
         found += _range_doubts(spec.name, [sample[place] for sample in samples], example[place])  # type: ignore[index]
     return found
+
+
+def check_numbers(samples: Sequence[Sample], inputs: Sequence[TFLiteTensor], what: str) -> None:
+    """Raises CalibrationError for numbers that are none. `what`: a sample is called."""
+    for number, sample in enumerate(samples):
+        for array, spec in zip(sample, inputs, strict=True):
+            if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+                held = "NaN" if np.isnan(array).any() else "infinity"
+                raise CalibrationError(f"{what} {number} holds {held} in input {spec.name!r}: leave it out")
 
 
 def _range_doubts(name: str, arrays: Sequence[np.ndarray], example: np.ndarray) -> list[str]:
