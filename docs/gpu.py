@@ -60,7 +60,9 @@ or refuses a part, finds the fewest ops that show it: without any one of them no
 that the CPU computes where they stand in the whole, of noise or of `--input`. The part becomes a file of its own, with its
 inputs and what the CPU makes of them beside it as `.npz`, and what is printed can be pasted into a bug report: runtime,
 device, ops with their shapes and PyTorch lines (where `origins.json`, which bench keeps, lies beside the file), the
-delegate's own words. Exit code 0: nothing is wrong; 5: something is. `--fault refused` looks past the worst;
+delegate's own words. Of files with integers, what rounding in another order explains is not wrong: two steps of a tensor's
+scale for one op, more by the root of their number where several round one after the other. Exit code 0: nothing is wrong;
+5: something is. `--fault refused` looks past the worst;
 `--delegate xnnpack` and other devices work likewise.
 
 ## Export for a GPU
