@@ -14,7 +14,7 @@ from bench.converters.base import Converter, Reference, Samples
 from bench.converters.precisions import SAMPLES
 from bench.fingerprints import digest_of, sha256_of
 from bench.jobs.forecasts import rules_digest
-from bench.jobs.process import ORIGINS, JobOutcome, amend, finished, job_digest, our_python, run_job
+from bench.jobs.process import ORIGINS, JobOutcome, amend, finished, job_digest, not_done, our_python, run_job
 from bench.progress import Reporter
 from reports.record import FLOAT, Conversion
 
@@ -112,9 +112,9 @@ class ArtifactCache:
         before = finished(folder)
         if converter.precision != FLOAT:
             further = self._further(model)
-            if further.error:
-                return amend(JobOutcome(further.folder, further.result), folder, error=further.error)
-            reference = replace(reference, further=further)
+            if missing := further.missing_for(converter.precision):
+                return not_done(folder, missing, JobOutcome(further.folder, further.result))
+            reference = replace(reference, further=None if further.error else further)
         outcome = converter.convert(reference, folder, self.timeout, self.say)
         if outcome.error and before is not None:
             return amend(outcome, folder, attempts=before.attempts + 1)
@@ -196,7 +196,7 @@ class ArtifactCache:
         if converter.precision == FLOAT:
             return {}
         further = self._further(model)
-        return {kind: further.files(kind) for kind in ("check", "answer")}
+        return {} if further.error else {kind: further.files(kind) for kind in ("check", "answer")}
 
     def _reference_folder(self, model: ModelVariant) -> Path:
         return self.folder / model.folder_name / "reference"
