@@ -40,7 +40,8 @@ says for both delegates how many nodes run on the GPU and in how many parts; the
 where it stands in the PyTorch program, and what to do about it; then which nodes are known to be computed wrongly, and
 which are at risk in half precision. No GPU is needed. Exit code 5 says that a delegate does not take all of it, or
 computes some of it wrongly. `--node-data FILE` writes the verdicts for Model Explorer to lay over the graph, `--json` for
-programs. Of several files, it prints a table with a row each. In Python, with the lines of the PyTorch program:
+programs. Of several files, it prints a table with a row each. A file whose batch alone is open is judged at batch 1, as
+runtimes take it until they are told otherwise. In Python, with the lines of the PyTorch program:
 
 ```python
 for check in nobuco.check_delegates("model.tflite", keras_model):

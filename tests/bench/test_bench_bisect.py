@@ -23,6 +23,7 @@ from bench.commands.bisect import FOUND
 from devices.runners.embedded.vulkan import vulkan_environment
 from nobuco.native_log import without_native_noise
 from nobuco.tflite import inspect_tflite
+from tests.delegates.files import file_with_integers
 from tests.delegates.test_check import file_of
 from tests.effort import examples
 
@@ -168,21 +169,6 @@ def test_two_ops_that_fail_together(tmp_path: Path, failing: Callable[[set[str]]
 # -- files with integers
 
 
-def quantised(folder: Path, function: Callable[..., Any]) -> Path:
-    """As TFLite's own converter makes it of integers, with float inputs and outputs."""
-    random = np.random.default_rng(0)
-    concrete = tf.function(function, autograph=False).get_concrete_function(tf.TensorSpec(_SHAPE[0]))
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], tf.Module())
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: (
-        [random.standard_normal(_SHAPE[0]).astype(np.float32)] for _ in range(8)
-    )
-    path = folder / "integers.tflite"
-    with without_native_noise():
-        path.write_bytes(converter.convert())
-    return path
-
-
 def exchanged_halves(x: tf.Tensor) -> tf.Tensor:
     kernel = np.random.default_rng(1).standard_normal((3, 3, 8, 8)).astype(np.float32)
     p, q = tf.split(tf.nn.conv2d(x, kernel, 1, "SAME"), 2, 3)
@@ -190,7 +176,7 @@ def exchanged_halves(x: tf.Tensor) -> tf.Tensor:
 
 
 def test_rounding_in_another_order_is_not_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = quantised(tmp_path, exchanged_halves)
+    file = file_with_integers(tmp_path, exchanged_halves, _SHAPE)
     off_by(0.02, "CONV_2D", monkeypatch)  # of the largest number of -128 to 127: some three steps
     done = bisect(file, "--delegate", "xnnpack")
     assert done.exit_code == 0, done.output
@@ -199,7 +185,7 @@ def test_rounding_in_another_order_is_not_wrong(tmp_path: Path, monkeypatch: pyt
 
 
 def test_integers_that_are_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = quantised(tmp_path, exchanged_halves)
+    file = file_with_integers(tmp_path, exchanged_halves, _SHAPE)
     off_by(0.3, "MUL", monkeypatch)
     done = bisect(file, "--delegate", "xnnpack")
     assert done.exit_code == FOUND and "xnnpack computes wrongly MUL of" in done.stdout, done.output
