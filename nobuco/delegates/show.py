@@ -70,7 +70,7 @@ def overview(checks: Sequence[DelegateCheck]) -> Table:
         files.setdefault(check.path, {})[check.delegate.name] = check
     for path, found in files.items():
         cells = [cell for name in delegates for cell in _taken(found[name])]
-        table.add_row(str(path), *cells)
+        table.add_row(Text(str(path)), *cells)
     return table
 
 
@@ -112,7 +112,7 @@ def _table(title: str, groups: Mapping[tuple[Any, ...], Sequence[Verdict] | Sequ
         others = f" (and {len(reasons) - 1} like it)" if len(reasons) > 1 else ""
         reason = reasons[0] if reasons[0].startswith(rule) else f"{rule}, {reasons[0]}"
         why = Text.assemble((said, colour), f": {reason}{others}\n", (f"→ {mend}", "cyan"))
-        table.add_row(op, str(len(found)), why, _places(found))
+        table.add_row(Text(op), str(len(found)), why, Text(_places(found)))
     return table
 
 
