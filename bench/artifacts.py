@@ -12,9 +12,10 @@ from pathlib import Path
 from bench.artifact import Answers, Artifact, ModelVariant, Output
 from bench.converters.base import Converter, Reference, Samples
 from bench.converters.precisions import SAMPLES
+from bench.errors import BenchError
 from bench.fingerprints import digest_of, sha256_of
 from bench.jobs.forecasts import rules_digest
-from bench.jobs.process import ORIGINS, JobOutcome, amend, finished, job_digest, our_python, run_job
+from bench.jobs.process import ORIGINS, JobOutcome, amend, finished, job_digest, not_done, our_python, run_job
 from bench.progress import Reporter
 from reports.record import FLOAT, Conversion
 
@@ -112,10 +113,12 @@ class ArtifactCache:
         before = finished(folder)
         if converter.precision != FLOAT:
             further = self._further(model)
-            if further.error:
-                return amend(JobOutcome(further.folder, further.result), folder, error=further.error)
-            reference = replace(reference, further=further)
+            if missing := further.missing_for(converter.precision):
+                return not_done(folder, missing, JobOutcome(further.folder, further.result))
+            reference = replace(reference, further=None if further.error else further)
         outcome = converter.convert(reference, folder, self.timeout, self.say)
+        if outcome.error is None:
+            outcome = amend(outcome, folder, sha256=sha256_of(folder / outcome.result["file"]))
         if outcome.error and before is not None:
             return amend(outcome, folder, attempts=before.attempts + 1)
         return outcome
@@ -196,7 +199,7 @@ class ArtifactCache:
         if converter.precision == FLOAT:
             return {}
         further = self._further(model)
-        return {kind: further.files(kind) for kind in ("check", "answer")}
+        return {} if further.error else {kind: further.files(kind) for kind in ("check", "answer")}
 
     def _reference_folder(self, model: ModelVariant) -> Path:
         return self.folder / model.folder_name / "reference"
@@ -249,7 +252,7 @@ class ArtifactCache:
             if outcome.error is None and not self._facts_file(folder).is_file():
                 files.append(
                     {
-                        "file": folder / outcome.result["file"],
+                        "file": unchanged_file(outcome)[0],
                         "out": self._facts(folder),
                         "reference": reference.folder,
                         "inputs": reference.inputs,
@@ -295,7 +298,7 @@ class ArtifactCache:
             facts = json.loads(self._facts_file(folder).read_text(encoding="utf-8"))
             error = facts["error"]
         answers = facts.get("answers")
-        file = folder / outcome.result["file"] if error is None else None
+        file, sha256 = unchanged_file(outcome, facts["size_bytes"]) if error is None else (None, None)
         origins = folder / ORIGINS
         figures = {key: outcome.result.get(key) for key in ("seconds", "cpu_seconds", "peak_rss_mb")}
         contents = {
@@ -309,7 +312,7 @@ class ArtifactCache:
             version=converter.version(),
             error=error,
             file=file,
-            sha256=sha256_of(file) if file else None,
+            sha256=sha256,
             inputs=tuple(self._facts(folder) / name for name in facts.get("inputs", ())),
             samples=tuple(
                 tuple(self._facts(folder) / name for name in names) for names in facts.get("samples", ())
@@ -323,6 +326,21 @@ class ArtifactCache:
             precision=converter.precision,
             answers=Answers(**{**answers, "snr": tuple(map(float, answers["snr"]))}) if answers else None,
         )
+
+
+def unchanged_file(outcome: JobOutcome, size: int | None = None) -> tuple[Path, str]:
+    """The file that a conversion left, with its SHA-256. Raises BenchError where it is another by now, or gone.
+
+    `size`: of the file when it was read, in bytes: all that is known of conversions of earlier versions."""
+    file = outcome.folder / outcome.result["file"]
+    way_out = f"remove {outcome.folder} to convert it again"
+    try:
+        found, bytes_now = sha256_of(file), file.stat().st_size
+    except OSError as error:
+        raise BenchError(f"{file}: cannot be read ({error.strerror}); {way_out}") from error
+    if found != outcome.result.get("sha256", found) or bytes_now != (bytes_now if size is None else size):
+        raise BenchError(f"{file}: has changed since it was converted ({bytes_now:,} bytes now); {way_out}")
+    return file, found
 
 
 def _named(name: str, message: str) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -42,7 +41,7 @@ class Track:
     def now(self, words: str) -> None:
         """Show what is being done; in plain lines nothing is written until it is done."""
         if self._live is not None and self._task is not None:
-            self._live.update(self._task, now=escape(words))
+            self._live.update(self._task, now=words)
 
     def step(self, words: str, seconds_left: float | None = None, line: bool = False) -> None:
         """One step is done.
@@ -61,7 +60,7 @@ class Track:
             self._say.line(f"[{self._done}/{self._total}] {self._title}: {words}{tail}")
             return
         if line:
-            self._live.console.print(f"  {words}", highlight=False, markup=False)
+            self._live.console.print(f"  {words}", highlight=False, markup=False, emoji=False)
         self._live.update(self._task, advance=1, left=left)
 
 
@@ -80,7 +79,7 @@ class Reporter:
 
     def line(self, words: str) -> None:
         """Write a line."""
-        self.console.print(words, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(words, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     @contextmanager
     def track(self, title: str, total: int) -> Iterator[Track]:
@@ -108,12 +107,12 @@ class Reporter:
 def _live_display(console: Console) -> Progress:
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}", style="bold"),
+        TextColumn("{task.description}", style="bold", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}", style="cyan"),
-        TextColumn("{task.fields[now]}", style="dim"),
+        TextColumn("{task.fields[left]}", style="cyan", markup=False),
+        TextColumn("{task.fields[now]}", style="dim", markup=False),
     )
     # Only two refreshes a second: the live line must not disturb what is being measured.
     return Progress(*columns, console=console, refresh_per_second=2, transient=True)

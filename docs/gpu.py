@@ -40,7 +40,8 @@ says for both delegates how many nodes run on the GPU and in how many parts; the
 where it stands in the PyTorch program, and what to do about it; then which nodes are known to be computed wrongly, and
 which are at risk in half precision. No GPU is needed. Exit code 5 says that a delegate does not take all of it, or
 computes some of it wrongly. `--node-data FILE` writes the verdicts for Model Explorer to lay over the graph, `--json` for
-programs. Of several files, it prints a table with a row each. In Python, with the lines of the PyTorch program:
+programs. Of several files, it prints a table with a row each. A file whose batch alone is open is judged at batch 1, as
+runtimes take it until they are told otherwise. In Python, with the lines of the PyTorch program:
 
 ```python
 for check in nobuco.check_delegates("model.tflite", keras_model):
@@ -60,7 +61,9 @@ or refuses a part, finds the fewest ops that show it: without any one of them no
 that the CPU computes where they stand in the whole, of noise or of `--input`. The part becomes a file of its own, with its
 inputs and what the CPU makes of them beside it as `.npz`, and what is printed can be pasted into a bug report: runtime,
 device, ops with their shapes and PyTorch lines (where `origins.json`, which bench keeps, lies beside the file), the
-delegate's own words. Exit code 0: nothing is wrong; 5: something is. `--fault refused` looks past the worst;
+delegate's own words. Of files with integers, what rounding in another order explains is not wrong: two steps of a tensor's
+scale for one op, more by the root of their number where several round one after the other. Exit code 0: nothing is wrong;
+5: something is. `--fault refused` looks past the worst;
 `--delegate xnnpack` and other devices work likewise.
 
 ## Export for a GPU

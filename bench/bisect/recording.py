@@ -26,6 +26,7 @@ def recorded(path: Path, given: Sequence[np.ndarray], indices: Iterable[int]) ->
                 experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
                 experimental_preserve_all_tensors=True,
             )
+            _refuse_text(path, interpreter)
             _give(interpreter, given)
             interpreter.invoke()
         except (RuntimeError, ValueError) as error:
@@ -39,6 +40,15 @@ def recorded(path: Path, given: Sequence[np.ndarray], indices: Iterable[int]) ->
         except ValueError:  # what an op keeps to itself
             continue
     return found
+
+
+def _refuse_text(path: Path, interpreter: Any) -> None:
+    for detail in interpreter.get_input_details():
+        if np.dtype(detail["dtype"]).kind not in "bcfiu":
+            raise BenchError(
+                f"{path}: input {detail['name']!r} takes text, which bench cannot give it: cut the file behind the ops that "
+                "read it"
+            )
 
 
 def _give(interpreter: Any, given: Sequence[np.ndarray]) -> None:

@@ -20,6 +20,7 @@ from nobuco.delegates import State, check_delegates
 from nobuco.delegates.check import DELEGATES
 from nobuco.tflite import TFLiteFileError, TFLiteInfo, TFLiteOp, inspect_tflite
 from reports import figures
+from reports.figures import plural
 
 _MOST_ROWS = 12
 _SAID = {Fault.FAILS: "fails on", Fault.WRONG: "computes wrongly", Fault.REFUSED: "refuses"}
@@ -157,6 +158,7 @@ def as_dict(found: Finding, trials: Trials, device: DeviceInfo) -> dict[str, Any
         "places": list(found.places),
         "error": outcome.error,
         "tolerance": outcome.tolerance,
+        "rounding_steps": outcome.rounded and outcome.rounded.steps,
         "says": list(outcome.result.left) if outcome.result.ok else outcome.result.error,
         "forecast": list(found.forecast),
     }
@@ -201,7 +203,16 @@ def _outcome(found: Finding) -> str:
     place = found.outcome.cut.outputs.index(found.outcome.tensor or 0)
     return (
         f"output {place} differs from the CPU's (its own kernels, no delegate) by {figures.error(found.outcome.error)}, "
-        f"max|difference| / max|reference|; {found.outcome.tolerance:g} is allowed"
+        f"max|difference| / max|reference|; {_allowed(found.outcome)}"
+    )
+
+
+def _allowed(outcome: Outcome) -> str:
+    if outcome.rounded is None:
+        return f"{outcome.tolerance:g} is allowed"
+    return (
+        f"{outcome.tolerance:.2g} is allowed, {outcome.rounded.steps:.1f} steps of its integers among it: "
+        f"{plural(outcome.rounded.ops, 'op')} before it, one after the other, may round otherwise"
     )
 
 

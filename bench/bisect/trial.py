@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from bench.bisect.rounding import Rounded, allowed_for, roundings
 from bench.measure.delegates import in_half_precision
 from bench.measure.workload import HALF_TOLERANCE, TOLERANCE
 from devices import Device, LaunchRequest, LaunchResult, launch
@@ -40,6 +40,7 @@ class Outcome:
             outputs.
         tensor: the output that has it, by its number in the whole file's graph.
         tolerance: what the error may be.
+        rounded: what rounding to integers the output has behind it; None where that does not count.
     """
 
     cut: Cut
@@ -47,6 +48,7 @@ class Outcome:
     error: float | None
     tensor: int | None
     tolerance: float
+    rounded: Rounded | None = None
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -72,7 +74,8 @@ class Trials:
         recorded: What the CPU computes, tensor by tensor.
         device: Where to.
         delegate: With what.
-        tolerance: Largest error that is not wrong; None: that of `bench zoo`.
+        tolerance: Largest error that is not wrong; None: that of `bench zoo` for float files, and where integers stand for
+            numbers besides it what rounding in another order explains.
         timeout: Seconds for a launch.
         tell: Is told of each launch.
     """
@@ -91,6 +94,7 @@ class Trials:
         self.device, self.delegate, self.timeout = device, delegate, timeout
         usual = HALF_TOLERANCE if in_half_precision(delegate) else TOLERANCE
         self.tolerance = usual if tolerance is None else tolerance
+        self._with_rounding = tolerance is None
         self._tell = tell
         self._known: dict[tuple[int, ...], Outcome | None] = {}
 
@@ -129,18 +133,20 @@ class Trials:
                 timeout=self.timeout,
             )
             result = launch(self.device, request)
-        errors = []
-        if result.ok:
-            for got, index in zip(result.outputs, cut.outputs, strict=True):
-                errors.append((self._error(got, index), index))
-        error, tensor = max(errors, default=(None, None), key=lambda each: each[0])
-        return Outcome(cut, result, error, tensor, self.tolerance)
+        if not result.ok:
+            return Outcome(cut, result, None, None, self.tolerance)
+        return self._compared(cut, result)
 
-    def _error(self, got: np.ndarray, index: int) -> float:
-        """Of integers that stand for numbers, one step is no error: that is rounding in another order."""
-        expected: Any = self.recorded[index]
-        if self.cutter.is_quantised(index) and got.shape == expected.shape:
-            got, expected = got.astype(np.float64), expected.astype(np.float64)
-            off = got - expected
-            got = expected + np.sign(off) * np.maximum(np.abs(off) - 1, 0)
-        return relative_error(got, expected)
+    def _compared(self, cut: Cut, result: LaunchResult) -> Outcome:
+        """The output that is furthest beyond what it may be off by."""
+        known = roundings(self.cutter, cut, self.recorded) if self._with_rounding else {}
+        outcomes = []
+        for got, index in zip(result.outputs, cut.outputs, strict=True):
+            expected = self.cutter.numbers(index, self.recorded[index])
+            error = relative_error(self.cutter.numbers(index, got), expected)
+            rounded = known.get(index)
+            explained = allowed_for(rounded, expected) if rounded else 0.0
+            outcomes.append(
+                Outcome(cut, result, error, index, self.tolerance + explained, rounded if explained else None)
+            )
+        return max(outcomes, key=lambda each: (each.error or 0.0) / (each.tolerance or 1e-30))

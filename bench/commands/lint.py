@@ -47,28 +47,41 @@ def command(
     """Say what GPU delegates take of FILE, a .tflite file, op by op: no GPU is needed. Of several files, a row each.
 
     The verdicts come from tables of the delegates' own rules. Exit code 0: all that was asked take all files whole; 5: not
-    all.
+    all; 1: a file cannot be read.
     """
-    from nobuco.delegates import check_delegates
-    from nobuco.tflite import TFLiteFileError
-
     if node_data is not None and len(files) > 1:
         raise click.UsageError("--node-data is for one file")
-    asked: dict[str, Any] = {"delegates": names} if names else {}
-    try:
-        checks = [
-            check for file in files for check in check_delegates(file, max_partitions=partitions, **asked)
-        ]
-    except TFLiteFileError as error:
-        raise BenchError(str(error)) from error
+    checks, failures = _checked(files, partitions, names)
+    if not checks:
+        raise BenchError("\n".join(failures))
     if node_data is not None:
         _write_node_data(checks[0], node_data)
     if as_json:
         print_json([_as_dict(check) for check in checks])
     else:
         _print(checks, one=len(files) == 1)
+    if failures:
+        raise BenchError("\n".join(failures))
     if not all(check.whole and check.right for check in checks):
         sys.exit(NOT_WHOLE)
+
+
+def _checked(
+    files: Sequence[Path], partitions: int, names: Sequence[str]
+) -> tuple[list[DelegateCheck], list[str]]:
+    """Those of the files that can be read, and what is wrong with the others."""
+    from nobuco.delegates import check_delegates
+    from nobuco.tflite import TFLiteFileError
+
+    asked: dict[str, Any] = {"delegates": names} if names else {}
+    checks: list[DelegateCheck] = []
+    failures: list[str] = []
+    for file in files:
+        try:
+            checks += check_delegates(file, max_partitions=partitions, **asked)
+        except TFLiteFileError as error:
+            failures.append(str(error))
+    return checks, failures
 
 
 def _print(checks: Sequence[DelegateCheck], one: bool) -> None:
@@ -100,6 +113,7 @@ def _as_dict(check: DelegateCheck) -> dict[str, Any]:
         "whole": check.whole,
         "partitions": check.partitions,
         "inner_ops": check.inner_ops,
+        "batch_assumed": check.batch_assumed,
         "counts": {state.value: count for state, count in check.counts.items()},
         "verdicts": [
             {

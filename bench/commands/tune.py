@@ -8,6 +8,7 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from bench.commands.options import json_option, out_option, print_json, print_table
 from bench.errors import BenchError
@@ -119,17 +120,16 @@ def _print(tuned: Tuned, file: Path | None) -> None:
     click.echo(f"{_verdict(tuned)}: {file or tuned.fastest or 'no file'}")
 
 
-def _cells(layer: Layer, emulated: bool) -> tuple[str, ...]:
+def _cells(layer: Layer, emulated: bool) -> tuple[Text, ...]:
     taken = layer.cheaper(emulated)
     ratio = "FAILED" if layer.failure else figures.with_interval(layer.ratio(emulated), "x")
-    return (
+    words = (
         layer.form,
         layer.said,
         str(layer.count),
         *(figures.number(None if cost is None else cost / 1000) for cost in map(layer.cost, WAYS)),
-        f"[green]{ratio}[/green]" if taken else ratio,
-        "taken" if taken else "",
     )
+    return (*map(Text, words), Text(ratio, style="green" if taken else ""), Text("taken" if taken else ""))
 
 
 def _verdict(tuned: Tuned) -> str:

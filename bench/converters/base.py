@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from bench.converters.precisions import WITH_RANGES, WITHOUT_RANGES, computes_with_integers
 from bench.jobs.mapping import Layout
 from bench.jobs.process import JobOutcome
 from bench.peers.environments import Environment
@@ -26,6 +27,19 @@ class Samples:
     def error(self) -> str | None:
         """Why there are none; None when there are."""
         return self.result.get("error")
+
+    def missing_for(self, precision: str) -> str | None:
+        """Why files of a precision cannot be made or judged with these; None where they can. Files of half precision are
+        judged by the error of each number, as float32 ones are, and need none."""
+        if self.error is not None:
+            return self.error if computes_with_integers(precision) else None
+        reason = self.result.get("uncalibrated")
+        if reason is None or precision not in WITH_RANGES:
+            return None
+        return (
+            f"there are no samples to find the ranges of {precision} from: {reason}; {', '.join(WITHOUT_RANGES)} need none, "
+            "and in Python nobuco.export_tflite takes samples as calibration="
+        )
 
     def files(self, kind: str) -> list[Path]:
         """An array (samples, ...) for each tensor of a `kind`: "calibration" and "check" inputs, "answer" of the latter."""

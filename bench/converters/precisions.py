@@ -8,7 +8,8 @@ from reports.record import FLOAT
 
 WITH_RANGES = ("int8", "int8-io", "int16x8", "auto")
 """Of these the scales of activations are found from samples."""
-PRECISIONS = (FLOAT, "fp16", "int8-dynamic", "int8-weights", "int4-weights", *WITH_RANGES)
+WITHOUT_RANGES = ("fp16", "int8-dynamic", "int8-weights", "int4-weights")
+PRECISIONS = (FLOAT, *WITHOUT_RANGES, *WITH_RANGES)
 KNOWN = ", ".join(PRECISIONS)
 SAMPLES = ("samples_job", "image_files", "image_samples")
 """The jobs' modules that samples are made by."""

@@ -39,7 +39,7 @@ def _opened(file: Path, mode: str) -> Image.Image:
             return image.convert(mode)
     # What Pillow raises on damaged files, and on those that are no images.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise JobFailed(f"samples: {file} is no image that can be read") from error
+        raise JobFailed(f"samples: {file} is no image that can be read: take it out of the folder") from error
 
 
 def _transform(name: str, height: int, width: int, channels: int) -> Any:

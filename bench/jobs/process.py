@@ -85,6 +85,15 @@ def amend(outcome: JobOutcome, folder: Path, **changes: Any) -> JobOutcome:
     return JobOutcome(folder, result)
 
 
+def not_done(folder: Path, error: str, before: JobOutcome) -> JobOutcome:
+    """Write the outcome of a job that was not begun, for what an earlier one left, whose log goes with it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if before.log.is_file():
+        shutil.copy(before.log, folder / LOG)
+    return amend(JobOutcome(folder, {}), folder, error=error)
+
+
 def our_python(module: str) -> list[str]:
     """Command line for a job module of this package in this interpreter."""
     return [sys.executable, "-m", module]

@@ -3,7 +3,8 @@
 Only files of other precisions than float32 need them: the same for all converters. Leaves an array (samples, ...) for each
 input, `calibration_<i>.npy` and `check_<i>.npy`, and for each output `answer_<j>.npy`. The images of a folder, if the
 model's part of the job names one (`samples`); else images of the kind that the model is measured with, and the inputs of a
-user's own model shuffled.
+user's own model shuffled. Of a model that takes whole numbers alone no others are known: it is compared on its own inputs,
+and there is nothing to find ranges from (`uncalibrated`).
 """
 
 from pathlib import Path
@@ -26,12 +27,12 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     """Make the samples; see `entry.main`."""
     out = Path(job["out"])
     loaded = load_model(job)
-    if not any(arg.is_floating_point() for arg in loaded.args):
-        raise entry.JobFailed(
-            "there are no samples to calibrate on: the model takes whole numbers, and which ones it takes is not known"
-        )
+    uncalibrated = None
     if folder := job["model"]["samples"]:
         calibration, check = _images(loaded, Path(folder))
+    elif not any(arg.is_floating_point() for arg in loaded.args):
+        calibration, check = [], [loaded.args]
+        uncalibrated = "the model takes whole numbers, and which ones it takes is not known"
     else:
         calibration = [_inputs(loaded, number) for number in range(CALIBRATION)]
         check = [_inputs(loaded, CALIBRATION + number) for number in range(CHECK)]
@@ -47,6 +48,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         "calibration": _saved(calibration, out, "calibration"),
         "check": _saved(check, out, "check"),
         "answer": _saved(answers, out, "answer"),
+        "uncalibrated": uncalibrated,
     }
 
 
@@ -65,7 +67,7 @@ def _inputs(loaded: LoadedModel, number: int) -> tuple[torch.Tensor, ...]:
 
 def _saved(samples: list[Any], out: Path, kind: str) -> list[str]:
     names = []
-    for i, arrays in enumerate(zip(*samples, strict=True)):
+    for i, arrays in enumerate(zip(*samples, strict=True)):  # none of no samples
         names.append(f"{kind}_{i}.npy")
         np.save(out / names[-1], np.stack([array.detach().contiguous().numpy() for array in arrays]))
     return names

@@ -76,6 +76,7 @@ class DelegateCheck:
         dangers: what it may compute otherwise.
         partitions: how many parts of the graph it runs.
         inner_ops: ops inside loops and branches, which no delegate runs.
+        batch_assumed: whether the file leaves its batch open: what is said is of a batch of one.
     """
 
     path: Path
@@ -84,6 +85,7 @@ class DelegateCheck:
     dangers: tuple[Danger, ...]
     partitions: int
     inner_ops: int
+    batch_assumed: bool = False
 
     @property
     def counts(self) -> dict[State, int]:
@@ -170,6 +172,7 @@ def _checked(
         tuple(dangers),
         len(taken),
         graph.inner_ops,
+        graph.batch_assumed,
     )
 
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nobuco.delegates.sizes import batch_alone_is_open, shapes_at_batch_one
 from nobuco.tflite import flatbuffer as fb
 
 
@@ -94,6 +95,7 @@ class Graph:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     inner_ops: int  # in loops and branches, which no delegate sees
+    batch_assumed: bool  # the file leaves the batch open; shapes are those of a batch of one
 
 
 def read_graph(path: Path) -> Graph:
@@ -116,12 +118,20 @@ def read_graph(path: Path) -> Graph:
                 tensor.constant = tensor.constant or node.unpacks_weights
             for tensor in dict.fromkeys(node.given):
                 tensor.readers.append(node)
+        signatures = [fb.shape_signature(main.Tensors(tensor.index)) for tensor in inputs]
+        shapes = None
+        if batch_alone_is_open(signatures, [node.op for node in nodes]):
+            shapes = shapes_at_batch_one(path)
+        for tensor in tensors if shapes else ():
+            if tensor.open:
+                tensor.shape, tensor.open = (shapes or {})[tensor.index], False
         return Graph(
             nodes,
             tensors,
             inputs,
             tuple(tensors[main.Outputs(i)] for i in range(main.OutputsLength())),
             sum(graph.OperatorsLength() for graph in others),
+            batch_assumed=shapes is not None,
         )
 
 

@@ -21,6 +21,10 @@ _WITH_ALL = (
     "SELECT", "SELECT_V2", "SLICE", "STABLEHLO_BROADCAST_IN_DIM", "STRIDED_SLICE", "TRANSPOSE",
 )  # fmt: skip
 _CRASHING = ("odml.group_norm", "odml.rms_norm", "odml.scaled_dot_product_attention")
+_EIGHT_BITS = ("int8", "uint8")
+_WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
+_TAKES_UNPACKED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+_ASK = "ask the delegate itself: bench bisect FILE --delegate gpu-webgpu"
 _HERE = "tried with ai-edge-litert 2.3.0 on WebGPU, in software"
 _UNTRIED = (
     "BITCAST", "DENSIFY", "LSTM", "STABLEHLO_BROADCAST_IN_DIM", "STABLEHLO_CBRT", "STABLEHLO_CLAMP",
@@ -98,12 +102,19 @@ def _scalar_operand(node: Node) -> str | None:
 
 
 def _constant_type(node: Node) -> str | None:
+    """Integers that stand for numbers are taken, whatever the sources say of the type."""
+    taken = ("float32", "float16", "int32")
     wrong = [
         each
         for each in node.constants
-        if each.count == 1 and each.dtype not in ("float32", "float16", "int32")
+        if each.count == 1 and each.dtype not in taken and not (each.dtype in _EIGHT_BITS and each.scales)
     ]
     return f"a constant of {wrong[0].dtype}" if wrong else None
+
+
+def _unsigned(node: Node) -> str | None:
+    found = [each for each in (*node.given, *node.outputs) if each.dtype == "uint8" and each.scales]
+    return f"{found[0].dtype} that stand for numbers" if found else None
 
 
 def _places(node: Node) -> str | None:
@@ -150,15 +161,32 @@ def _largest(node: Node) -> str | None:
     return None if len(node.runtime) == 1 and node.given[1].constant else "its axis or number is computed"
 
 
-def _quantized_weights(node: Node) -> str | None:
+def _few_bits(node: Node) -> str | None:
     weights = node.given[1]
-    return "quantized weights" if weights.scales and weights.constant else None
-
-
-def _dequantized(node: Node) -> str | None:
-    if node.unpacks_weights:
+    if not weights.scales or not weights.constant or weights.dtype == "int8":
         return None
-    return "quantized numbers"
+    return f"weights of {weights.dtype}"
+
+
+def _unpacks_integers(node: Node | None) -> bool:
+    """Whether it makes floats of constant integers in each run."""
+    return (
+        node is not None and node.op == "DEQUANTIZE" and not node.runtime and node.given[0].dtype != "float16"
+    )
+
+
+def _unpacked_linear(node: Node) -> str | None:
+    weights = node.given[1]
+    if not _unpacks_integers(weights.maker):
+        return None
+    return "its weights are integers that a DEQUANTIZE makes floats of in each run"
+
+
+def _unpacked_others(node: Node) -> str | None:
+    if not _unpacks_integers(node):
+        return None
+    others = [each.op for each in node.output.readers if each.op not in _TAKES_UNPACKED]
+    return f"it makes floats of integers that {others[0]} reads" if others else None
 
 
 def _composite(node: Node) -> str | None:
@@ -185,7 +213,7 @@ ML_DRIFT = Delegate(
         *RULES,
         Rule("broadcast", ("ADD", "MUL"), _broadcast, "give both operands the same rank", _BUILDER),
         Rule("a computed scalar", ("ADD", "MUL", *TWO_OPERANDS), _scalar_operand, "give it the other operand's number of dims, by a reshape", _BUILDER),
-        Rule("type of a constant", ("ADD", "MUL", *TWO_OPERANDS), _constant_type, "compute in float32", _BUILDER),
+        Rule("type of a constant", ("ADD", "MUL", *TWO_OPERANDS), _constant_type, "compute in float32 or int8", f"{_BUILDER}; {_HERE}"),
         Rule("64-bit places", ("PAD", "PADV2", "MIRROR_PAD", "SLICE", "STRIDED_SLICE", "TRANSPOSE"), _places, "export the file with target='gpu', or give them as int32", _BUILDER),
         Rule("product", ("BATCH_MATMUL",), _product, "a computed left side", _BUILDER),
         Rule("slice", ("SLICE",), _sliced, "slice at fixed places", _BUILDER),
@@ -193,11 +221,13 @@ ML_DRIFT = Delegate(
         Rule("order of dims", ("TRANSPOSE",), _ordered, "transpose two to four dims", _BUILDER),
         Rule("parts", ("SPLIT", "SPLIT_V"), _cut, "cut at fixed places", _BUILDER),
         Rule("the largest", ("ARG_MAX", "TOPK_V2"), _largest, "fix the axis and the number", _BUILDER),
-        Rule("quantized weights", ("CONV_2D", "FULLY_CONNECTED", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"), _quantized_weights, "not known", "not tried", Breach.UNKNOWN),
-        Rule("quantized numbers", ("DEQUANTIZE", "QUANTIZE"), _dequantized, "not known", "not tried", Breach.UNKNOWN),
+        Rule("weights of few bits", _WITH_WEIGHTS, _few_bits, _ASK, "not tried", Breach.UNKNOWN),
+        Rule("unpacked weights of a linear layer", ("FULLY_CONNECTED",), _unpacked_linear, "export with precision='int8-dynamic' or 'fp16'", f"{_HERE}: the runtime fails to initialise a kernel", Breach.FATAL),
+        Rule("unpacked integers", ("DEQUANTIZE",), _unpacked_others, _ASK, "not tried", Breach.UNKNOWN),
+        Rule("unsigned integers", (), _unsigned, _ASK, "not tried", Breach.UNKNOWN),
         Rule("composite", ("STABLEHLO_COMPOSITE",), _composite, "leave the composite out: its ops are taken", _HERE),
         Rule("composite that it has", ("STABLEHLO_COMPOSITE",), _crashing_composite, "leave the composite out: its ops are taken", _HERE, Breach.FATAL),
-        Rule("many conditions", _UNTRIED, _untried, "not known", "not tried", Breach.UNKNOWN),
+        Rule("many conditions", _UNTRIED, _untried, _ASK, "not tried", Breach.UNKNOWN),
     ),
     (*numerics.ML_DRIFT, *numerics.HALF),
     whole=True,

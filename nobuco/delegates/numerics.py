@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import dropwhile
 from math import ceil, prod
 
 import numpy as np
@@ -12,6 +13,7 @@ from nobuco.delegates.rule import Caution
 from nobuco.delegates.shared import TWO_OPERANDS, misread
 
 _LARGEST_HALF = 65_504
+_SAME = 0  # of the file format's kinds of padding
 _MANY_SUMMANDS = 1024
 _LARGE_CONSTANT = 10_000
 _PUBLISHED = "published measurements on Android devices, runtimes 2.1.2 to 2.2.0"
@@ -105,9 +107,44 @@ def _three_pairs(node: Node) -> str | None:
 
 def _shared_batches(node: Node) -> str | None:
     a, b = node.given[:2]
-    if a.constant or b.constant or a.shape[:-2] == b.shape[:-2]:
+    if a.constant or _without_ones(a.shape[:-2]) == _without_ones(b.shape[:-2]):
         return None
     return f"a product of {a} and {b}, whose first dims differ"
+
+
+def _without_ones(shape: Sequence[int]) -> list[int]:
+    """Without those in front of it."""
+    return list(dropwhile(lambda size: size == 1, shape))
+
+
+def _rows_joined(node: Node) -> str | None:
+    given, weights = node.given[:2]
+    if not (weights.constant and weights.scales) or given.rank == node.output.rank:
+        return None
+    rows = prod(node.output.shape[:-1])
+    return (
+        f"integer weights, and {given} becomes {node.output}: one row of {rows} is right"
+        if rows > 1
+        else None
+    )
+
+
+def _unevenly_padded(node: Node) -> str | None:
+    """Of an odd number of rows or columns to cut off, the one in the middle goes to the wrong side."""
+    kernel, picture, made = (tensor.shape for tensor in (*node.given[1:3], node.output))
+    if node.option("Padding") != _SAME or len(picture) != 4:
+        return None
+    for axis, option in ((1, "StrideH"), (2, "StrideW")):
+        step = node.option(option, 1)
+        cut = (picture[axis] - 1) * step + kernel[axis] - made[axis]
+        if step > 1 and cut > 0 and cut % 2:
+            return f"padding 'SAME', a kernel of {kernel[axis]} and steps of {step}: {cut} is no even number to cut off"
+    return None
+
+
+def _sixteen_bits(node: Node) -> str | None:
+    found = [tensor for tensor in node.given if tensor.dtype == "int16" and tensor.scales]
+    return "int16 that stand for numbers are taken as they are, without their scales" if found else None
 
 
 def _vector(node: Node) -> str | None:
@@ -190,6 +227,19 @@ ML_DRIFT = (
     ),
     _wrong("infinity as padding", ("PADV2",), _infinite_padding, "pad with the lowest finite number"),
     _wrong("a product that shares a side", ("BATCH_MATMUL",), _shared_batches, "repeat the smaller side"),
+    _wrong(
+        "rows of a linear layer with integer weights",
+        ("FULLY_CONNECTED",),
+        _rows_joined,
+        "give it as many dims as it is to return",
+    ),
+    _wrong(
+        "a transposed convolution padded unevenly",
+        ("TRANSPOSE_CONV",),
+        _unevenly_padded,
+        "compute it without padding ('VALID'), and slice",
+    ),
+    _wrong("16-bit numbers", ("ADD", "MUL", "SUB"), _sixteen_bits, "export with precision='int8'"),
     _wrong(
         "blocks of several pictures", ("DEPTH_TO_SPACE", "SPACE_TO_DEPTH"), _blocks, "one picture at a time"
     ),

@@ -180,7 +180,7 @@ def misread(node: Node) -> str | None:
 
 
 TENSORS = (
-    Rule("sizes left open", (), _sizes_left_open, "fix all sizes before the export", "not tried", Breach.UNKNOWN),
+    Rule("sizes left open", (), _sizes_left_open, "fix all sizes before the export; a batch alone may stay open", "not tried", Breach.UNKNOWN),
     Rule("five dims or more", (), too_many_dims, f"{_EXPORTED}, or {_REARRANGED}", COMMON),
 )  # fmt: skip
 

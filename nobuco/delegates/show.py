@@ -37,6 +37,8 @@ def summary(check: DelegateCheck) -> str:
             said += "; nothing where it may not leave the rest to the CPU"
     if check.inner_ops:
         said += f"; {_counted(check.inner_ops, 'op')} inside branches and loops, on the CPU"
+    if check.batch_assumed:
+        said += "; judged at batch 1, which the file leaves open"
     wrong = sum(danger.wrong for danger in check.dangers)
     if wrong:
         said += f"; {_counted(wrong, 'node')} computed wrongly"
@@ -68,7 +70,7 @@ def overview(checks: Sequence[DelegateCheck]) -> Table:
         files.setdefault(check.path, {})[check.delegate.name] = check
     for path, found in files.items():
         cells = [cell for name in delegates for cell in _taken(found[name])]
-        table.add_row(str(path), *cells)
+        table.add_row(Text(str(path)), *cells)
     return table
 
 
@@ -108,8 +110,9 @@ def _table(title: str, groups: Mapping[tuple[Any, ...], Sequence[Verdict] | Sequ
     for (op, said, colour, rule, mend), found in sorted(groups.items(), key=lambda item: -len(item[1])):
         reasons = list(dict.fromkeys(each.reason for each in found))
         others = f" (and {len(reasons) - 1} like it)" if len(reasons) > 1 else ""
-        why = Text.assemble((said, colour), f": {rule}, {reasons[0]}{others}\n", (f"→ {mend}", "cyan"))
-        table.add_row(op, str(len(found)), why, _places(found))
+        reason = reasons[0] if reasons[0].startswith(rule) else f"{rule}, {reasons[0]}"
+        why = Text.assemble((said, colour), f": {reason}{others}\n", (f"→ {mend}", "cyan"))
+        table.add_row(Text(op), str(len(found)), why, Text(_places(found)))
     return table
 
 

@@ -26,7 +26,8 @@ class Progress:
         self._own = outer or Console(stderr=True)
         self._token: Token[Console | None] | None = None
         visible = shown and self._own.is_terminal and outer is None
-        columns = TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        named = TextColumn("{task.description:<10}", markup=False)
+        columns = named, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
         self._bars = RichProgress(*columns, console=self._own, disable=not visible, transient=True)
 
     def __enter__(self) -> Progress:

@@ -39,6 +39,15 @@ class Cut:
     outputs: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Operation:
+    """A node: its op, and the numbers of its tensors, without inputs that are left out."""
+
+    op: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
 class Cutter:
     """A file to cut ops from. Raises TFLiteFileError."""
 
@@ -66,15 +75,32 @@ class Cutter:
             index for operator in self._graph.operators for index in (*operator.inputs, *operator.outputs)
         ]
         return [
-            index for index in dict.fromkeys(map(int, read)) if index >= 0 and not self._is_constant(index)
+            index for index in dict.fromkeys(map(int, read)) if index >= 0 and not self.is_constant(index)
         ]
 
-    def is_quantised(self, index: int) -> bool:
-        """Whether a tensor of the main graph holds integers that stand for numbers."""
-        quantisation = self._graph.tensors[index].quantization
-        return quantisation is not None and quantisation.scale is not None and len(quantisation.scale) > 0
+    def operation(self, number: int) -> Operation:
+        """A node of the main graph."""
+        operator = self._graph.operators[number]
+        given = tuple(int(index) for index in operator.inputs if index >= 0)
+        return Operation(self.ops[number], given, tuple(map(int, operator.outputs)))
 
-    def _is_constant(self, index: int) -> bool:
+    def scale(self, index: int) -> float | None:
+        """Of a tensor that holds integers that stand for numbers: the largest step of its channels; None for others."""
+        quantisation = self._graph.tensors[index].quantization
+        if quantisation is None or quantisation.scale is None or not len(quantisation.scale):
+            return None
+        return float(max(quantisation.scale))
+
+    def numbers(self, index: int, array: np.ndarray) -> np.ndarray:
+        """What the values of a computed tensor stand for."""
+        scale = self.scale(index)
+        if scale is None or array.dtype.kind not in "iu":
+            return array
+        zero = self._graph.tensors[index].quantization.zeroPoint
+        zero = int(zero[0]) if zero is not None and len(zero) else 0
+        return (array.astype(np.float64) - zero) * scale
+
+    def is_constant(self, index: int) -> bool:
         buffer = self._model.buffers[self._graph.tensors[index].buffer]
         return bool(buffer.size) or (buffer.data is not None and len(buffer.data) > 0)
 
@@ -84,7 +110,7 @@ class Cutter:
         return {
             int(index): number
             for number, operator in enumerate(self._graph.operators)
-            if all(index < 0 or self._is_constant(index) for index in operator.inputs)
+            if all(index < 0 or self.is_constant(index) for index in operator.inputs)
             for index in operator.outputs
         }
 
@@ -101,7 +127,7 @@ class Cutter:
         operators = [self._graph.operators[number] for number in numbers]
         made = dict.fromkeys(int(index) for operator in operators for index in operator.outputs)
         read = dict.fromkeys(int(i) for operator in operators for i in operator.inputs if i >= 0)
-        inputs = [index for index in read if index not in made and not self._is_constant(index)]
+        inputs = [index for index in read if index not in made and not self.is_constant(index)]
         outside = self._read_outside(numbers)
         outputs = [
             index

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
+from rich.text import Text
 
 from nobuco.tflite import flatbuffer as fb
 from nobuco.tflite.origins import with_origins
@@ -125,12 +126,13 @@ class TFLiteInfo:
 
     def __rich__(self) -> Table:
         title = f"{self.path.name}: {self.n_ops} ops, {self.transposes} transposes, {self.size_bytes:,} bytes"
-        table = Table("op", "name", "inputs", "outputs", title=title)
+        table = Table("op", "name", "inputs", "outputs", title=Text(title))
         table.add_column("weight bytes", justify="right")
         for row in self.rows:
             op = row.op if row.activation is None else f"{row.op} + {row.activation}"
             weights = f"{row.weight_bytes:,}" if row.weight_bytes else ""
-            table.add_row(op, row.name, _shapes(row.input_shapes), _shapes(row.output_shapes), weights)
+            cells = op, row.name, _shapes(row.input_shapes), _shapes(row.output_shapes), weights
+            table.add_row(*map(Text, cells))  # a name may hold what rich takes for markup or an emoji
         return table
 
 

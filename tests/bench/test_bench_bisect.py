@@ -21,7 +21,9 @@ from bench.bisect.search import smallest
 from bench.cli import main
 from bench.commands.bisect import FOUND
 from devices.runners.embedded.vulkan import vulkan_environment
+from nobuco.native_log import without_native_noise
 from nobuco.tflite import inspect_tflite
+from tests.delegates.files import file_with_integers
 from tests.delegates.test_check import file_of
 from tests.effort import examples
 
@@ -164,6 +166,54 @@ def test_two_ops_that_fail_together(tmp_path: Path, failing: Callable[[set[str]]
     assert set(inspect_tflite(tmp_path / "m-xnnpack-fails.tflite").ops) == {"TANH", "LOGISTIC"}
 
 
+# -- files with integers
+
+
+def exchanged_halves(x: tf.Tensor) -> tf.Tensor:
+    kernel = np.random.default_rng(1).standard_normal((3, 3, 8, 8)).astype(np.float32)
+    p, q = tf.split(tf.nn.conv2d(x, kernel, 1, "SAME"), 2, 3)
+    return tf.concat([q, p * 3.0], 3)
+
+
+def test_rounding_in_another_order_is_not_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = file_with_integers(tmp_path, exchanged_halves, _SHAPE)
+    off_by(0.02, "CONV_2D", monkeypatch)  # of the largest number of -128 to 127: some three steps
+    done = bisect(file, "--delegate", "xnnpack")
+    assert done.exit_code == 0, done.output
+    asked = bisect(file, "--delegate", "xnnpack", "--tolerance", "0.001")  # what is asked for holds
+    assert asked.exit_code == FOUND and "0.001 is allowed" in asked.stdout
+
+
+def test_integers_that_are_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = file_with_integers(tmp_path, exchanged_halves, _SHAPE)
+    off_by(0.3, "MUL", monkeypatch)
+    done = bisect(file, "--delegate", "xnnpack")
+    assert done.exit_code == FOUND and "xnnpack computes wrongly MUL of" in done.stdout, done.output
+    assert "2.0 steps of its integers" in done.stdout and "1 op before it" in done.stdout
+    said = json.loads(bisect(file, "--delegate", "xnnpack", "--json").stdout)
+    assert (
+        said["ops"] == ["MUL"] and said["rounding_steps"] == 2 and said["error"] > said["tolerance"] > 0.001
+    )
+
+
+def off_by(share: float, op: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets what parts with the op return be off by this share of the largest number."""
+    launch = trial.launch
+
+    def stand_in(device: devices.Device, request: devices.LaunchRequest) -> devices.LaunchResult:
+        result = launch(device, request)
+        if op in inspect_tflite(request.model).ops:
+            result = replace(result, outputs=tuple(map(shifted, result.outputs)))
+        return result
+
+    def shifted(output: np.ndarray) -> np.ndarray:
+        if output.dtype.kind == "f":
+            return output + np.float32(share * np.abs(output).max())
+        return np.clip(output.astype(int) + round(share * 127), -128, 127).astype(output.dtype)
+
+    monkeypatch.setattr(trial, "launch", stand_in)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -193,3 +243,26 @@ def test_what_cannot_be(arguments: list[str], said: str, tmp_path: Path) -> None
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     done = bisect(tmp_path / "none.tflite", "--delegate", "xnnpack")
     assert done.exit_code == 1 and "none.tflite: cannot be read" in done.stderr
+
+
+def as_bytes(function: Callable[..., Any], spec: tf.TensorSpec) -> bytes:
+    concrete = tf.function(function, autograph=False).get_concrete_function(spec)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], tf.Module())
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+    with without_native_noise():
+        return converter.convert()
+
+
+def test_a_file_with_ops_of_tensorflow(tmp_path: Path) -> None:
+    file = tmp_path / "flex.tflite"
+    file.write_bytes(as_bytes(lambda x: tf.strings.length(x), tf.TensorSpec((4,), tf.string)))
+    done = bisect(file, "--delegate", "xnnpack")
+    assert done.exit_code == 1 and "flex.tflite: FlexStringLength" in done.stderr, done.output
+    assert "without allow_flex" in done.stderr
+
+
+def test_a_file_that_takes_text(tmp_path: Path) -> None:
+    file = tmp_path / "text.tflite"
+    file.write_bytes(as_bytes(lambda x: tf.reshape(x, [2, 2]), tf.TensorSpec((4,), tf.string, "words")))
+    done = bisect(file, "--delegate", "xnnpack")
+    assert done.exit_code == 1 and "words:0' takes text" in done.stderr, done.output

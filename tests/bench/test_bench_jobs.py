@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.artifacts import unchanged_file
 from bench.errors import BenchError
-from bench.jobs.process import finished, run_job
+from bench.fingerprints import sha256_of
+from bench.jobs.process import JobOutcome, finished, run_job
 
 BEFORE = """
 import json, os, pathlib, subprocess, sys, time
@@ -137,3 +139,22 @@ def _alive(pid: int) -> bool:
         return False
     finally:
         os.sched_yield()
+
+
+def test_a_file_that_has_changed_since_is_named_with_the_way_out(tmp_path: Path) -> None:
+    folder = tmp_path / "nobuco-1"
+    folder.mkdir()
+    file = folder / "model.tflite"
+    file.write_bytes(b"as it was converted")
+    kept = JobOutcome(folder, {"file": file.name, "sha256": sha256_of(file)})
+    assert unchanged_file(kept) == (file, kept.result["sha256"])
+    file.write_bytes(b"as it was")
+    with pytest.raises(BenchError, match=rf"{file}: has changed since .*remove {folder} to convert"):
+        unchanged_file(kept)
+    older = JobOutcome(folder, {"file": file.name})
+    assert unchanged_file(older, 9)[0] == file
+    with pytest.raises(BenchError, match="has changed"):
+        unchanged_file(older, 19)
+    file.unlink()
+    with pytest.raises(BenchError, match=rf"{file}: cannot be read .*remove {folder}"):
+        unchanged_file(kept)

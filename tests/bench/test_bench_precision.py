@@ -37,7 +37,8 @@ def make():
     return nn.Sequential(*layers), (torch.randn(1, 3, 8, 8),)
 
 def make_words():
-    return nn.Embedding(4, 2), (torch.tensor([[1, 2]]),)
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Embedding(40, 32), nn.Linear(32, 4)), (torch.tensor([[1, 2]]),)
 """
 
 
@@ -110,14 +111,15 @@ def test_a_run_measures_each_precision_and_gives_integers_to_a_file_that_takes_t
     assert again.rows == result.rows, "it measured again"
 
 
-def test_a_model_without_samples_says_so_and_keeps_its_float_file(tmp_path: Path) -> None:
-    words = options(tmp_path, models=[f"{tmp_path}/mine.py:make_words"], precisions=["fp32", "int8"])
-    plain, integers = (row for group in zoo(words).groups for row in group.rows)
-    assert plain.latency is not None
-    assert (
-        integers.reason is not None
-        and "whole numbers, and which ones it takes is not known" in integers.reason
-    )
+def test_a_model_without_samples_has_what_needs_none(tmp_path: Path) -> None:
+    precisions = ["fp32", "int8", "fp16", "int8-dynamic"]
+    words = options(tmp_path, models=[f"{tmp_path}/mine.py:make_words"], precisions=precisions)
+    rows = {row.cell.precision: row for group in zoo(words).groups for row in group.rows}
+    for name in ("fp32", "fp16", "int8-dynamic"):
+        assert rows[name].latency is not None, rows[name].reason
+    reason = rows["int8"].reason
+    assert reason is not None and "whole numbers, and which ones it takes is not known" in reason
+    assert "fp16, int8-dynamic, int8-weights" in reason and "calibration=" in reason
 
 
 def judged(tmp_path: Path, alike: float, *given: np.ndarray, expected: np.ndarray) -> Accuracy:

@@ -169,3 +169,13 @@ def test_files_are_calibrated_and_judged_by_the_images(tmp_path: Path) -> None:
     draw(tmp_path / "others", 60, first=200)
     (other,) = zoo(options(tmp_path, precisions=["int8"], samples=tmp_path / "others")).groups[0].rows
     assert other.accuracy is not None and other.accuracy.alike_samples == 37, "it was taken for the same file"
+
+
+def test_a_broken_photo_fails_no_file_of_half_precision(tmp_path: Path) -> None:
+    broken = draw(tmp_path / "images", 40)[7]
+    broken.write_bytes(broken.read_bytes()[:60])
+    chosen = options(tmp_path, precisions=["fp16", "int8"], samples=tmp_path / "images")
+    half, integers = (row for group in zoo(chosen).groups for row in group.rows)
+    assert half.latency is not None, half.reason
+    assert integers.reason is not None and f"{broken.name} is no image that can be read" in integers.reason
+    assert "take it out of the folder" in integers.reason

@@ -28,6 +28,7 @@ from nobuco.delegates.partitions import partitions
 from nobuco.native_log import without_native_noise
 from nobuco.tflite import TFLiteFileError
 from tests.delegates import composites
+from tests.delegates.files import file_with_open_sizes
 
 _OTHER = tf.constant(np.random.default_rng(0).standard_normal((2, 4, 5, 8)), tf.float32)
 Shapes = list[tuple[int, ...]]
@@ -275,6 +276,28 @@ def test_several_files(exported: tuple[Path, Any], tmp_path: Path) -> None:
     ]
     assert found == [(own, name) for own in (False, True) for name in ("gpu-opencl", "gpu-webgpu")]
     assert lint("--node-data", "x.json").exit_code == 2
+
+
+def test_a_bad_file_among_others(exported: tuple[Path, Any], tmp_path: Path) -> None:
+    bad, missing = tmp_path / "bad.tflite", tmp_path / "missing.tflite"
+    bad.write_bytes(b"TFL3")
+    files = [str(bad), str(exported[0]), str(missing)]
+    done = CliRunner().invoke(main, ["lint", *files], env={"COLUMNS": "200"})
+    assert done.exit_code == 1 and str(exported[0]) in done.stdout and "1 of 2" in done.stdout
+    assert "bad.tflite: " in done.stderr and "missing.tflite: " in done.stderr
+    found = json.loads(CliRunner().invoke(main, ["lint", *files, "--json"]).stdout)
+    assert {each["file"] for each in found} == {str(exported[0])}
+
+
+def test_what_is_unknown_says_how_to_ask(tmp_path: Path) -> None:
+    file = file_with_open_sizes(tmp_path, lambda x: tf.nn.relu(x), (1, None, 4, 8))
+    console = Console(width=200, record=True)
+    with console.capture() as shown:
+        console.print(page(check_delegates(file)))
+    assert "not known" not in shown.get() and "fix all sizes before the export" in shown.get()
+    for delegate in DELEGATES.values():
+        for rule in delegate.rules:
+            assert rule.mend != "not known", rule.name
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"\0\0\0\0TFL3" + b"\xff" * 40])
