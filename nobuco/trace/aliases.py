@@ -212,6 +212,10 @@ def write_back(emit: Emit, base: Known, view: Known) -> Value:
     assert call is not None
     if call.op is torch.Tensor.__getitem__:  # keeps an index that was computed
         return _emitted(emit, torch.Tensor.__setitem__, (base.value, call.args[1], new), base)
+    if base.tensor.is_complex() != view.tensor.is_complex():
+        return _emitted(emit, *_between_parts(emit, base, view), base)
+    if base.tensor.is_conj() != view.tensor.is_conj():
+        new = emit(torch.Tensor.conj, (new,), {}, view.tensor.conj()).outputs[0]
     theirs, ours = _positions(base.tensor), _positions(view.tensor)
     if theirs.shape == ours.shape and torch.equal(theirs, ours):  # detach, data, contiguous, view_as, ...
         return _emitted(emit, torch.Tensor.clone, (new,), base)
@@ -233,6 +237,20 @@ def write_back(emit: Emit, base: Known, view: Known) -> Value:
         f"{call} takes a view that is then changed in place, and the change cannot be carried back to the tensor of "
         f"shape {tuple(base.tensor.shape)} that it was taken from. Change that tensor itself, or take a .clone()."
     )
+
+
+def _between_parts(emit: Emit, base: Known, view: Known) -> tuple[Any, tuple[Any, ...]]:
+    """The op and its arguments that make a complex tensor of its changed parts, or parts of the changed complex tensor."""
+    call, new, whole = view.taken, view.value, base.tensor
+    assert call is not None
+    if view.tensor.is_complex():
+        return torch.view_as_real, (new,)
+    if view.tensor.dim() > whole.dim():
+        return torch.view_as_complex, (new,)
+    starts = view.tensor.storage_offset() - 2 * whole.storage_offset()
+    other = torch.imag if starts == 0 else torch.real
+    kept = emit(other, (base.value,), {}, other(whole)).outputs[0]
+    return torch.complex, (new, kept) if starts == 0 else (kept, new)
 
 
 def _emitted(emit: Emit, op: Any, args: tuple[Any, ...], base: Known) -> Value:
@@ -296,4 +314,6 @@ def assigns_to_itself(target: torch.Tensor, index: Any, value: Any) -> bool:
             and part.shape == value.shape
             and part.stride() == value.stride()
             and part.storage_offset() == value.storage_offset()
+            and part.dtype == value.dtype
+            and (part.is_conj(), part.is_neg()) == (value.is_conj(), value.is_neg())
         )
