@@ -19,6 +19,7 @@ import nobuco
 from nobuco import ChannelOrder
 from nobuco.tflite import ExportedTFLite, TFLiteExportError, export_tflite
 from nobuco.tflite.lowering.real_ops import REAL
+from nobuco.tflite.precision.running import outputs_on
 
 _PYTORCH = {"inputs_channel_order": ChannelOrder.PYTORCH, "outputs_channel_order": ChannelOrder.PYTORCH}
 
@@ -306,3 +307,12 @@ def test_a_large_model_with_a_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     made = export_tflite(model, tmp_path / "m.tflite", optimize="size")
     assert made.info.ops["WHILE"] == 1
     assert close(made)
+
+
+@pytest.mark.parametrize("function", [lambda x: 3 // x, lambda x: x // (x - 1), lambda x: x % (x - 1)])
+def test_a_divisor_of_zero_does_not_end_the_run(function: Callable[..., Any], tmp_path: Path) -> None:
+    x = torch.tensor([0.0, 1.0, -2.5, 0.3])
+    converted = nobuco.pytorch_to_keras(function, [torch.randn(4)], verbose=False, **_PYTORCH)
+    made = export_tflite(converted, tmp_path / "m.tflite")
+    (found,) = outputs_on(made.path.read_bytes(), [[x.numpy()]])[0]
+    assert np.allclose(found, function(x).numpy(), equal_nan=True)
