@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.artifact import Answers, Artifact, ModelVariant, Output
 from bench.converters.base import Converter, Reference, Samples
-from bench.converters.precisions import SAMPLES
+from bench.converters.precisions import samples_digest
 from bench.errors import BenchError
 from bench.fingerprints import digest_of, sha256_of
 from bench.jobs.forecasts import rules_digest
@@ -188,7 +188,7 @@ class ArtifactCache:
 
     def _further(self, model: ModelVariant) -> Samples:
         """The samples for files of other precisions, made if they are not there."""
-        folder = self.folder / model.folder_name / f"samples-{job_digest(*SAMPLES)}"
+        folder = self.folder / model.folder_name / f"samples-{samples_digest()}"
         outcome = finished(folder)
         if outcome is None or outcome.error:
             job = {"model": model.job(), "reference": self._reference_folder(model)}
@@ -214,8 +214,8 @@ class ArtifactCache:
     @staticmethod
     def _facts(folder: Path) -> Path:
         """Named after what reads the file, so that facts of an older reader are not taken for this one's."""
-        reader = job_digest("facts_job", "forecasts", "mapping", *SAMPLES)
-        return folder / f"facts-{digest_of(reader, rules_digest())}"
+        reader = job_digest("facts_job", "forecasts", "mapping")
+        return folder / f"facts-{digest_of(reader, samples_digest(), rules_digest())}"
 
     @classmethod
     def _facts_file(cls, folder: Path) -> Path:

@@ -43,7 +43,7 @@ def caption(
         "(error: max|difference| / max|reference|)."
     )
     if group.reduced:
-        lines += _reduced(group.rows, columns)
+        lines += _reduced(group.rows, columns and not group.software_gpu)
     if group.emulated:
         lines.append(
             "Emulated: executed instructions, not time; caches and memory bandwidth do not count. "

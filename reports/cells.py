@@ -103,6 +103,10 @@ def all_float(group: Group) -> bool:
     return not group.reduced
 
 
+def times_of_reduced(group: Group) -> bool:
+    return times_count(group) and reduced(group)
+
+
 def speedups_of_float(group: Group) -> bool:
     return times_count(group) and all_float(group)
 

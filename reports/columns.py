@@ -70,8 +70,12 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "of_fp32",
         lambda row: row.of_fp32 and row.of_fp32.value,
-        page=View("Of fp32", lambda row: figures.with_interval(row.of_fp32, "x"), shown=cells.reduced),
-        terminal=View("of\nfp32", lambda row: cells.times(row.of_fp32), width=5, shown=cells.reduced),
+        page=View(
+            "Of fp32", lambda row: figures.with_interval(row.of_fp32, "x"), shown=cells.times_of_reduced
+        ),
+        terminal=View(
+            "of\nfp32", lambda row: cells.times(row.of_fp32), width=5, shown=cells.times_of_reduced
+        ),
     ),
     Column("of_fp32_low", lambda row: row.of_fp32 and row.of_fp32.low),
     Column("of_fp32_high", lambda row: row.of_fp32 and row.of_fp32.high),

@@ -40,7 +40,7 @@ CELLS_FAILED = 5
 _DEFAULTS = {field.name: field.default for field in fields(ZooOptions)}
 
 
-def _option(flag: str, field: str, type: Any, help: str, show_default: bool | str = True) -> Any:
+def _option(flag: str, field: str, type: Any, help: str, show_default: bool = True) -> Any:
     """The option for a field of ZooOptions, with its default; BENCH_... in the environment sets it, too."""
     name = flag.removeprefix("--").replace("-", "_")
     default = _DEFAULTS[field]
@@ -144,8 +144,9 @@ def _option(flag: str, field: str, type: Any, help: str, show_default: bool | st
     "--min-alike",
     "min_alike",
     Percent(whole=True),
-    "Share of samples that are to come out as PyTorch's, for a file with integers to get a speed.",
-    show_default=f"{_DEFAULTS['min_alike']:.0%}",
+    "Share of samples that are to come out as PyTorch's, for a file with integers to get a speed. "
+    f"[default: {_DEFAULTS['min_alike']:.0%}]",
+    show_default=False,
 )
 @_option("--timeout", "timeout", click.FloatRange(min=1), "Seconds for one conversion or one launch.")
 @out_option

@@ -3,6 +3,8 @@
 import difflib
 
 from bench.errors import BenchError
+from bench.fingerprints import digest_of, files_digest
+from bench.jobs.image_files import READER
 from bench.jobs.process import job_digest
 from reports.record import FLOAT
 
@@ -22,7 +24,12 @@ def computes_with_integers(precision: str) -> bool:
 
 def calibration_digest(precision: str) -> str:
     """Changes with the samples that files of a precision are made from; empty where they are made from none."""
-    return job_digest(*SAMPLES) if precision in WITH_RANGES else ""
+    return samples_digest() if precision in WITH_RANGES else ""
+
+
+def samples_digest() -> str:
+    """Changes with what makes samples."""
+    return digest_of(job_digest(*SAMPLES), files_digest(READER))
 
 
 def check_precision(name: str) -> str:

@@ -14,8 +14,8 @@ from reports.record import FLOAT
 _PEERS = {kind.name: kind for kind in (OnnxTf, Onnx2Tf, LitertTorch, NobucoUpstream)}
 NAMES = (Nobuco().name, *_PEERS)
 KNOWN = (
-    f"{', '.join(NAMES)}; nobuco:arm, nobuco:speed, nobuco:arm-speed, nobuco:cortex-a76, nobuco:COSTS.json for files made "
-    "for that"
+    f"{', '.join(NAMES)}; {', '.join(f'nobuco:{word}' for word in (*TARGETS, *OPTIMIZE))}, both as nobuco:arm-speed, "
+    f"{', '.join(f'nobuco:{name}' for name in shipped_costs())}, nobuco:COSTS.json for files made for that"
 )
 """What may be asked for, in words."""
 BASELINE = "onnx-tf"

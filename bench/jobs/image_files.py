@@ -4,11 +4,15 @@ import hashlib
 from pathlib import Path
 
 from bench.errors import BenchError
+from nobuco.tflite.precision import image_reading
+from nobuco.tflite.precision.image_reading import KINDS, images_below
+
+READER = Path(image_reading.__file__)
+"""What reads them: samples change with it."""
 
 CALIBRATION, CHECK = 64, 100
 """How many samples scales are found from, and how many others files are judged on."""
 FEWEST = 32
-_KINDS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 def chosen_images(folder: Path) -> list[Path]:
@@ -17,9 +21,9 @@ def chosen_images(folder: Path) -> list[Path]:
     Raises BenchError: it is no folder, or holds too few."""
     if not folder.is_dir():
         raise BenchError(f"samples: {folder} is not a folder")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _KINDS and path.is_file())
+    found = images_below(folder)
     if not found:
-        raise BenchError(f"samples: {folder} holds no image ({', '.join(_KINDS)})")
+        raise BenchError(f"samples: {folder} holds no image ({', '.join(KINDS)})")
     most = CALIBRATION + CHECK
     # folders are often classes, and their files scenes: a few of each
     spread = [found[i * len(found) // most] for i in range(most)] if len(found) > most else found

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from bench.jobs.entry import JobFailed
 from models_zoo import LoadedModel, import_torchvision
+from nobuco.tflite.precision.image_reading import UnreadableImageError, read_image
 
 # Of ImageNet, by which most models take their images.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _ROOM = 256 / 224  # of the shorter side, before the middle is cut out
-_OF_8_BITS = {"1", "CMYK", "HSV", "L", "LA", "LAB", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"}
 
 
 def image_samples(loaded: LoadedModel, files: list[Path]) -> list[tuple[Tensor, ...]]:
@@ -26,20 +26,14 @@ def image_samples(loaded: LoadedModel, files: list[Path]) -> list[tuple[Tensor, 
             f"samples are images, and the model takes {shapes}, which is not one image: leave --samples out"
         )
     made = _transform(loaded.name, shape[2], shape[3], shape[1])
-    return [(made(_opened(file, "RGB" if shape[1] == 3 else "L"))[None],) for file in files]
+    return [(made(_opened(file, shape[1]))[None],) for file in files]
 
 
-def _opened(file: Path, mode: str) -> Image.Image:
+def _opened(file: Path, channels: int) -> Image.Image:
     try:
-        with Image.open(file) as image:
-            if image.mode not in _OF_8_BITS:
-                raise JobFailed(
-                    f"samples: {file} has pixels of mode {image.mode}: give images of 8 bits a channel"
-                )
-            return image.convert(mode)
-    # What Pillow raises on damaged files, and on those that are no images.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise JobFailed(f"samples: {file} is no image that can be read: take it out of the folder") from error
+        return read_image(file, channels)
+    except UnreadableImageError as error:
+        raise JobFailed(f"samples: {error}") from error
 
 
 def _transform(name: str, height: int, width: int, channels: int) -> Any:

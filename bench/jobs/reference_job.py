@@ -28,6 +28,11 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         results = flatten(loaded.module(*fresh_args(loaded)))
     if not results:
         raise entry.JobFailed(f"{loaded.name}: returns no tensor; there is nothing to compare")
+    if not any(_has_numbers(value) for value in results):
+        raise entry.JobFailed(
+            f"{loaded.name}: all that it returns is NaN or infinite in PyTorch, so there is nothing to compare: give it "
+            "inputs, or weights, of which it computes numbers"
+        )
     outputs = [_save(value, out / f"output_{i}.npy") for i, value in enumerate(results)]
     torch.save(loaded.module.state_dict(), out / STATE)
     samples = _samples(loaded, outputs, out)
@@ -69,6 +74,11 @@ def _samples(loaded: LoadedModel, outputs: list[dict[str, Any]], out: Path) -> l
             }
         )
     return samples
+
+
+def _has_numbers(value: torch.Tensor) -> bool:
+    """Nothing is wrong with an output that has no elements."""
+    return value.numel() == 0 or not value.is_floating_point() or bool(torch.isfinite(value).any())
 
 
 def _save(value: torch.Tensor, path: Path) -> dict[str, Any]:

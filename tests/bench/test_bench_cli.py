@@ -12,6 +12,8 @@ from click.testing import CliRunner, Result
 from bench.called import bench_command
 from bench.cli import COMMANDS, main
 from bench.commands.zoo import NOTHING_MEASURED
+from bench.converters.nobuco_adapter import OPTIMIZE, TARGETS
+from bench.converters.registry import get_converter
 
 HEAVY = ("torch", "torchvision", "tensorflow", "keras", "numpy", "pandas", "matplotlib", "scipy")
 
@@ -247,3 +249,31 @@ def test_a_size_is_for_all_models_and_told_in_their_names() -> None:
 )
 def test_a_wrong_value_is_told_in_words_for_users(arguments: list[str], words: str) -> None:
     assert words in complaint("zoo", "--models", "slice_relu", "--dry-run", *arguments)
+
+
+def test_help_tells_defaults_and_converters_as_they_are() -> None:
+    said = " ".join(CliRunner().invoke(main, ["zoo", "--help"], terminal_width=100).output.split())
+    assert "[default: 95%]" in said and "(95%)" not in said
+    for word in (*TARGETS, *OPTIMIZE, "arm-speed"):
+        assert f"nobuco:{word}" in said
+        assert get_converter(f"nobuco:{word}").name == f"nobuco:{word}"
+
+
+NOT_A_NUMBER = """
+import torch
+
+class Lost(torch.nn.Module):
+    def forward(self, x):
+        return x * float("nan")
+
+def make():
+    return Lost(), (torch.ones(1, 4),)
+"""
+
+
+def test_a_model_that_computes_no_numbers_has_no_figure(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(NOT_A_NUMBER)
+    args = ["--models", f"{tmp_path}/mine.py:make", "--converter", "nobuco", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(main, ["convert", *args])
+    assert result.exit_code != 0 and "Traceback" not in result.output
+    assert "all that it returns is NaN or infinite" in " ".join(result.output.split())

@@ -1,6 +1,7 @@
 """Progress: what is said of a user's model is printed as it is."""
 
 import io
+import time
 
 from rich.console import Console
 
@@ -23,7 +24,7 @@ def test_a_terminal() -> None:
     console = Console(file=out, width=160, force_terminal=True, color_system=None)
     with Reporter(console).track("m.py:ok:", 1) as track:
         track.now(f"now {NAMED_BY_A_USER}")
-        console.print("")  # draws the live line
+        time.sleep(0.8)  # the live line is drawn twice a second
         track.step(f"then {NAMED_BY_A_USER}", line=True)
     shown = out.getvalue()
     assert f"now {NAMED_BY_A_USER}" in shown and f"then {NAMED_BY_A_USER}" in shown and "m.py:ok:" in shown

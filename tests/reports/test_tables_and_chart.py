@@ -11,7 +11,7 @@ from rich.console import Console
 from reports import chart, figures, tables
 from reports.chart import draw, save_chart
 from reports.columns import COLUMNS
-from reports.record import Conversion, Delegation, Forecast, LaunchRecord, Timing
+from reports.record import Accuracy, Cell, Conversion, Delegation, Forecast, LaunchRecord, Timing
 from reports.summary import Group, summarise
 from tests.reports.make_records import a_record
 
@@ -372,3 +372,26 @@ def test_megabytes_fit_their_column(size: int, words: str) -> None:
 )
 def test_long_names_are_broken_between_their_parts(model: str, lines: list[str]) -> None:
     assert chart._short(model).split("\n") == lines
+
+
+@pytest.mark.parametrize("software", [False, True])
+def test_precisions_fit_a_terminal_of_80_characters(software: bool) -> None:
+    accuracy = Accuracy(
+        max_error=0.1, per_output=(0.1,), tolerance=None, alike=0.99, alike_samples=100, min_alike=0.95,
+        snr=20.0, least_snr=14.0,
+    )  # fmt: skip
+    cell = Cell(
+        model="net",
+        converter="nobuco:speed",
+        device="host",
+        delegate="xnnpack",
+        threads=1,
+        precision="int8-dynamic",
+    )
+    record = a_record(
+        cell=cell, accuracy=accuracy, software_gpu=software, conversion=Conversion(size_bytes=5000, n_ops=4)
+    )
+    group = the_group([record])
+    for shown in (on_terminal(group), tables.markdown([group])):
+        assert "int8-dynamic" in shown and "<0.01" in shown and "nobuco:speed" in shown
+        assert ("fp32" in shown) is not software, "times that mean nothing are compared with nothing"

@@ -10,10 +10,10 @@ import numpy as np
 
 from nobuco.tflite.errors import CalibrationError
 from nobuco.tflite.inspection import TFLiteTensor
+from nobuco.tflite.precision.image_reading import KINDS, UnreadableImageError, images_below, read_image
 
 # Of ImageNet, by which the weights of torchvision and of most of its kin take their images.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_KINDS = {".bmp", ".gif", ".jpeg", ".jpg", ".png"}
 
 
 def image_folder(folder: str | os.PathLike[str], inputs: Sequence[TFLiteTensor]) -> Iterator[np.ndarray]:
@@ -24,9 +24,9 @@ def image_folder(folder: str | os.PathLike[str], inputs: Sequence[TFLiteTensor])
     folder = Path(folder)
     if not folder.is_dir():
         raise CalibrationError(f"calibration: {folder} is not a folder")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _KINDS)
+    files = images_below(folder)
     if not files:
-        raise CalibrationError(f"calibration: {folder} holds no image ({', '.join(sorted(_KINDS))})")
+        raise CalibrationError(f"calibration: {folder} holds no image ({', '.join(KINDS)})")
     shape = inputs[0].shape_signature
     if len(inputs) != 1 or len(shape) != 4 or inputs[0].dtype != "float32":
         raise CalibrationError(
@@ -47,9 +47,10 @@ def _pixels(file: Path, height: int, width: int, channels: int) -> np.ndarray:
     import tensorflow as tf
 
     try:
-        image = tf.io.decode_image(file.read_bytes(), channels=channels, expand_animations=False)
-    except tf.errors.InvalidArgumentError as error:
-        raise CalibrationError(f"calibration: {file} is no image that can be read") from error
+        read = np.asarray(read_image(file, channels))
+    except UnreadableImageError as error:
+        raise CalibrationError(f"calibration: {error}") from error
+    image = read.reshape(*read.shape[:2], channels)
     side = min(image.shape[0], image.shape[1])
     square = tf.image.resize_with_crop_or_pad(image, side, side)
     pixels = tf.image.resize(square, (height, width), antialias=True).numpy() / 255
