@@ -101,7 +101,7 @@ def _merged(results: Results, site: Site | None, name: str, one: Variable, other
 
 
 def _leaf(results: Results, site: Site | None, name: str, a: Leaf, b: Leaf) -> Any:
-    if same(a, b):
+    if same(a, b) or results.is_one_from_outside(a, b):
         return a.item
     if a.value is not None and b.value is not None:
         if a.value.shape == b.value.shape and a.value.tensor.dtype is b.value.tensor.dtype:

@@ -44,6 +44,12 @@ class Results:
         self.sources.append((number, sources))
         return Output(len(self.sources) - 1)
 
+    def is_one_from_outside(self, *sources: Leaf) -> bool:
+        """Whether Python goes on with a tensor that was there before, whatever has been written into it meanwhile: what it
+        is afterwards is an output already, that of the memory."""
+        items = [each.item for each in sources]
+        return is_tensor(items[0]) and self._tracer.is_known(items[0]) and all(each is items[0] for each in items)
+
     def zeros(self, like: torch.Tensor) -> Leaf:
         with self._tracer.aside():
             zeros = torch.zeros(like.shape, dtype=like.dtype)

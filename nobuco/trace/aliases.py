@@ -78,6 +78,21 @@ class Aliases:
         memory.values.append(value)
         return known
 
+    def was_there(self, known: Known) -> None:
+        """Says that a tensor that has just been met was there before all the blocks that are being recorded."""
+        memory = known.memory
+        for checkpoint in self._checkpoints:
+            if id(known.tensor) in checkpoint.known:
+                continue
+            _, version, _, values = checkpoint.data.setdefault(
+                id(memory), (memory, memory.version, memory.stale, [])
+            )
+            if version == memory.version:
+                checkpoint.known[id(known.tensor)] = known
+                checkpoint.memories.setdefault(_storage(known.tensor), memory)
+                checkpoint.values.append((known, known.value, known.version))
+                values.append((known.value, known.value.tensor))
+
     def add_view(
         self, tensor: torch.Tensor, value: Value, base: Known, base_value: Value, taken: Call, place: int
     ) -> None:

@@ -56,6 +56,7 @@ class Recording:
             refuse_unfollowable(tensor)
             value = Value(tensor, constant=True, path=self._state.path_of(tensor))
             known = self._aliases.add(tensor, value)
+            self._aliases.was_there(known)
         return self._aliases.current(known)
 
     def values(self, tree: Any) -> Any:

@@ -108,7 +108,10 @@ class FinishedModel:
         paths = {change.path for change in changes}
         program = self.program
         later = program.tensors if sample is None else sample.tensors
-        carried = carried_state(program.model, program.args, program.kwargs, program.tensors, later, paths)
+        branches = any(call.blocks for call in self.graph.root.walk())
+        carried = carried_state(
+            program.model, program.args, program.kwargs, program.tensors, later, paths, branches
+        )
         report.carried = [str(change) for change in changes if change.path in carried]
         report.rewritten = [str(change) for change in changes if change.path not in carried]
 
