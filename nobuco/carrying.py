@@ -41,7 +41,14 @@ def with_state(program: Program, order: ChannelOrder) -> Program:
     paths = {change.path for change in traced.changes}
     branches = any(call.blocks for call in traced.root.walk())
     carried = carried_state(
-        program.model, program.args, program.kwargs, program.tensors, program.tensors, paths, branches
+        program.model,
+        program.args,
+        program.kwargs,
+        program.tensors,
+        program.tensors,
+        paths,
+        branches,
+        program.effort,
     )
     if not carried:
         return program

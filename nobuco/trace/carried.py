@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from nobuco.contract.tree import tree_leaves
+from nobuco.trace.patience import Effort
 from nobuco.trace.reach import same_state, snapshot
 from nobuco.trace.run import with_tensors
 from nobuco.trace.state import ModelState, random_state_kept, state_of
@@ -21,15 +22,18 @@ def carried_state(
     later: list[torch.Tensor],
     paths: set[str],
     branches: bool = False,
+    effort: Effort | None = None,
 ) -> set[str]:
     """The `paths` whose state a later call depends on, or adds to.
 
     A call on `later` is made twice, from the state as it is and after a call on `given`. What comes out the same both times,
     state included, is written anew at each call, or a cache. `branches`: the program has branches of which the example may
-    not take those that write; it is then called on other inputs as well, and what no call has written counts as carried."""
+    not take those that write; it is then called on other inputs as well, and what no call has written counts as carried.
+    `effort`: what the program took on the example; a call that takes far more tells nothing."""
+    effort = effort or Effort()
 
     def after(*calls: list[torch.Tensor]) -> tuple[Any, dict[str, Any]]:
-        return _after(model, args, kwargs, given, list(calls), paths)
+        return _after(model, args, kwargs, given, list(calls), paths, effort)
 
     try:
         clean, dirty = after(later), after(given, later)
@@ -84,6 +88,7 @@ def _after(
     given: list[torch.Tensor],
     calls: list[list[torch.Tensor]],
     paths: set[str],
+    effort: Effort,
 ) -> tuple[Any, dict[str, Any]]:
     """The last call's tensors, and the state after it."""
     results: Any = None
@@ -91,7 +96,7 @@ def _after(
         for tensors in calls:
             own = [tensor.detach().clone() for tensor in tensors]
             own_args, own_kwargs = with_tensors((args, kwargs), given, own)
-            with random_state_kept():
+            with random_state_kept(), effort.limits():
                 results = model(*own_args, **own_kwargs)
         leaves = [leaf for leaf in tree_leaves(results) if isinstance(leaf, torch.Tensor)]
         return snapshot(leaves), state_of(model, paths)
