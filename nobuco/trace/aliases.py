@@ -106,13 +106,16 @@ class Aliases:
 
     def keep_data(self, tensor: torch.Tensor) -> None:
         """To be called before `tensor` is changed in place: the values in its memory keep the data of today."""
+        met = self._memories.get(_storage(tensor))
         memory = self._memories.setdefault(_storage(tensor), Memory())
         for twin, site in memory.twins:
             twin.stale = (site,)
             if any(value.constant for value in twin.values):
                 raise Unliftable(site, SAME_MEMORY)
         for checkpoint in self._checkpoints:
-            checkpoint.saved.append((tensor, tensor.detach().clone()))
+            # what a block has made itself is not put back: its values lie there
+            if met is None or id(met) in checkpoint.data:
+                checkpoint.saved.append((tensor, tensor.detach().clone()))
         _copy_data(memory.values)
         memory.values.clear()
 

@@ -91,6 +91,28 @@ def numbers(x):
     return x * scale + n * 10 + k
 
 
+def numbers_of_both_kinds(x):
+    if x.mean() > 0.5:
+        a = 0.5
+    elif x.mean() > -0.5:
+        a = 2
+    else:
+        a = 1
+    b = (1 if x.max() > 2 else 3) if x.mean() > 0 else (0.25 if x.max() > 2 else 0.75)
+    return x * a + b
+
+
+def returns_alone_end_it(x):
+    n = 0
+    while True:
+        x = x * 1.5
+        n += 1
+        if x.abs().mean() > 4:
+            return x + n
+        if n > 3:
+            return x - n
+
+
 def rows(x):
     out = torch.zeros(4)
     for row in x:
@@ -194,6 +216,8 @@ FUNCTIONS = [
     nested,
     operators,
     numbers,
+    numbers_of_both_kinds,
+    returns_alone_end_it,
     rows,
     in_place,
     while_with_break,
@@ -329,6 +353,15 @@ def that_returns_nothing(x):
     return x if y is None else x + 1
 
 
+def that_may_return_nothing(x):
+    n = 0
+    while n < x.sum().abs():
+        n += 1
+        if x.mean() > 0:
+            return x + n
+    return None
+
+
 class WithAttribute(nn.Module):
     def forward(self, x):
         if x.sum() > 0:
@@ -351,6 +384,7 @@ class WithAttribute(nn.Module):
         (that_reads_a_number, "Tensor.item gave"),
         (that_returns_a_number, "the model returns a Python number"),
         (that_grows, r"x is a tensor of shape \(3, 4\).* before a turn and a tensor of shape \(6, 4\)"),
+        (that_may_return_nothing, "the function returns None one way"),
         (that_returns_nothing, "y is .* on the other"),
         (WithAttribute(), "it changes .*seen"),
     ],
@@ -374,6 +408,20 @@ def test_the_finished_model_is_tried_both_ways():
     (check,) = [each for each in converted.report.checks if each.inputs == "inputs for other branches"]
     assert check.error is not None and check.error < 1e-6 and "3 inputs" in check.drawn
     assert {bool(inputs[0].mean() > 0) for inputs in converted.report.samples} == {True, False}
+
+
+def test_inputs_on_which_the_program_never_ends_are_left_out_and_told():
+    def model(x):
+        z = x
+        while z.abs().mean() < 4:
+            z = z * z * 0.5 + x
+        return z
+
+    x = torch.randn(6, 4, generator=torch.Generator().manual_seed(0)) * 2
+    converted = nobuco.pytorch_to_keras(model, [x], verbose=False)
+    skipped = [each for each in converted.report.checks if each.skipped]
+    assert "did not end" in str(converted.report) and "times 0.1" in skipped[0].skipped
+    assert converted.report.ok
 
 
 def test_a_branch_on_a_shape_is_untouched(monkeypatch):

@@ -45,19 +45,78 @@ def said_twice(x):
     return y
 
 
+def sums_in_a_loop(x):
+    acc, count, turns = torch.ones(4), torch.zeros(()), 0
+    while acc.sum() < 30 + x.mean():
+        acc *= 2
+        acc += x.mean().abs()
+        count += 1
+        turns += 1
+    return acc * turns, count
+
+
+def views_in_a_loop(x):
+    acc = x[0] * 2
+    same, part = acc, acc[1:]
+    while acc.abs().sum() < 40:
+        acc += x[1] + 0.3
+        if x.mean() > 0:
+            part *= 1.5
+    return acc, same, part
+
+
+def new_and_then_written(x):
+    acc = x[0] * 2
+    first = acc
+    while acc.abs().sum() < 40:
+        acc = acc * 1.2
+        acc += x[1] * 0.3
+    return acc, first
+
+
 @pytest.mark.parametrize(
     "function",
-    [into_a_variable, row_by_row, nested_and_seen_elsewhere, said_twice],
+    [
+        into_a_variable,
+        row_by_row,
+        nested_and_seen_elsewhere,
+        said_twice,
+        sums_in_a_loop,
+        views_in_a_loop,
+        new_and_then_written,
+    ],
     ids=lambda each: each.__name__,
 )
 def test_writes(function):
     x = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
-    model = nobuco.pytorch_to_keras(function, [x], verbose=False, full_validation=False, strict=True)
+    model = nobuco.pytorch_to_keras(function, [x], verbose=False, strict=True)
+    assert model.report.ok
     for each in (x, -x, x * 5, x + 2, x - 2):
         wanted, found = function(each.clone()), model(each.numpy())
         wanted = wanted if isinstance(wanted, tuple) else (wanted,)
         for ours, theirs in zip(found if isinstance(found, list | tuple) else [found], wanted, strict=True):
             assert np.allclose(ours, theirs.numpy(), rtol=1e-4, atol=1e-4)
+
+
+class WrittenAfterAConvolution(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        if x.mean() > 0:
+            y = self.conv(x) * 2
+        else:
+            y = self.conv(x).relu()
+            y[:, 0] = 0
+        return y
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_a_block_has_made_is_compared_as_it_was_made(sign):
+    x = sign * torch.rand(1, 3, 6, 6)
+    model = nobuco.pytorch_to_keras(WrittenAfterAConvolution(), [x], verbose=False, strict=True)
+    assert model.report.ok
 
 
 def test_a_decision_inside_a_branch_that_yields_nothing_is_told():
