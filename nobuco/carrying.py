@@ -37,9 +37,18 @@ def with_state(program: Program, order: ChannelOrder) -> Program:
     itself where there is no such state. `order`: of the state's tensors, going in and coming out.
 
     Raises StateError where the state is not tensors that keep their shape."""
-    paths = {change.path for change in program.trace().changes}
+    traced = program.trace()
+    paths = {change.path for change in traced.changes}
+    branches = any(call.blocks for call in traced.root.walk())
     carried = carried_state(
-        program.model, program.args, program.kwargs, program.tensors, program.tensors, paths
+        program.model,
+        program.args,
+        program.kwargs,
+        program.tensors,
+        program.tensors,
+        paths,
+        branches,
+        program.effort,
     )
     if not carried:
         return program

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,6 +16,7 @@ from nobuco.contract.channel_order import ChannelOrder, Layout
 from nobuco.inputs import InputSpec, input_specs, own_arguments
 from nobuco.lift.tracing import lifted
 from nobuco.trace.calls import Trace
+from nobuco.trace.patience import Effort
 from nobuco.trace.run import run_untraced, trace, with_tensors
 from nobuco.trace.state import random_state_kept
 from nobuco.trace.static_sizes import ShapesSeen, StaticSizes, elsewhere
@@ -37,6 +39,8 @@ class Program:
     _written: set[str] = field(
         default_factory=set
     )  # paths of the model's state, as far as it has been traced
+
+    effort: Effort = field(default_factory=Effort)  # what it takes on the example, once it has been traced
 
     @classmethod
     def of(
@@ -94,7 +98,11 @@ class Program:
                 **hooks,
             )
 
+        start = time.monotonic()
         found = lifted(run)
+        if not self.effort.calls:
+            self.effort.calls = sum(1 for _ in found.root.walk())
+            self.effort.seconds = time.monotonic() - start
         self._written.update(change.path for change in found.changes)
         if trace_shape and not known:
             self._seen[:] = [*others, shapes]
@@ -108,7 +116,8 @@ class Program:
             for tensors in elsewhere(self.tensors, [spec.shape for spec in self.inputs]):
                 other, shapes = self.on(tensors), ShapesSeen()
                 try:
-                    trace(other.model, other.args, other.kwargs, names, shapes=shapes)
+                    with self.effort.limits():
+                        trace(other.model, other.args, other.kwargs, names, shapes=shapes)
                 except Exception as error:  # of sizes that the model does not take; the next may be others
                     _log.debug("the model does not run on %s: %s", [tuple(t.shape) for t in tensors], error)
                     continue
@@ -124,8 +133,10 @@ class Program:
         return replace(self, args=args, kwargs=kwargs, inputs=specs)
 
     def run(self, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """The tensors that PyTorch's model returns for other inputs; leaves the model as it was."""
-        return run_untraced(self.model, self.args, self.kwargs, self.tensors, list(inputs), self._written)
+        """The tensors that PyTorch's model returns for other inputs; leaves the model as it was. Raises EndlessRunError."""
+        return run_untraced(
+            self.model, self.args, self.kwargs, self.tensors, list(inputs), self._written, self.effort
+        )
 
     def in_float64(self) -> Program:
         """The same program in double precision, to which a function's inputs alone bring it. Raises what copying or casting

@@ -28,6 +28,8 @@ def choose(trace: Trace, dynamic: bool = False) -> Graph:
     for call, found in chosen.picked.items():
         if call not in needed:
             graph.unused.append(call)
+            # what Python decides inside may be why nothing comes out of it
+            graph.reads += [each for each in call.walk() if each.kind is Kind.READ]
         elif call.blocks:
             graph.nodes.append(Node(call, _CONTROL_FLOW, tuple(_inside(call, graph, chosen.dynamic))))
         elif found.converter is not None:

@@ -27,6 +27,8 @@ from nobuco.trace.blocks import Block
 from nobuco.trace.errors import Unliftable
 from nobuco.trace.tracer import Tracer
 
+RETURNED = "do_return"  # begins the names of the flags that the rewriting has added
+
 
 @dataclass(frozen=True)
 class Branch:
@@ -64,7 +66,7 @@ def lift_branch(
                 ends.append(read(tracer, branch.get_state()[: branch.live]))
             blocks.append(block)
             branch.set_state(start)
-    results = Results(tracer, branch.site)
+    results = Results(tracer, branch.site, blocks)
     pairs = zip(branch.names, *ends, strict=False)
     variables = [_merged(results, branch.site, *each) for each in pairs]
     owners = list(dict.fromkeys(owner for block in blocks for owner in block.written))
@@ -101,15 +103,20 @@ def _merged(results: Results, site: Site | None, name: str, one: Variable, other
 
 
 def _leaf(results: Results, site: Site | None, name: str, a: Leaf, b: Leaf) -> Any:
-    if same(a, b):
+    if same(a, b) or results.is_one_from_outside(a, b):
         return a.item
-    if a.value is not None and b.value is not None:
-        if a.value.shape == b.value.shape and a.value.tensor.dtype is b.value.tensor.dtype:
-            return results.output(a, b)
-    elif all(each.value is not None or is_number(each.item) for each in (a, b)):
-        dtype = common_dtype(a, b)
+    if (
+        a.value is not None
+        and b.value is not None
+        and (a.value.shape, a.value.tensor.dtype) == (b.value.shape, b.value.tensor.dtype)
+    ):
+        return results.output(a, b)
+    if all(each.value is not None or is_number(each.item) for each in (a, b)):
+        numbers = [each.value is None or results.stands_for_number(each.value) for each in (a, b)]
+        dtype = common_dtype(a, b, results.stands_for_number) if any(numbers) else None
         if dtype is not None:
-            return results.output(*(promoted(each, dtype) for each in (a, b)), number=True)
+            ends = [results.cast(place, promoted(each, dtype), dtype) for place, each in enumerate((a, b))]
+            return results.output(*ends, number=all(numbers))
     raise Unliftable(site, f"{spoken(name)} is {kind(a)} on one way and {kind(b)} on the other")
 
 
@@ -123,7 +130,7 @@ def value_of(tracer: Tracer, leaf: Leaf) -> Any:
 
 def spoken(name: str) -> str:
     """A variable in a message; those that the rewriting has added stand for what the function returns."""
-    return "what it returns" if name.startswith(("retval_", "do_return")) else name or "the outcome"
+    return "what it returns" if name.startswith(("retval_", RETURNED)) else name or "the outcome"
 
 
 def described(variable: Variable) -> str:

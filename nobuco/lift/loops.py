@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,7 @@ def lift_loop(tracer: Tracer, loop: Loop) -> None:
         with watched(loop.site, (loop.test, loop.body), loop.names):
             test, body, ends, carried = _recorded(tracer, loop, call, plan)
         loop.set_state(start)
-        if not plan.learn(ends, {*test.written, *body.written}):
+        if not plan.learn(ends, dict.fromkeys((*test.written, *body.written))):
             break
     results = Results(tracer, loop.site)
     variables = plan.merged(results, ends)
@@ -127,7 +127,7 @@ class _Plan:
                     f"{spoken(self._loop.names[number])} is both changed in place and set anew from turn to turn",
                 )
 
-    def learn(self, ends: list[Variable], written: set[Known]) -> bool:
+    def learn(self, ends: list[Variable], written: Iterable[Known]) -> bool:
         """Whether there was something to learn from a turn: then another one must be recorded."""
         more = [owner for owner in written if owner not in self.owners]
         self.owners += more
@@ -155,7 +155,7 @@ class _Plan:
 
     def _learn_leaf(self, number: int, place: int, name: str, start: Leaf, end: Leaf) -> bool:
         key = number, place
-        if key not in self._carried and same(start, end):
+        if key not in self._carried and (same(start, end) or self._results.is_one_from_outside(start, end)):
             return False
         if start.value is not None and end.value is not None:
             if (start.value.shape, start.value.tensor.dtype) == (end.value.shape, end.value.tensor.dtype):

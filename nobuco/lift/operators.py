@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from nobuco.contract.sites import Site
-from nobuco.lift.branches import Branch, lift_branch
+from nobuco.lift.branches import RETURNED, Branch, lift_branch
 from nobuco.lift.loops import Loop, lift_loop
 from nobuco.lift.results import number_behind
 from nobuco.lift.states import Undefined, UndefinedReturnValue
@@ -169,6 +169,7 @@ def while_stmt(
         found = _active(outcome, site)
         if found is not None:
             _while(found, site, test, body, get_state, set_state, names)
+            _settle_return(found, test, get_state, set_state, names)
             return
         if not outcome:
             return
@@ -180,6 +181,19 @@ def _while(
 ) -> None:
     loop = Loop(site, lambda: _test_of(found, test), lambda: bool(test()), body, get, put, names)
     lift_loop(found.tracer, loop)
+
+
+def _settle_return(found: Lifting, test: Callable[[], Any], get: Get, put: Set, names: Sequence[str]) -> None:
+    """A loop that nothing but a `return` ends has returned when it has ended."""
+    state = get()
+    for place, name in enumerate(names):
+        if name.startswith(RETURNED) and isinstance(state[place], torch.Tensor):
+            put((*state[:place], False, *state[place + 1 :]))
+            with found.tracer.tried():
+                goes_on = test()
+            settled = not isinstance(goes_on, torch.Tensor) and bool(goes_on)
+            state = (*state[:place], True if settled else state[place], *state[place + 1 :])
+            put(state)
 
 
 def _test_of(found: Lifting, test: Callable[[], Any]) -> torch.Tensor:

@@ -11,6 +11,7 @@ from torch.utils import _pytree as pytree
 
 from nobuco.contract.sites import Site
 from nobuco.lift.states import Leaf, is_tensor, is_undefined, number_as_tensor, rebuilt
+from nobuco.trace.blocks import Block
 from nobuco.trace.calls import Call, Value
 from nobuco.trace.errors import Unliftable
 from nobuco.trace.tracer import Tracer
@@ -35,14 +36,34 @@ class Results:
     """`sources` has for each output whether it is a Python number in PyTorch, and the leaves it comes from, one a block (or
     the start and the end of a loop's turn); `values` the outputs themselves, once they are made."""
 
-    def __init__(self, tracer: Tracer, site: Site | None) -> None:
-        self._tracer, self._site = tracer, site
+    def __init__(self, tracer: Tracer, site: Site | None, blocks: Sequence[Block] = ()) -> None:
+        self._tracer, self._site, self._blocks = tracer, site, blocks
         self.sources: list[tuple[bool, tuple[Leaf, ...]]] = []
         self.values: list[Value] = []
 
     def output(self, *sources: Leaf, number: bool = False) -> Output:
         self.sources.append((number, sources))
         return Output(len(self.sources) - 1)
+
+    def stands_for_number(self, value: Value) -> bool:
+        return number_behind(value, self._tracer.numbers) is not None
+
+    def cast(self, place: int, leaf: Leaf, dtype: torch.dtype) -> Leaf:
+        """What a block leaves behind, as another dtype."""
+        if leaf.value is None or leaf.value.tensor.dtype is dtype:
+            return leaf
+        value = self._tracer.cast_at_the_end(self._blocks[place], leaf.value, dtype)
+        return Leaf(value.tensor, value)
+
+    def is_one_from_outside(self, *sources: Leaf) -> bool:
+        """Whether Python goes on with a tensor that was there before, whatever has been written into it meanwhile: what it
+        is afterwards is an output already, that of the memory."""
+        items = [each.item for each in sources]
+        return (
+            is_tensor(items[0])
+            and self._tracer.is_known(items[0])
+            and all(each is items[0] for each in items)
+        )
 
     def zeros(self, like: torch.Tensor) -> Leaf:
         with self._tracer.aside():

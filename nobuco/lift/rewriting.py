@@ -90,7 +90,8 @@ class _Rewriting(transpiler.GenericTranspiler):
         for step in (functions, break_statements, continue_statements, return_statements):
             node = step.transform(node, ctx)
         node = _with_control_flow(node, ctx)
-        for step in (conditional_expressions, logical_expressions, variables):
+        node = _with_conditional_expressions(node, ctx)
+        for step in (logical_expressions, variables):
             node = step.transform(node, ctx)
         return node
 
@@ -109,6 +110,15 @@ def _with_control_flow(node: Any, ctx: Any) -> Any:
         return control_flow.transform(node, ctx)
     finally:
         control_flow.ControlFlowTransformer = before
+
+
+def _with_conditional_expressions(node: Any, ctx: Any) -> Any:
+    """Malt leaves those inside others as they are: each pass reaches one level further."""
+    while left := [each for each in ast.walk(node) if isinstance(each, ast.IfExp)]:
+        node = conditional_expressions.transform(node, ctx)
+        if len([each for each in ast.walk(node) if isinstance(each, ast.IfExp)]) == len(left):
+            break
+    return node
 
 
 _CONTEXT = converter.ProgramContext(options=converter.STANDARD_OPTIONS)

@@ -105,9 +105,11 @@ def number_as_tensor(item: Any, dtype: torch.dtype | None = None) -> torch.Tenso
     return torch.tensor(item, dtype=dtype)
 
 
-def common_dtype(one: Leaf, other: Leaf) -> torch.dtype | None:
+def common_dtype(
+    one: Leaf, other: Leaf, stands_for_number: Callable[[Value], bool] = lambda value: False
+) -> torch.dtype | None:
     """Of a Python number and another one, or a tensor without dims: the dtype of both as tensors; None where there is none
-    that keeps the kind of both."""
+    that keeps the kind of both. A tensor that stands for a Python number may become one of another kind, as numbers do."""
     dtypes = [
         each.value.tensor.dtype if each.value is not None else number_as_tensor(each.item).dtype
         for each in (one, other)
@@ -116,7 +118,7 @@ def common_dtype(one: Leaf, other: Leaf) -> torch.dtype | None:
     if not scalars or (torch.bool in dtypes and dtypes[0] is not dtypes[1]):
         return None
     for leaf, dtype in zip((one, other), dtypes, strict=True):
-        if leaf.value is not None:
+        if leaf.value is not None and not stands_for_number(leaf.value):
             partner = dtypes[1] if leaf is one else dtypes[0]
             return dtype if dtype.is_floating_point or not partner.is_floating_point else None
     return torch.promote_types(*dtypes)

@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from nobuco.tflite.block_outputs import with_own_outputs
 from nobuco.tflite.constants import with_constants
 from nobuco.tflite.precision.recipe import Recipe
 from nobuco.tflite.signature import TracedModel
@@ -60,7 +61,7 @@ def _convert(
     with warnings.catch_warnings():
         # that the interpreter it calibrates with will move to another package
         warnings.filterwarnings("ignore", message=r"\s*Warning: tf.lite.Interpreter is deprecated")
-        return converter.convert()
+        return with_own_outputs(converter.convert())
 
 
 def _quantise(converter: Any, model: TracedModel, quantisation: Quantisation) -> None:

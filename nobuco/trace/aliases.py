@@ -78,6 +78,21 @@ class Aliases:
         memory.values.append(value)
         return known
 
+    def was_there(self, known: Known) -> None:
+        """Says that a tensor that has just been met was there before all the blocks that are being recorded."""
+        memory = known.memory
+        for checkpoint in self._checkpoints:
+            if id(known.tensor) in checkpoint.known:
+                continue
+            _, version, _, values = checkpoint.data.setdefault(
+                id(memory), (memory, memory.version, memory.stale, [])
+            )
+            if version == memory.version:
+                checkpoint.known[id(known.tensor)] = known
+                checkpoint.memories.setdefault(_storage(known.tensor), memory)
+                checkpoint.values.append((known, known.value, known.version))
+                values.append((known.value, known.value.tensor))
+
     def add_view(
         self, tensor: torch.Tensor, value: Value, base: Known, base_value: Value, taken: Call, place: int
     ) -> None:
@@ -91,13 +106,16 @@ class Aliases:
 
     def keep_data(self, tensor: torch.Tensor) -> None:
         """To be called before `tensor` is changed in place: the values in its memory keep the data of today."""
+        met = self._memories.get(_storage(tensor))
         memory = self._memories.setdefault(_storage(tensor), Memory())
         for twin, site in memory.twins:
             twin.stale = (site,)
             if any(value.constant for value in twin.values):
                 raise Unliftable(site, SAME_MEMORY)
         for checkpoint in self._checkpoints:
-            checkpoint.saved.append((tensor, tensor.detach().clone()))
+            # what a block has made itself is not put back: its values lie there
+            if met is None or id(met) in checkpoint.data:
+                checkpoint.saved.append((tensor, tensor.detach().clone()))
         _copy_data(memory.values)
         memory.values.clear()
 

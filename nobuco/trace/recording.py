@@ -56,6 +56,7 @@ class Recording:
             refuse_unfollowable(tensor)
             value = Value(tensor, constant=True, path=self._state.path_of(tensor))
             known = self._aliases.add(tensor, value)
+            self._aliases.was_there(known)
         return self._aliases.current(known)
 
     def values(self, tree: Any) -> Any:
@@ -127,6 +128,26 @@ class Recording:
         self._stack = stack
         with self.aside():
             block.end()
+
+    def cast_at_the_end(self, block: Block, value: Value, dtype: torch.dtype) -> Value:
+        """The value as another dtype, by one more call of a block that has been recorded."""
+        with self.aside():
+            tensor = value.tensor.to(dtype)
+        call = Call(
+            torch.Tensor.to, Kind.ALIAS, (value, dtype), {}, None, block.frame.module_path, block.frame
+        )
+        call.folded = value.constant
+        call.output = Value(tensor, call, value.constant)
+        block.frame.children.append(call)
+        return call.output
+
+    @contextmanager
+    def tried(self) -> Iterator[None]:
+        """What is done meanwhile is recorded, so that nothing in it is taken for known, and then forgotten."""
+        call = self.open(None)
+        with self.block(call, None):
+            yield
+        self._stack[-1].children.remove(call)
 
     def add(self, tensor: torch.Tensor, call: Call | None) -> Value:
         """A tensor that owns its memory, made by `call` or else by the turn of the loop before."""

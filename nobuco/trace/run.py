@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch.nn.modules import module as torch_module
 from nobuco.contract.tree import tree_leaves, tree_map
 from nobuco.trace.calls import Call, Kind, Trace
 from nobuco.trace.ops import distinct
+from nobuco.trace.patience import Effort
 from nobuco.trace.rounding import checked_as_numbers, rounded_as_tensors
 from nobuco.trace.sizes import Log
 from nobuco.trace.state import ModelState
@@ -114,11 +115,19 @@ def run_untraced(
     given: list[torch.Tensor],
     instead: list[torch.Tensor],
     written: Collection[str] = (),
+    effort: Effort | None = None,
 ) -> list[torch.Tensor]:
     """The tensors that `function` returns when each tensor of `given` is replaced; leaves everything as it was.
 
-    `written`: paths of what a traced run has found to be written."""
+    `written`: paths of what a traced run has found to be written. `effort`: what it took on the example; raises
+    EndlessRunError where it takes far more."""
     args, kwargs = with_tensors((args, kwargs), given, [tensor.detach().clone() for tensor in instead])
-    with ModelState.kept(function, copied=True, written=written), compiled_as_written(), torch.no_grad():
+    limits = nullcontext() if effort is None else effort.limits()
+    with (
+        ModelState.kept(function, copied=True, written=written),
+        compiled_as_written(),
+        torch.no_grad(),
+        limits,
+    ):
         result = function(*args, **kwargs)
     return [leaf.detach().clone() for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]

@@ -21,6 +21,7 @@ from nobuco.layout.planning import Plan
 from nobuco.program import Program
 from nobuco.trace.carried import carried_state
 from nobuco.trace.errors import TraceError
+from nobuco.trace.patience import EndlessRunError
 from nobuco.trace.state import other_random_state
 from nobuco.validate.model import as_graph, check_model
 from nobuco.validate.other_sizes import Keep, OtherSizes, Trial, tell
@@ -94,10 +95,12 @@ class FinishedModel:
     def _check_other_branches(self, check: Trial, keep: Keep, report: Report) -> None:
         checks: list[Check] = []
         for offered in scaled_samples(self.program.inputs):
-            sample, expected, _ = self.first_that_runs([offered])
+            sample, expected, refusal = self.first_that_runs([offered])
             if sample is not None:
                 keep(sample.tensors)
                 checks.append(check("inputs for other branches", sample.tensors, expected, sample.said))
+            elif "did not end" in refusal:
+                report.checks.append(Check("inputs for other branches", None, skipped=refusal))
         if checks:
             report.checks.append(report.worst_of(checks, "inputs"))
 
@@ -108,7 +111,17 @@ class FinishedModel:
         paths = {change.path for change in changes}
         program = self.program
         later = program.tensors if sample is None else sample.tensors
-        carried = carried_state(program.model, program.args, program.kwargs, program.tensors, later, paths)
+        branches = any(call.blocks for call in self.graph.root.walk())
+        carried = carried_state(
+            program.model,
+            program.args,
+            program.kwargs,
+            program.tensors,
+            later,
+            paths,
+            branches,
+            program.effort,
+        )
         report.carried = [str(change) for change in changes if change.path in carried]
         report.rewritten = [str(change) for change in changes if change.path not in carried]
 
@@ -119,6 +132,11 @@ class FinishedModel:
         for sample in samples:
             try:
                 results = self.program.run(sample.tensors)
+            except EndlessRunError as error:
+                refusal = (
+                    refusal or f"not checked: on {sample.said}, PyTorch's own model did not end: {error}"
+                )
+                continue
             except (
                 Exception
             ) as error:  # values that the model does not take are no finding about the conversion

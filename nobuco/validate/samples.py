@@ -14,6 +14,7 @@ import torch
 
 from nobuco.graph.graph import Graph
 from nobuco.inputs import InputSpec
+from nobuco.trace.carried import SCALES, scaled
 from nobuco.validate.uses import Use, uses_of
 
 BOLD, MILD, GENTLE = range(3)
@@ -35,11 +36,8 @@ def fresh_samples(specs: Sequence[InputSpec], graph: Graph, seed: int = 1) -> It
 
 def scaled_samples(specs: Sequence[InputSpec]) -> Iterator[Sample]:
     """The example turned round, shrunk and grown, by which what a branch looks at comes out otherwise."""
-    for factor in (-1.0, 0.1, 5.0):
-        yield Sample(
-            [spec.tensor * factor if spec.tensor.is_floating_point() else spec.tensor for spec in specs],
-            f"the example times {factor:g}",
-        )
+    for factor, tensors in zip(SCALES, scaled([spec.tensor for spec in specs]), strict=True):
+        yield Sample(tensors, f"the example times {factor:g}")
 
 
 Change = Callable[[int, int], int]  # (size of an unknown dim, which dim it is) -> another size

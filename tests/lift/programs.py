@@ -52,9 +52,9 @@ class Writer:
         self.lines.append("    " * indent + line)
 
     def statement(self, indent: int, depth: int) -> None:
-        kinds = ["set", "set", "inplace", "view", "number", "expression"]
+        kinds = ["set", "set", "inplace", "view", "number", "expression", "augmented"]
         if depth < 3:
-            kinds += ["if", "if", "if", "return", "for"] + ["while"] * (self.loops < 2)
+            kinds += ["if", "if", "if", "return", "for", "augmented if"] + ["while"] * (self.loops < 2)
         kind = self.random.choice(kinds)
         a, b = self.random.choice(self.tensors), self.random.choice(self.tensors)
         if kind == "set":
@@ -65,6 +65,18 @@ class Writer:
             self.put(indent, self.random.choice(writes))
         elif kind == "view":
             self.put(indent, f"{a} = {b}")
+        elif kind == "augmented":
+            self.put(indent, f"{a} = {self.fresh()}")
+            self.put(indent, self.augmented(a))
+        elif kind == "augmented if":
+            # both ways write into a tensor that was there before, or hand one tensor on under two names
+            self.put(indent, f"{a} = {self.fresh()}")
+            self.put(indent, f"if {self.test()}:")
+            self.put(indent + 1, self.augmented(a))
+            self.put(indent + 1, self.random.choice((f"{b} = {a}", f"{b} = {b} * 2", "n += 1", f"{a} = {a}")))
+            if self.random.random() < 0.4:
+                self.put(indent, "else:")
+                self.put(indent + 1, self.random.choice((self.augmented(a), f"{a} = {b}", f"{b} = {a}")))
         elif kind == "number":
             self.put(indent, self.random.choice(("n += 1", "n = n * 2", "n = 3", "n = n - 1")))
         elif kind == "expression":
@@ -98,6 +110,18 @@ class Writer:
             if self.random.random() < 0.3:
                 self.put(indent + 1, f"if {self.test()}:")
                 self.put(indent + 2, "break")
+
+    def fresh(self) -> str:
+        """A tensor that nothing else holds."""
+        a, b = self.random.choice(self.tensors), self.random.choice(self.tensors)
+        return self.random.choice((f"{a} * 2", f"{a} - {b}", f"{a}.clone()", f"torch.tanh({a})"))
+
+    def augmented(self, a: str) -> str:
+        b = self.random.choice(self.tensors)
+        return self.random.choice(
+            (f"{a} += torch.tanh({b})", f"{a} *= {b}.mean().clamp(-2, 2)", f"{a}[0] += {b}[1]", f"{a}[:, 1:] *= 0.5",
+             f"{a} -= n", f"{a} /= 2")
+        )  # fmt: skip
 
     def expression(self) -> str:
         a, b = self.random.choice(self.tensors), self.random.choice(self.tensors)
