@@ -33,7 +33,8 @@ def in_32_bits(dtype: Any, *operands: Any) -> bool:
 
 def floor_divided(a: Any, b: Any, in_32_bits: bool = False) -> Any:
     if a.dtype.is_floating:
-        return tf.floor(a / b)  # the same, but for TFLite's FLOOR_DIV, which ends the run where a divisor is zero
+        # the same, but for TFLite's FLOOR_DIV, which ends the run where a divisor is zero
+        return tf.floor(a / b)
     if a.dtype != tf.int64:
         return tf.math.floordiv(a, b)
     if in_32_bits:
