@@ -3,6 +3,7 @@
 from nobuco.tflite.lowering import (
     bessel_functions,
     linear_algebra,
+    overwriting,
     pooling,
     scans,
     scatters,
@@ -13,6 +14,7 @@ from nobuco.tflite.lowering.values import Rules
 REAL = Rules(
     scans.REAL,
     scatters.REAL,
+    overwriting.REAL,
     special_functions.REAL,
     bessel_functions.REAL,
     linear_algebra.REAL,
