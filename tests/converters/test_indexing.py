@@ -108,3 +108,23 @@ def test_numbers_are_taken_before_index_tensors() -> None:
         (0, i[None]),
     ):
         np.testing.assert_array_equal(_converted(getitem, x, index), x[index], f"x[{index}]")
+
+
+def test_many_dims_of_unknown_size() -> None:
+    """TensorFlow repeats along five runs of dims at most; which sizes are 1 is not known here."""
+    x = torch.arange(2.0 * 3 * 8 * 8).reshape(2, 3, 8, 8)
+    n, y = (
+        torch.tensor([0, 1]),
+        torch.tensor([[[1, 2], [3, 4], [5, 6], [7, 0]], [[0, 1], [1, 2], [2, 3], [3, 4]]]),
+    )
+    index = (
+        n[:, None, None, None, None, None], torch.arange(3)[None, :, None, None, None, None],
+        y[:, None, :, None, :, None], y.flip(0)[:, None, None, :, None, :],
+    )  # fmt: skip
+    specs = [tf.TensorSpec([None, *each.shape[1:]], tf.int64) for each in index]
+
+    @tf.function(input_signature=specs)
+    def picked(*arguments: tf.Tensor) -> tf.Tensor:
+        return getitem(x, index)(set_layout(tf.constant(x.numpy()), identity(4)), arguments)
+
+    np.testing.assert_array_equal(picked(*(tf.constant(each.numpy()) for each in index)), x[index])
