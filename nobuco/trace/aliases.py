@@ -212,6 +212,9 @@ def write_back(emit: Emit, base: Known, view: Known) -> Value:
     assert call is not None
     if call.op is torch.Tensor.__getitem__:  # keeps an index that was computed
         return _emitted(emit, torch.Tensor.__setitem__, (base.value, call.args[1], new), base)
+    if call.op in (torch.diagonal, torch.Tensor.diagonal):
+        arguments = (base.value, new, *call.args[1:])
+        return emit(torch.diagonal_scatter, arguments, _without_input(call.kwargs), base.tensor).outputs[0]
     theirs, ours = _positions(base.tensor), _positions(view.tensor)
     if theirs.shape == ours.shape and torch.equal(theirs, ours):  # detach, data, contiguous, view_as, ...
         return _emitted(emit, torch.Tensor.clone, (new,), base)
@@ -233,6 +236,10 @@ def write_back(emit: Emit, base: Known, view: Known) -> Value:
         f"{call} takes a view that is then changed in place, and the change cannot be carried back to the tensor of "
         f"shape {tuple(base.tensor.shape)} that it was taken from. Change that tensor itself, or take a .clone()."
     )
+
+
+def _without_input(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in kwargs.items() if name not in ("input", "self")}
 
 
 def _emitted(emit: Emit, op: Any, args: tuple[Any, ...], base: Known) -> Value:
