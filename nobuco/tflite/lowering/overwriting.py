@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from nobuco.tflite.lowering.narrow_integers import NARROW
 from nobuco.tflite.lowering.values import Impossible, Pair, Rules, Tensor
 
 REAL, COMPLEX = Rules(), Rules()
@@ -15,6 +16,9 @@ REAL, COMPLEX = Rules(), Rules()
 @REAL.rule("TensorScatterUpdate")
 def overwritten(op: Any, x: Tensor, indices: Tensor, updates: Tensor) -> Tensor:
     """A choice, and no arithmetic with what is overwritten: that may be infinite."""
+    if x.dtype in (*NARROW, tf.bool):  # TFLite has few ops for them
+        wide = overwritten(op, tf.cast(x, tf.int32), indices, tf.cast(updates, tf.int32))
+        return tf.cast(wide, x.dtype)
     *lead, depth = [None] if op.inputs[1].shape.rank is None else op.inputs[1].shape.as_list()
     if depth is None:
         raise Impossible("writing to places needs to know how many dims an index tells")

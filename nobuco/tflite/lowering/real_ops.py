@@ -3,6 +3,7 @@
 from nobuco.tflite.lowering import (
     bessel_functions,
     linear_algebra,
+    narrow_integers,
     overwriting,
     pooling,
     scans,
@@ -14,6 +15,7 @@ from nobuco.tflite.lowering.values import Rules
 REAL = Rules(
     scans.REAL,
     scatters.REAL,
+    narrow_integers.REAL,
     overwriting.REAL,
     special_functions.REAL,
     bessel_functions.REAL,
