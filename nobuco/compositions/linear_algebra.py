@@ -262,3 +262,9 @@ def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpos
         q = q - tau[..., k, None, None] * v.unsqueeze(-1) * (v.unsqueeze(-2) @ q)
     q = q.mT if transpose else q
     return q @ other if left else other @ q
+
+
+@composition(torch.vander)
+def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
+    powers = torch.linalg.vander(x, N=N) if N != 0 else x.new_zeros(len(x), 0)
+    return powers if increasing else powers.flip(-1)

@@ -1,4 +1,4 @@
-"""Membership, combinations, most frequent values."""
+"""Membership, combinations, most frequent values, ranks among those that are numbers."""
 
 from __future__ import annotations
 
@@ -57,6 +57,38 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
         return value.reshape(()), index.reshape(())
     value, index = value.movedim(-1, dim), index.movedim(-1, dim)
     return (value, index) if keepdim else (value.squeeze(dim), index.squeeze(dim))
+
+
+@composition(torch.nanquantile, torch.Tensor.nanquantile)
+def nanquantile(
+    input: Tensor,
+    q: Any,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    interpolation: str = "linear",
+) -> Tensor:
+    """By a sort without NaN, which stands anywhere when TFLite sorts."""
+    x = input.flatten() if dim is None else input.movedim(dim, -1) if input.dim() else input.reshape(1)
+    missing = torch.isnan(x)
+    filled = torch.where(missing, torch.full_like(x, float("inf")), x)
+    ordered = torch.sort(filled, dim=-1, stable=True)[0]
+    count = (~missing).sum(-1, keepdim=True)
+    shares = torch.as_tensor(q, dtype=x.dtype)
+    rank = shares.reshape(-1) * torch.clamp(count - 1, min=0).to(x.dtype)
+    rounded = {"lower": torch.floor, "higher": torch.ceil, "nearest": torch.round}.get(interpolation)
+    if rounded is not None:
+        value = ordered.gather(-1, rounded(rank).long())
+    else:
+        below, above = (ordered.gather(-1, each(rank).long()) for each in (torch.floor, torch.ceil))
+        weight = torch.full_like(rank, 0.5) if interpolation == "midpoint" else rank - torch.floor(rank)
+        value = torch.lerp(below, above, weight)
+    value = torch.where(count == 0, torch.full_like(value, float("nan")), value).movedim(-1, 0)
+    if keepdim and dim is None:
+        value = value.reshape(-1, *[1] * input.dim())
+    elif keepdim and dim is not None and input.dim():
+        value = value.unsqueeze(dim if dim < 0 else dim + 1)
+    return value if shares.dim() else value.squeeze(0)
 
 
 @composition(torch.scatter_reduce, torch.Tensor.scatter_reduce)

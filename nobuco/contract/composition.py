@@ -44,7 +44,18 @@ def _named(function: Callable[..., Any], op: Any) -> Callable[..., Any]:
 
 
 def composition_of(op: Any) -> Callable[..., Any] | None:
-    return _compositions.get(op) or _compositions.get(operator_name(op))
+    return _compositions.get(op) or _compositions.get(operator_name(op)) or _in_place(op)
+
+
+def _in_place(op: Any) -> Callable[..., Any] | None:
+    """Of `Tensor.index_reduce_`, what is known of `Tensor.index_reduce`."""
+    name = getattr(op, "__name__", "")
+    if not name.endswith("_") or name.endswith("__") or getattr(torch.Tensor, name, None) is not op:
+        return None
+    function = _compositions.get(getattr(torch.Tensor, name[:-1], None))
+    if function is None:
+        return None
+    return lambda self, *args, **kwargs: self.copy_(function(self, *args, **kwargs))
 
 
 def all_compositions() -> dict[Any, Callable[..., Any]]:

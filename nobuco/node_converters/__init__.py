@@ -12,6 +12,7 @@ from nobuco.node_converters import convolution as convolution
 from nobuco.node_converters import creation as creation
 from nobuco.node_converters import diagonal as diagonal
 from nobuco.node_converters import distance as distance
+from nobuco.node_converters import divisors as divisors
 from nobuco.node_converters import einsum as einsum
 from nobuco.node_converters import elementwise as elementwise
 from nobuco.node_converters import embedding as embedding

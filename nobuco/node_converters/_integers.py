@@ -9,9 +9,17 @@ import tensorflow as tf
 
 from nobuco.contract.context import fits_32_bits, note
 
+NARROW = (tf.uint8, tf.int8, tf.uint16, tf.int16)  # computed with in 32 bits, and wrapped around
+
 
 def absolute(x: Any) -> Any:
+    if x.dtype.is_unsigned:
+        return tf.identity(x)
     return tf.maximum(x, -x) if x.dtype == tf.int64 else tf.abs(x)
+
+
+def negative(x: Any) -> Any:
+    return tf.cast(-tf.cast(x, tf.int32), x.dtype) if x.dtype in NARROW else -x
 
 
 def sign(x: Any) -> Any:
@@ -20,6 +28,8 @@ def sign(x: Any) -> Any:
 
 def inverted(x: Any) -> Any:
     """All bits the other way round: -1 - x in two's complement."""
+    if x.dtype in NARROW:
+        return tf.cast(-1 - tf.cast(x, tf.int32), x.dtype)
     return -1 - x if x.dtype in (tf.int32, tf.int64) else tf.bitwise.invert(x)
 
 
@@ -63,6 +73,8 @@ def _quotient(multiple: Any, b: Any) -> Any:
 
 def powered(a: Any, exponent: Any) -> Any:
     """By repeated squaring where the exponent is a number."""
+    if a.dtype in NARROW:
+        return tf.cast(powered(tf.cast(a, tf.int32), tf.cast(exponent, tf.int32)), a.dtype)
     if a.dtype != tf.int64 or not isinstance(exponent, int) or exponent < 0:
         return tf.pow(a, tf.cast(exponent, a.dtype))
     result = tf.ones_like(a)

@@ -66,7 +66,16 @@ def broadcast(*tensors: Any) -> tuple[Any, ...]:
     shape = tf.shape(tensors[0])
     for each in tensors[1:]:
         shape = tf.broadcast_dynamic_shape(shape, tf.shape(each))
+    if max(x.shape.rank for x in tensors) > _BROADCAST:
+        return tuple(_tiled(x, shape) for x in tensors)
     return tuple(tf.broadcast_to(x, shape) for x in tensors)
+
+
+def _tiled(x: Any, shape: Any) -> Any:
+    """Broadcast to a shape that only the graph knows, along any number of runs of dims."""
+    ones = tf.ones(tf.size(shape) - x.shape.rank, tf.int32)
+    sizes = tf.concat([ones, tf.shape(x)], 0)
+    return tf.tile(tf.reshape(x, sizes), tf.where(sizes == 1, shape, tf.ones_like(shape)))
 
 
 def _repeated(x: Any, shape: list[int]) -> Any:
@@ -78,21 +87,22 @@ def _repeated(x: Any, shape: list[int]) -> Any:
     )
 
 
-def _runs(*shapes: list[int]) -> int:
-    """How many runs of dims there are along which the same of these tensors are repeated."""
+def _runs(*shapes: list[int | None]) -> int:
+    """How many runs of dims there are along which the same of these tensors are repeated; at most, where a size is not
+    known: any tensor may be repeated there."""
     rank = max(len(shape) for shape in shapes)
     rows = [[1] * (rank - len(shape)) + shape for shape in shapes]
-    repeated = [tuple(size == 1 for size in sizes) for sizes in zip(*rows, strict=True)]
-    told = [each for each in repeated if not all(each)]
-    return sum(1 for place, each in enumerate(told) if place == 0 or each != told[place - 1])
+    repeated = [
+        None if None in sizes else tuple(size == 1 for size in sizes) for sizes in zip(*rows, strict=True)
+    ]
+    told = [each for each in repeated if each is None or not all(each)]
+    return sum(1 for place, each in enumerate(told) if place == 0 or each is None or each != told[place - 1])
 
 
 def in_few_runs(*tensors: Any) -> tuple[Any, ...]:
     """The operands of an element-wise op as TensorFlow can broadcast them: as they are but for rare shapes of many dims."""
     known = [each for each in tensors if tf.is_tensor(each)]
     if len(known) < 2 or max(each.shape.rank or 0 for each in known) <= _BROADCAST:
-        return tensors
-    if not all(each.shape.is_fully_defined() for each in known):
         return tensors
     few = _runs(*(each.shape.as_list() for each in known)) <= _BROADCAST
     return tensors if few else broadcast(*tensors)

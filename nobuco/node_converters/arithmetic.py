@@ -12,7 +12,15 @@ from torch import Tensor
 
 from nobuco.contract.dtypes import tf_dtype
 from nobuco.contract.registry import builtin, spellings
-from nobuco.node_converters._integers import absolute, floor_divided, in_32_bits, powered, sign, truncated
+from nobuco.node_converters._integers import (
+    NARROW,
+    absolute,
+    floor_divided,
+    in_32_bits,
+    powered,
+    sign,
+    truncated,
+)
 from nobuco.node_converters._sizes import in_few_runs, surely_equal
 from nobuco.node_converters._types import cast, floating, result_dtype
 
@@ -104,7 +112,7 @@ def _register(name: str, function: Callable[[Any, Any], Any], dtype_of: Callable
 
         def func(*args: Any, **kwargs: Any):
             a, b = _operand(args, kwargs)
-            if name == "pow" and dtype == tf.int64:
+            if name == "pow" and (dtype == tf.int64 or dtype in NARROW):
                 return powered(cast(a, dtype), b)
             if dtype == tf.bool and name in _NOT_OF_BOOLS:  # TensorFlow has them for numbers only
                 numbers = (cast(cast(each, dtype), tf.int32) for each in (a, b))

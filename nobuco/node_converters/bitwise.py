@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nobuco.contract.registry import builtin, spellings
-from nobuco.node_converters._integers import floor_divided, in_32_bits, inverted, shifted_left
+from nobuco.node_converters._integers import NARROW, floor_divided, in_32_bits, inverted, shifted_left
 from nobuco.node_converters._types import cast, result_dtype
 from nobuco.node_converters.arithmetic import exp2
 
@@ -40,19 +40,30 @@ def _and(a: Any, b: Any) -> Any:
     return twice - twice % 2 + (a - 2 * half_a) * (b - 2 * half_b)
 
 
+def _by_halves(name: str, a: Any, b: Any) -> Any:
+    """Of 64 bits; a cast to 32 keeps the lower ones."""
+    if a.dtype != tf.int64:
+        return _OWN[name](a, b)
+    whole = tf.constant(1 << 32, tf.int64)
+    low = tf.cast(_IN_32_BITS[name](tf.cast(a, tf.int32), tf.cast(b, tf.int32)), tf.int64)
+    upper = (tf.cast(floor_divided(each, whole), tf.int32) for each in (a, b))
+    high = tf.cast(_IN_32_BITS[name](*upper), tf.int64)
+    return high * whole + tf.where(low < 0, low + whole, low)
+
+
 def _bitwise(name: str) -> None:
     def binary(self: Tensor, other):
         dtype = result_dtype(self, other)
         if dtype == tf.bool:
             return lambda self, other: _OF_BOOLEANS[name](cast(self, dtype), cast(other, dtype))
-        if dtype == tf.int32 or in_32_bits(dtype, self, other):
+        if dtype == tf.int32 or dtype in NARROW or in_32_bits(dtype, self, other):
             return lambda self, other: cast(
                 _IN_32_BITS[name](cast(cast(self, dtype), tf.int32), cast(cast(other, dtype), tf.int32)),
                 dtype,
             )
         if name == "and" and isinstance(other, int) and other > 0 and other & (other + 1) == 0:
             return lambda self, other: tf.math.floormod(cast(self, dtype), tf.constant(other + 1, dtype))
-        return lambda self, other: _OWN[name](cast(self, dtype), cast(other, dtype))
+        return lambda self, other: _by_halves(name, cast(self, dtype), cast(other, dtype))
 
     own = (getattr(torch.Tensor, each, None) for each in (f"__{name}__", f"__r{name}__", f"__i{name}__"))
     builtin(*spellings(f"bitwise_{name}"), *(op for op in own if op is not None), any_layout=True)(binary)
@@ -65,6 +76,9 @@ for _name in _OWN:
 def _shift(name: str, function: Callable[[Any, Any], Any]) -> None:
     def shift(self: Tensor, other):
         dtype = result_dtype(self, other)
+        if isinstance(other, int) and dtype in NARROW and 0 <= other < 31:
+            wide = _by_number(name, tf.int32, other, True)
+            return lambda self, other: tf.cast(wide(cast(self, dtype), other), dtype)
         if isinstance(other, int) and dtype in (tf.int32, tf.int64) and 0 <= other < 8 * dtype.size - 1:
             small = name == "right" and other < 31 and in_32_bits(dtype, self)
             return _by_number(name, dtype, other, small)

@@ -10,13 +10,14 @@ from nobuco.contract.channel_order import ChannelOrderingStrategy, axis_of, get_
 from nobuco.contract.registry import builtin
 from nobuco.layout.shapes import permuted
 from nobuco.node_converters._layouts import same_layout
-from nobuco.node_converters._sizes import larger, shape_of, smaller
+from nobuco.node_converters._sizes import larger, product_of, shape_of, smaller
+from nobuco.node_converters._types import cast
 from nobuco.node_converters.joining import mirrored
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 
 
-def _diagonal_of(x, offset: int, dim1: int, dim2: int):
+def diagonal_of(x, offset: int, dim1: int, dim2: int):
     rank = x.shape.rank
     dim1, dim2 = dim1 % rank, dim2 % rank
     perm = [*(i for i in range(rank) if i not in (dim1, dim2)), dim1, dim2]
@@ -36,18 +37,18 @@ def _diagonal_of(x, offset: int, dim1: int, dim2: int):
 
 @builtin(torch.diagonal, torch.Tensor.diagonal, torch.diagonal_copy, strategy=_PYTORCH)
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1):
-    return lambda input, offset=0, dim1=0, dim2=1: _diagonal_of(input, offset, dim1, dim2)
+    return lambda input, offset=0, dim1=0, dim2=1: diagonal_of(input, offset, dim1, dim2)
 
 
 @builtin(torch.linalg.diagonal, strategy=_PYTORCH)
 def linalg_diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1):
-    return lambda A, *, offset=0, dim1=-2, dim2=-1: _diagonal_of(A, offset, dim1, dim2)
+    return lambda A, *, offset=0, dim1=-2, dim2=-1: diagonal_of(A, offset, dim1, dim2)
 
 
 @builtin(torch.trace, torch.Tensor.trace, strategy=_PYTORCH)
 def trace(input: Tensor):
     def func(input):
-        x = _diagonal_of(input, 0, 0, 1)
+        x = diagonal_of(input, 0, 0, 1)
         return tf.reduce_sum(tf.cast(x, tf.int64) if x.dtype.is_integer else x)
 
     return func
@@ -82,7 +83,7 @@ def diag(input: Tensor, diagonal: int = 0):
     """A vector onto a diagonal, or a matrix's diagonal as a vector."""
     if input.dim() == 1:
         return lambda input, diagonal=0: _embedded(input, diagonal, -2, -1)
-    return lambda input, diagonal=0: _diagonal_of(input, diagonal, 0, 1)
+    return lambda input, diagonal=0: diagonal_of(input, diagonal, 0, 1)
 
 
 @builtin(torch.diagflat, torch.Tensor.diagflat, strategy=_PYTORCH)
@@ -109,6 +110,24 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
         place = tf.equal(tf.range(columns)[None, :] - line, offset)
         place = tf.reshape(place if d1 < d2 else tf.transpose(place), shape)
         return tf.where(place, block, input)
+
+    return func
+
+
+@builtin(torch.Tensor.fill_diagonal_, strategy=_PYTORCH)
+def fill_diagonal(self: Tensor, fill_value, wrap: bool = False):
+    """Every place whose indices are equal; with `wrap`, a tall matrix has further diagonals below the first."""
+
+    def func(self, fill_value, wrap=False):
+        sizes = shape_of(self)
+        step, side = 0, sizes[0]
+        for size in sizes:
+            step, side = step * size + 1, smaller(side, size)
+        place = tf.range(product_of(sizes))
+        hit = tf.equal(place % step, 0)
+        if not wrap:
+            hit &= place < side * step
+        return tf.where(tf.reshape(hit, tf.shape(self)), cast(fill_value, self.dtype), self)
 
     return func
 

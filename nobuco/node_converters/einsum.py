@@ -12,6 +12,7 @@ import torch
 from nobuco.contract.channel_order import ChannelOrderingStrategy
 from nobuco.contract.registry import builtin
 from nobuco.node_converters._sizes import product_of, shape_of
+from nobuco.node_converters.diagonal import diagonal_of
 
 Labelled = tuple[Any, list[str]]  # a tensor, and a letter for each of its dims
 
@@ -79,7 +80,7 @@ def _diagonal(x: Any, letters: list[str]) -> Labelled:
             i = letters.index(letter)
             j = letters.index(letter, i + 1)
             rest = [k for k in range(len(letters)) if k not in (i, j)]
-            x = tf.linalg.diag_part(tf.transpose(x, [*rest, i, j]))
+            x = diagonal_of(x, 0, i, j)
             letters = [*(letters[k] for k in rest), letter]
     return x, letters
 

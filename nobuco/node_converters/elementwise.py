@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nobuco.contract.dtypes import tf_dtype
 from nobuco.contract.registry import builtin, spellings
-from nobuco.node_converters._integers import absolute, sign
+from nobuco.node_converters._integers import absolute, negative, sign
 from nobuco.node_converters._sizes import surely_equal
 from nobuco.node_converters._types import cast, floating
 
@@ -78,8 +78,8 @@ def _above_zero(x: Any, function: Callable[[Any], Any], at_zero: float) -> Any:
 _SAME: dict[str, Callable[[Any], Any]] = {
     "abs": absolute,
     "absolute": absolute,
-    "neg": tf.negative,
-    "negative": tf.negative,
+    "neg": negative,
+    "negative": negative,
     "positive": tf.identity,
     "ceil": lambda x: x if x.dtype.is_integer else tf.math.ceil(x),
     "floor": lambda x: x if x.dtype.is_integer else tf.floor(x),

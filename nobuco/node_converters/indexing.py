@@ -20,7 +20,7 @@ from nobuco.contract.channel_order import (
 )
 from nobuco.contract.registry import builtin
 from nobuco.layout.shapes import dropped, inserted
-from nobuco.node_converters._sizes import in_few_runs, shape_of
+from nobuco.node_converters._sizes import in_few_runs, shape_of, surely_equal
 
 Index = tuple[Any, ...]
 
@@ -126,80 +126,67 @@ def as_int32(bound: Any) -> Any:
 
 
 def gathered(x: Any, parts: list[Any]) -> Any:
-    """Index tensors, in PyTorch's order: the blocks first, then one gather over the array-indexed dims."""
-    arrays = [item for item in parts if is_array(item)]
-    if len(arrays) == 1 and len(as_tensor(arrays[0]).shape) <= 1 and as_tensor(arrays[0]).dtype != tf.bool:
-        return _gather_one(x, parts)
-    expanded: list[Any] = []
+    """Index tensors, in PyTorch's order: slices and numbers first, as if written before; then one gather."""
+    taken: list[Any] = []  # of each dim of x and each None
+    arrays: list[tuple[int, Any]] = []  # the dim that each index tensor picks from, once the rest is taken
+    place = 0
     for item in parts:
-        tensor = as_tensor(item) if is_array(item) or (tf.is_tensor(item)) else item
-        if tf.is_tensor(tensor) and tensor.dtype == tf.bool:
-            where = tf.where(tensor)
-            expanded += [where[:, i] for i in range(tensor.shape.rank)]
-        else:
-            expanded.append(tensor)
-    # numbers beside index tensors count as index tensors
-    numbers = [
-        tf.convert_to_tensor(i, tf.int64) if isinstance(i, int) and not isinstance(i, bool) else i
-        for i in expanded
-    ]
-    blocks = tuple(slice(None) if tf.is_tensor(item) else item for item in numbers)
-    positions = [place for place, item in enumerate(numbers) if tf.is_tensor(item)]
-    x = x[tuple(_plain(item) if isinstance(item, slice) else tf.newaxis for item in blocks)]
-    indices = [tf.cast(item, tf.int64) for item in numbers if tf.is_tensor(item)]
-    rank = x.shape.rank
-    sizes = tf.shape(x, out_type=tf.int64)
-    indices = [tf.where(i < 0, i + sizes[p], i) for i, p in zip(indices, positions, strict=True)]
-    rest = [axis for axis in range(rank) if axis not in positions]
-    x = tf.transpose(x, [*positions, *rest]) if [*positions, *rest] != list(range(rank)) else x
-    shape = indices[0].shape
-    for each in indices[1:]:
-        shape = tf.broadcast_static_shape(shape, each.shape)
-    if len(indices) > 1:
-        zeros = functools.reduce(_added, indices) * 0
-        indices = [_added(each, zeros) for each in indices]
-    stacked = tf.stack(indices, -1)
-    picked = tf.gather_nd(x, stacked)
-    adjacent = positions == list(range(positions[0], positions[-1] + 1))
-    if adjacent and positions[0] > 0:  # the gathered dims stand where the index tensors stood
-        count, front = shape.rank, positions[0]
-        order = [*range(count, count + front), *range(count), *range(count + front, count + len(rest))]
-        picked = tf.transpose(picked, order)
-    return picked
+        if not is_array(item):
+            taken.append(tf.newaxis if item is None else _plain(item))
+            place += item is None or isinstance(item, slice)
+            continue
+        for lies_over_none, array in _lists_of_places(as_tensor(item)):
+            taken.append(tf.newaxis if lies_over_none else slice(None))
+            arrays.append((place, array))
+            place += 1
+    x = x[tuple(taken)]
+    sizes = shape_of(x)
+    positions = [axis for axis, _ in arrays]
+    indices = [counted_from_the_front(array, sizes[axis]) for axis, array in arrays]
+    if len(indices) == 1:
+        return tf.gather(x, indices[0], axis=positions[0])
+    return _gathered_together(x, positions, _alike(indices))
+
+
+def _lists_of_places(item: Any) -> list[tuple[bool, Any]]:
+    """What an index tensor is to each dim that it lies over; a mask without dims picks from a new one."""
+    if item.dtype != tf.bool:
+        return [(False, item)]
+    if not item.shape.rank:
+        return [(True, tf.where(tf.reshape(item, [1]))[:, 0])]
+    found = tf.where(item)
+    return [(False, found[:, axis]) for axis in range(item.shape.rank)]
+
+
+def counted_from_the_front(index: Any, size: Any) -> Any:
+    index = tf.cast(index, tf.int32)
+    return tf.where(index < 0, index + size, index)
+
+
+def _gathered_together(x: Any, positions: list[int], indices: list[Any]) -> Any:
+    """By index tensors of one shape, whose dims stand where the index tensors stood, or first if these stood apart."""
+    rest = [axis for axis in range(x.shape.rank) if axis not in positions]
+    x = tf.transpose(x, [*positions, *rest]) if positions != list(range(len(positions))) else x
+    picked = tf.gather_nd(x, tf.stack(indices, -1))
+    front = positions[0]
+    if front == 0 or positions != list(range(front, front + len(positions))):
+        return picked
+    count = indices[0].shape.rank
+    order = [*range(count, count + front), *range(count), *range(count + front, count + len(rest))]
+    return tf.transpose(picked, order)
+
+
+def _alike(indices: list[Any]) -> list[Any]:
+    """Index tensors broadcast to one shape, by a sum."""
+    if all(surely_equal(indices[0], each) for each in indices[1:]):
+        return indices
+    zeros = functools.reduce(_added, [each * 0 for each in indices])
+    return [_added(each, zeros) for each in indices]
 
 
 def _added(a: Any, b: Any) -> Any:
     one, two = in_few_runs(a, b)
     return one + two
-
-
-def _gather_one(x: Any, parts: list[Any]) -> Any:
-    """One list of places along one dim, with slices and numbers around it."""
-    place = 0  # of the gathered dim after the blocks have been taken
-    array: Any = None
-    blocks: list[Any] = []
-    for item in parts:
-        if is_array(item):
-            array, axis = as_tensor(item), place
-            blocks.append(slice(None))
-            place += 1
-        else:
-            blocks.append(tf.newaxis if item is None else _plain(item))
-            place += item is None or isinstance(item, slice)
-    x = x[tuple(blocks)]
-    size = shape_of(x)[axis]
-    array = tf.cast(array, tf.int32)
-    numbers = any(isinstance(item, int) for item in parts)
-    picked = tf.gather(x, tf.where(array < 0, array + size, array), axis=axis)
-    if numbers and axis > 0 and _separated(parts):
-        picked = tf.transpose(picked, [axis, *(i for i in range(picked.shape.rank) if i != axis)])
-    return picked
-
-
-def _separated(parts: list[Any]) -> bool:
-    """Whether a slice or None stands between numbers and the index tensor: the gathered dim then comes first."""
-    picks = [i for i, item in enumerate(parts) if is_array(item) or isinstance(item, int)]
-    return picks != list(range(picks[0], picks[-1] + 1))
 
 
 def as_tensor(item: Any) -> Any:

@@ -189,6 +189,21 @@ def svd(A: Tensor, full_matrices: bool = True):
     return func
 
 
+@builtin(torch.svd, torch.Tensor.svd, strategy=_PYTORCH)
+def old_svd(input: Tensor, some: bool = True, compute_uv: bool = True):
+    """The last is not transposed; without `compute_uv`, zeros stand for the vectors."""
+
+    def func(input, some=True, compute_uv=True):
+        if compute_uv:
+            s, u, v = tf.linalg.svd(input, full_matrices=not some)
+            return u, s, v
+        *batch, rows, columns = shape_of(input)
+        u, v = (tf.zeros([*batch, side, side], input.dtype) for side in (rows, columns))
+        return u, tf.linalg.svd(input, compute_uv=False), v
+
+    return func
+
+
 @builtin(torch.linalg.svdvals, strategy=_PYTORCH)
 def singular_values(A: Tensor):
     return lambda A: tf.linalg.svd(A, compute_uv=False)

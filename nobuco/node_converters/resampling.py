@@ -50,6 +50,13 @@ def interpolate(
 
     With a `scale_factor` PyTorch maps coordinates by the factor itself, TensorFlow by the ratio of the sizes; where
     they differ, and for bicubic and trilinear, each dim is a product with a constant matrix."""
+    if input.dtype == torch.uint8:
+        as_floats = interpolate(
+            input.float(), size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
+        )
+        return lambda input, *args, **kwargs: _to_bytes(
+            as_floats(tf.cast(input, tf.float32), *args, **kwargs)
+        )
     dims = input.dim() - 2
     sizes = static_shape(input)[2:]
     given = per_dim(size, dims) if size is not None and not _has_tensor(size) else None
@@ -78,6 +85,11 @@ def interpolate(
         return out if dims == 2 else tf.squeeze(out, 1)
 
     return func
+
+
+def _to_bytes(x):
+    """A half goes up, whichever way it was rounded itself."""
+    return tf.cast(tf.clip_by_value(tf.floor(x + (0.5 + 2**-10)), 0, 255), tf.uint8)
 
 
 def _nearest(x, size, align_corners):

@@ -18,7 +18,7 @@ from nobuco.contract.registry import builtin, spellings
 from nobuco.node_converters._sizes import broadcast, larger, product_of, shape_of
 from nobuco.node_converters._types import cast
 from nobuco.node_converters.indexing import index_parts
-from nobuco.node_converters.writing import places_of, setitem
+from nobuco.node_converters.writing import places_of, setitem, spread
 
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 
@@ -232,9 +232,9 @@ def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate:
     def func(input, indices, values, accumulate=False):
         shape = shape_of(input)
         parts = index_parts(tuple(slice(None) if each is None else each for each in indices), len(shape))
-        places = tf.reshape(places_of(input, parts), [-1, 1])
-        picked = tf.shape(places_of(input, parts))
-        values = tf.reshape(tf.broadcast_to(cast(values, input.dtype), picked), [-1])
+        picked = places_of(input, parts)
+        places = tf.reshape(picked, [-1, 1])
+        values = tf.reshape(spread(cast(values, input.dtype), picked), [-1])
         flat = tf.reshape(input, [-1])
         if accumulate:
             flat = flat + tf.scatter_nd(places, values, tf.shape(flat))

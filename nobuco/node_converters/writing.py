@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import torch
 from torch import Tensor
@@ -12,7 +13,14 @@ from nobuco.contract.channel_order import Layout, get_layout, identity, set_layo
 from nobuco.contract.registry import builtin
 from nobuco.node_converters._sizes import larger, shape_of, sizes_of
 from nobuco.node_converters._types import cast
-from nobuco.node_converters.indexing import as_int32, as_tensor, gathered, index_parts, is_array
+from nobuco.node_converters.indexing import (
+    as_int32,
+    as_tensor,
+    counted_from_the_front,
+    gathered,
+    index_parts,
+    is_array,
+)
 
 
 def _setitem_layout(layout: Layout, self, index, value):
@@ -196,17 +204,70 @@ def _scattered(x: Any, parts: list[Any], value: Any) -> Any:
             axis = next(i for i, item in enumerate(parts) if is_array(item))
             shape = [1] * axis + shape_of(mask) + [1] * (x.shape.rank - axis - mask.shape.rank)
             return tf.where(tf.reshape(mask, shape), value, x)
-    shape = tf.shape(x)
+    axis = _axis_of_rows(parts)
+    if axis is not None:
+        return _rows_written(x, axis, as_tensor(parts[axis]), value)
     picked = places_of(x, parts)
-    value = tf.broadcast_to(value, tf.shape(picked))
+    value = spread(value, picked)
     flat = tf.tensor_scatter_nd_update(
         tf.reshape(x, [-1]), tf.reshape(picked, [-1, 1]), tf.reshape(value, [-1])
     )
-    return tf.reshape(flat, shape)
+    return tf.reshape(flat, tf.shape(x))
+
+
+def spread(value: Any, picked: Any) -> Any:
+    """The value broadcast to what is written to; dims of size 1 in front of it are left out, as PyTorch does."""
+    extra = value.shape.rank - picked.shape.rank
+    if extra > 0:
+        value = tf.reshape(value, shape_of(value)[extra:])
+    return tf.broadcast_to(value, tf.shape(picked))
+
+
+def _axis_of_rows(parts: list[Any]) -> int | None:
+    """The dim that one list of places picks from, where everything else is whole."""
+    axes = [axis for axis, item in enumerate(parts) if not (isinstance(item, slice) and item == slice(None))]
+    if len(axes) != 1 or not is_array(parts[axes[0]]) or as_tensor(parts[axes[0]]).dtype == tf.bool:
+        return None
+    return axes[0]
+
+
+def _rows_written(x: Any, axis: int, index: Any, value: Any) -> Any:
+    rank, count, sizes = x.shape.rank, index.shape.rank, shape_of(x)
+    index = counted_from_the_front(index, sizes[axis])
+    written = [*sizes[:axis], *shape_of(index), *sizes[axis + 1 :]]
+    extra = value.shape.rank - len(written)
+    value = tf.broadcast_to(tf.reshape(value, shape_of(value)[extra:]) if extra > 0 else value, written)
+    front = [axis, *(i for i in range(rank) if i != axis)]
+    if axis:
+        x = tf.transpose(x, front)
+        value = tf.transpose(
+            value, [*range(axis, axis + count), *range(axis), *range(axis + count, rank - 1 + count)]
+        )
+    rows = tf.reshape(value, [-1, *shape_of(x)[1:]])
+    x = tf.tensor_scatter_nd_update(x, tf.reshape(index, [-1, 1]), rows)
+    return tf.transpose(x, [front.index(i) for i in range(rank)]) if axis else x
 
 
 def places_of(x: Any, parts: list[Any]) -> Any:
     """The places in the flattened tensor that an index picks, found by indexing the places themselves."""
+    known = _known_places(x.shape, parts)
+    if known is not None:
+        return tf.constant(known)
     shape = tf.shape(x)
     places = tf.reshape(tf.range(tf.reduce_prod(shape)), shape)
     return gathered(set_layout(places, identity(x.shape.rank)), parts)
+
+
+def _known_places(shape: Any, parts: list[Any]) -> np.ndarray | None:
+    """The same where sizes and index are known: TensorFlow then sees that no place is written to twice."""
+    index = []
+    for item in parts:
+        known = tf.get_static_value(as_tensor(item)) if is_array(item) or tf.is_tensor(item) else item
+        if known is None and item is not None:
+            return None
+        index.append(torch.as_tensor(known) if isinstance(known, np.ndarray | np.generic) else known)
+    bounds = [bound for item in index if isinstance(item, slice) for bound in _bounds(item)]
+    if not shape.is_fully_defined() or any(map(tf.is_tensor, bounds)):
+        return None
+    places = torch.arange(shape.num_elements(), dtype=torch.int32).reshape(shape.as_list())
+    return places[tuple(index)].numpy()

@@ -234,6 +234,9 @@ def write_back(emit: Emit, base: Known, view: Known) -> Value:
         return _emitted(emit, *_between_parts(emit, base, view), base)
     if base.tensor.is_conj() != view.tensor.is_conj():
         new = emit(torch.Tensor.conj, (new,), {}, view.tensor.conj()).outputs[0]
+    if call.op in (torch.diagonal, torch.Tensor.diagonal):
+        arguments = (base.value, new, *call.args[1:])
+        return emit(torch.diagonal_scatter, arguments, _without_input(call.kwargs), base.tensor).outputs[0]
     theirs, ours = _positions(base.tensor), _positions(view.tensor)
     if theirs.shape == ours.shape and torch.equal(theirs, ours):  # detach, data, contiguous, view_as, ...
         return _emitted(emit, torch.Tensor.clone, (new,), base)
@@ -269,6 +272,10 @@ def _between_parts(emit: Emit, base: Known, view: Known) -> tuple[Any, tuple[Any
     other = torch.imag if starts == 0 else torch.real
     kept = emit(other, (base.value,), {}, other(whole)).outputs[0]
     return torch.complex, (new, kept) if starts == 0 else (kept, new)
+
+
+def _without_input(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in kwargs.items() if name not in ("input", "self")}
 
 
 def _emitted(emit: Emit, op: Any, args: tuple[Any, ...], base: Known) -> Value:

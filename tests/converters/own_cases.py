@@ -245,6 +245,10 @@ CASES: list[Case] = [
     _of("narrow", lambda x: x.narrow(1, -3, 2), (4, 6, 5)),
     _of("select", lambda x: x.select(-1, -2), (4, 6, 5)),
     _of("put in place", lambda x: x.clone().index_put_((torch.tensor([0, 2]), torch.tensor([1, 1])), torch.ones(2)), (4, 6)),
+    _of("diagonals filled", lambda x: [x[place].fill_diagonal_(2.0, wrap) for place in ((0,), (slice(5), 0), (0, slice(2)))
+                                       for wrap in (False, True)] + [x[0, :, :2].clone().fill_diagonal_(3.0, True)], (6, 6, 6)),
+    _of("in place by what a function is made of", lambda x: x.index_reduce_(0, torch.tensor([1, 1]), x[:2] + 1, "prod"), (4, 3)),
+    _of("vander", lambda x: (torch.vander(x[0]), torch.vander(x[1], 5, True), torch.vander(x[1], 0)), (2, 3)),
     # shapes and layouts
     _of("sizes", lambda x: shape(x)[1] + shape(x)[2], (2, 3, 4, 5)),
     _of("orders", lambda x: force_pytorch_order(force_tensorflow_order(x) + 1), (2, 3, 4, 5)),

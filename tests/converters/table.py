@@ -86,7 +86,7 @@ _PLAIN = {
         bitwise_not bitwise_and bitwise_or bitwise_xor __rand__ __ror__ __rxor__
     """,
     "int": """
-        bitwise_left_shift bitwise_right_shift
+        bitwise_left_shift bitwise_right_shift gcd lcm
     """,
 }
 

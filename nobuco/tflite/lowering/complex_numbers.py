@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nobuco.tflite.lowering import fourier, scans
+from nobuco.tflite.lowering import fourier, overwriting, scans
 from nobuco.tflite.lowering.copying import copied
 from nobuco.tflite.lowering.values import Impossible, Pair, Rules, Tensor, Value
 
-COMPLEX = Rules()
+COMPLEX = Rules(overwriting.COMPLEX)
 rule = COMPLEX.rule
 
 
@@ -21,7 +21,7 @@ rule = COMPLEX.rule
     "Pack", "Unpack", "Split", "SplitV", "GatherV2", "GatherNd", "Pad", "PadV2", "MirrorPad", "ExpandDims", "Squeeze",
     "Tile", "BroadcastTo", "ReverseV2", "Roll", "ZerosLike", "Fill", "Neg", "AddV2", "Add", "Sub", "AddN", "Sum", "Mean",
     "Cumsum", "MatrixDiagV3", "MatrixDiagPartV3", "MatrixBandPart", "MatrixSetDiagV3", "Select", "SelectV2",
-    "TensorScatterUpdate", "TensorScatterAdd", "ScatterNd", "UnsortedSegmentSum", "SegmentSum", "EnsureShape",
+    "TensorScatterAdd", "ScatterNd", "UnsortedSegmentSum", "SegmentSum", "EnsureShape",
 )  # fmt: skip
 def each_part(op: Any, *inputs: Value) -> list[Value]:
     """What is linear in the complex inputs is done to each part."""

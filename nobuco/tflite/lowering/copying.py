@@ -12,34 +12,37 @@ NARROWER = {
     tf.complex64: tf.float32,
     tf.complex128: tf.float32,
 }
-_ENUMS = {wide.as_datatype_enum: narrow.as_datatype_enum for wide, narrow in NARROWER.items()}
 
 
-def copied(op: Any, inputs: Sequence[Any]) -> list[Any]:
+def copied(op: Any, inputs: Sequence[Any], instead: dict[Any, Any] = NARROWER) -> list[Any]:
     """The outputs of a copy of `op` that reads `inputs`, float32 tensors where `op` read wider ones. A complex op
     becomes the real one of the same name: what a linear op does to the real part, say. The copy has the name of `op`,
-    whatever scope it is made in, unless that is taken."""
+    whatever scope it is made in, unless that is taken.
+
+    `instead`: the dtypes that others take the place of."""
     graph: Any = tf.compat.v1.get_default_graph()
-    attrs = {name: _narrow(value) for name, value in op.node_def.attr.items() if name != "_class"}
+    attrs = {name: _of_dtypes(value, instead) for name, value in op.node_def.attr.items() if name != "_class"}
     for value in attrs.values():
         if value.HasField("func"):
             graph._add_function_recursive(op.graph._get_function(value.func.name))
-    dtypes = [NARROWER.get(tensor.dtype, tensor.dtype) for tensor in op.outputs]
+    dtypes = [instead.get(tensor.dtype, tensor.dtype) for tensor in op.outputs]
     with graph.name_scope(None):
         copy = graph.create_op(op.type, list(inputs), dtypes, name=op.name, attrs=attrs)
     return list(copy.outputs)
 
 
-def _narrow(value: Any) -> Any:
-    """An attribute of an op, with float32 for wider types."""
-    narrow = type(value)()
-    narrow.CopyFrom(value)
+def _of_dtypes(value: Any, instead: dict[Any, Any]) -> Any:
+    """An attribute of an op, with other dtypes in it."""
+    enums = {old.as_datatype_enum: new.as_datatype_enum for old, new in instead.items()}
+    made = type(value)()
+    made.CopyFrom(value)
     kind = value.WhichOneof("value")
-    if kind == "type" and value.type in _ENUMS:
-        narrow.type = _ENUMS[value.type]
+    if kind == "type" and value.type in enums:
+        made.type = enums[value.type]
     elif kind == "list" and value.list.type:
-        narrow.list.ClearField("type")
-        narrow.list.type.extend(_ENUMS.get(each, each) for each in value.list.type)
-    elif kind == "tensor" and value.tensor.dtype in _ENUMS:
-        narrow.tensor.CopyFrom(tf.make_tensor_proto(tf.make_ndarray(value.tensor).astype("float32")))
-    return narrow
+        made.list.ClearField("type")
+        made.list.type.extend(enums.get(each, each) for each in value.list.type)
+    elif kind == "tensor" and value.tensor.dtype in enums:
+        dtype = tf.as_dtype(enums[value.tensor.dtype]).as_numpy_dtype
+        made.tensor.CopyFrom(tf.make_tensor_proto(tf.make_ndarray(value.tensor).astype(dtype)))
+    return made

@@ -3,6 +3,8 @@
 from nobuco.tflite.lowering import (
     bessel_functions,
     linear_algebra,
+    narrow_integers,
+    overwriting,
     pooling,
     scans,
     scatters,
@@ -13,6 +15,8 @@ from nobuco.tflite.lowering.values import Rules
 REAL = Rules(
     scans.REAL,
     scatters.REAL,
+    narrow_integers.REAL,
+    overwriting.REAL,
     special_functions.REAL,
     bessel_functions.REAL,
     linear_algebra.REAL,
