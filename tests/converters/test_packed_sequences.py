@@ -9,9 +9,9 @@ import nobuco
 
 
 class Packs(nn.Module):
-    def __init__(self, kind: type[nn.RNNBase]) -> None:
+    def __init__(self, inner: nn.RNNBase) -> None:
         super().__init__()
-        self.inner = kind(4, 5)
+        self.inner = inner
 
     def forward(self, x):
         packed = pack_padded_sequence(x, torch.tensor([5, 3]))
@@ -22,7 +22,9 @@ def returns_it(x):
     return pack_padded_sequence(x * 2, torch.tensor([5, 3]))
 
 
-@pytest.mark.parametrize("model", [Packs(nn.GRU), Packs(nn.LSTM), Packs(nn.RNN), returns_it])
+@pytest.mark.parametrize(
+    "model", [Packs(nn.GRU(4, 5)), Packs(nn.LSTM(4, 5)), Packs(nn.RNN(4, 5)), returns_it]
+)
 def test_it_is_refused(model):
     with pytest.raises(
         nobuco.TraceError, match=rf'{__file__}", line \d+: a packed sequence.*the padded batch'
