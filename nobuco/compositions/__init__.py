@@ -12,3 +12,4 @@ from nobuco.compositions import quantization as quantization
 from nobuco.compositions import regions as regions
 from nobuco.compositions import resizing as resizing
 from nobuco.compositions import sets as sets
+from nobuco.compositions import tables as tables

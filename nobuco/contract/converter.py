@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from nobuco.contract.channel_order import ChannelOrderingStrategy, Layout
 from nobuco.contract.sites import Site
 
@@ -15,6 +17,8 @@ from nobuco.contract.sites import Site
 OutputLayout = Callable[..., "Layout | list[Layout] | None"]
 # (arguments of the PyTorch call, by name) -> None where the converter takes them, else the reason why it does not
 Accepts = Callable[[Any], "str | None"]
+# (outputs of the converted call, PyTorch's) -> the former, as near to the latter as they may be
+Aligned = Callable[[list[np.ndarray], list[np.ndarray]], list[np.ndarray]]
 
 
 class Impossible(str):
@@ -40,6 +44,8 @@ class Converter:
             `any_layout` that goes along one dim.
         accepts: which calls it takes; None where it takes all.
         nonnegative: no element of the op's outcome is below zero, whatever its input.
+        aligned: of an op whose outcome is only one of several that are as right, such as an eigenvector of either sign:
+            given the outputs of the converted call and PyTorch's, the former as the one that is nearest to the latter.
         output_varies: how many elements an output has depends on the values of the inputs, as in `torch.nonzero`.
         builtin: one of nobuco's own.
         location: where it is defined.
@@ -54,6 +60,7 @@ class Converter:
     inner_transposes: Callable[..., int] | None = None
     accepts: Callable[..., str | None] | None = None
     nonnegative: bool = False
+    aligned: Aligned | None = None
     output_varies: bool = False
     builtin: bool = False
     location: Site | None = field(default=None, compare=False)

@@ -16,7 +16,7 @@ from torch import nn
 
 from nobuco.contract.arguments import by_name, uniform, uniform_layout
 from nobuco.contract.channel_order import ChannelOrderingStrategy
-from nobuco.contract.converter import Accepts, Converter, Impossible, OutputLayout, unwrapped
+from nobuco.contract.converter import Accepts, Aligned, Converter, Impossible, OutputLayout, unwrapped
 from nobuco.contract.sites import definition_site, name_of, operator_name
 from nobuco.errors import NobucoError
 
@@ -88,13 +88,14 @@ def builtin(
     inner_transposes: Callable[..., int] | None = None,
     accepts: Accepts | None = None,
     nonnegative: bool = False,
+    aligned: Aligned | None = None,
     output_varies: bool = False,
 ) -> Callable[[C], C]:
     """Registers one of nobuco's own converters; two for one op are a mistake of ours, and raise.
 
-    The arguments mean what they mean to `converter`, `inner_transposes` what it means to `Converter`; besides, the function,
-    `output_layout`, `inner_transposes` and `accepts` are called with the call's arguments in one spelling, whichever the
-    program used."""
+    The arguments mean what they mean to `converter`, `inner_transposes` and `aligned` what they mean to `Converter`;
+    besides, the function, `output_layout`, `inner_transposes` and `accepts` are called with the call's arguments in one
+    spelling, whichever the program used."""
 
     ops = tuple(dict.fromkeys(ops))  # some of PyTorch's names are one object
 
@@ -112,6 +113,7 @@ def builtin(
                 inner_transposes=inner_transposes and uniform_layout(inner_transposes, function),
                 accepts=accepts and by_name(accepts, function, arranged=True),
                 nonnegative=nonnegative,
+                aligned=aligned,
                 output_varies=output_varies,
                 builtin=True,
                 location=definition_site(unwrapped(function)),

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from nobuco.contract.channel_order import ChannelOrderingStrategy
 from nobuco.contract.context import is_constant
-from nobuco.contract.converter import Impossible
-from nobuco.contract.registry import builtin
+from nobuco.contract.registry import builtin, impossible
 from nobuco.contract.results import LayerChain, with_weights
 from nobuco.contract.unknown_sizes import static_shape
 
@@ -21,11 +20,14 @@ _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 
 
 def _keeps_its_table(call: Any) -> str | None:
-    return (
-        Impossible("embedding with max_norm changes its table at every call")
-        if call.max_norm is not None
-        else None
-    )
+    return "with max_norm the rows are scaled down first" if call.max_norm is not None else None
+
+
+impossible(
+    torch.embedding_renorm_,
+    because="max_norm changes the table at every call. Scale its rows down once, before the conversion, and leave it out: "
+    "look all of them up (an EmbeddingBag on torch.arange(num_embeddings)[None]), and set max_norm to None",
+)
 
 
 @builtin(F.embedding, strategy=_PYTORCH, accepts=_keeps_its_table)

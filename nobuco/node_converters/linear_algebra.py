@@ -12,6 +12,7 @@ from torch import Tensor
 from nobuco.contract.channel_order import ChannelOrderingStrategy
 from nobuco.contract.registry import builtin
 from nobuco.contract.unknown_sizes import UnknownSizeError, static_shape
+from nobuco.node_converters import _signs
 from nobuco.node_converters._sizes import shape_of
 from nobuco.node_converters.linear import product
 
@@ -170,17 +171,17 @@ def _triangle(call: Any) -> str | None:
     return None if call.mode != "r" else "the factor R alone comes with an empty Q, which no graph has"
 
 
-@builtin(torch.linalg.qr, strategy=_PYTORCH, accepts=_triangle)
+@builtin(torch.linalg.qr, strategy=_PYTORCH, accepts=_triangle, aligned=_signs.of_triangle)
 def qr(A: Tensor, mode: str = "reduced"):
     return lambda A, mode="reduced": tuple(tf.linalg.qr(A, full_matrices=mode == "complete"))
 
 
-@builtin(torch.qr, torch.Tensor.qr, strategy=_PYTORCH)
+@builtin(torch.qr, torch.Tensor.qr, strategy=_PYTORCH, aligned=_signs.of_triangle)
 def old_qr(input: Tensor, some: bool = True):
     return lambda input, some=True: tuple(tf.linalg.qr(input, full_matrices=not some))
 
 
-@builtin(torch.linalg.svd, strategy=_PYTORCH)
+@builtin(torch.linalg.svd, strategy=_PYTORCH, aligned=_signs.of_singular_vectors)
 def svd(A: Tensor, full_matrices: bool = True):
     def func(A, full_matrices=True, **kwargs):
         s, u, v = tf.linalg.svd(A, full_matrices=full_matrices)
@@ -209,7 +210,7 @@ def singular_values(A: Tensor):
     return lambda A: tf.linalg.svd(A, compute_uv=False)
 
 
-@builtin(torch.linalg.eigh, strategy=_PYTORCH)
+@builtin(torch.linalg.eigh, strategy=_PYTORCH, aligned=_signs.of_eigenvectors)
 def eigh(A: Tensor, UPLO: str = "L"):
     return lambda A, UPLO="L": tuple(tf.linalg.eigh(_symmetric(A, UPLO)))
 

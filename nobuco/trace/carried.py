@@ -12,6 +12,7 @@ from nobuco.trace.patience import Effort
 from nobuco.trace.reach import same_state, snapshot
 from nobuco.trace.run import with_tensors
 from nobuco.trace.state import ModelState, random_state_kept, state_of
+from nobuco.trace.unannounced import compiled_as_written
 
 
 def carried_state(
@@ -92,7 +93,7 @@ def _after(
 ) -> tuple[Any, dict[str, Any]]:
     """The last call's tensors, and the state after it."""
     results: Any = None
-    with ModelState.kept(model, copied=True, written=paths), torch.no_grad():
+    with ModelState.kept(model, copied=True, written=paths), compiled_as_written(), torch.no_grad():
         for tensors in calls:
             own = [tensor.detach().clone() for tensor in tensors]
             own_args, own_kwargs = with_tensors((args, kwargs), given, own)

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch.nn.utils.rnn import PackedSequence
+from torch.utils._pytree import tree_leaves
 
 from nobuco.contract.sites import user_site
 from nobuco.trace.errors import TraceError
@@ -38,6 +40,23 @@ _RANDOM = {
     "dropout1d", "dropout2d", "dropout3d", "gumbel_softmax", "uniform", "exponential", "geometric", "cauchy",
     "log_normal", "random", "trunc_normal",
 }  # fmt: skip
+
+
+# Their outcome is what memory happens to hold.
+_EMPTY = {
+    "empty",
+    "empty_like",
+    "empty_strided",
+    "empty_permuted",
+    "new_empty",
+    "new_empty_strided",
+}
+
+
+def leaves_empty(op: Any) -> bool:
+    """Whether a call makes a tensor of whatever memory happens to hold."""
+    packet = getattr(op, "overloadpacket", op)
+    return getattr(packet, "__name__", "").rsplit(".", 1)[-1] in _EMPTY
 
 
 def canonical(func: Any) -> Any:
@@ -75,6 +94,21 @@ def refuse_unfollowable(tensor: torch.Tensor) -> None:
         f"{user_site()}: {what}, for which a TensorFlow graph has no equivalent. {way_out}, or mark the Python "
         "function around it with nobuco.traceable and give it a converter"
     )
+
+
+def refuse_packed(tree: Any) -> None:
+    """Raises for packed sequences, wherever they stand in arguments or results."""
+    if not any(isinstance(each, PackedSequence) for each in tree_leaves(tree, is_leaf=_is_packed)):
+        return
+    raise TraceError(
+        f"{user_site()}: a packed sequence, whose steps have batches of different sizes, has no equivalent in a TensorFlow "
+        "graph. Give the recurrent module the padded batch itself, and take what belongs to each length out of its output "
+        "(with a mask, or torch.gather at the last steps); or convert for one sequence at a time"
+    )
+
+
+def _is_packed(item: Any) -> bool:
+    return isinstance(item, PackedSequence)
 
 
 def refuse_rebound_memory(op: Any) -> None:

@@ -15,7 +15,7 @@ from nobuco.contract.tree import tree_map
 from nobuco.trace.aliases import Aliases, Known
 from nobuco.trace.blocks import Block
 from nobuco.trace.calls import Call, Kind, Value
-from nobuco.trace.ops import refuse_unfollowable
+from nobuco.trace.ops import refuse_packed, refuse_unfollowable
 from nobuco.trace.sizes import Log, plain
 from nobuco.trace.state import ModelState
 
@@ -60,7 +60,13 @@ class Recording:
         return self._aliases.current(known)
 
     def values(self, tree: Any) -> Any:
-        tree = tree_map(lambda leaf: self.value_of(leaf) if isinstance(leaf, torch.Tensor) else leaf, tree)
+        try:
+            tree = tree_map(
+                lambda leaf: self.value_of(leaf) if isinstance(leaf, torch.Tensor) else leaf, tree
+            )
+        except AttributeError:  # a packed sequence can hold nothing but tensors
+            refuse_packed(tree)
+            raise
         return tree if self._sizes is None else plain(tree)
 
     def is_known(self, tensor: torch.Tensor) -> bool:

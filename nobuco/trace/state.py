@@ -94,11 +94,13 @@ class ModelState:
         """The state of `model` and of the random generators, put back at the end.
 
         `copied`: nobody will call `keep` before a tensor is changed, so all are copied now, but for the parameters that are
-        not known to be `written`."""
+        not known to be `written`. Tables of a `max_norm` are: what looks a row up scales it down."""
         state = cls(model)
         if copied:
+            modules = model.modules() if isinstance(model, nn.Module) else ()
+            tables = {id(each.weight) for each in modules if getattr(each, "max_norm", None) is not None}
             for path, tensor in (pair for pairs in state._by_memory.values() for pair in pairs):
-                if not isinstance(tensor, nn.Parameter) or path in written:
+                if not isinstance(tensor, nn.Parameter) or path in written or id(tensor) in tables:
                     state._keep(tensor)
         with random_state_kept() as state.random:
             try:

@@ -29,6 +29,7 @@ from nobuco.trace.ops import (
     distinct,
     is_random,
     is_shape,
+    leaves_empty,
     refuse_rebound_memory,
     refuse_unfollowable,
     version_of,
@@ -73,7 +74,8 @@ class Tracer(TorchFunctionMode, Recording):
         if self._muted or self._busy:
             return func(*args, **kwargs)
         with Setting(self, "_busy", True):
-            return self._announced(canonical(func), func, args, kwargs)
+            op = canonical(func)
+            return self._with_zeros(op, self._announced(op, func, args, kwargs))
 
     def unannounced(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """An operation that has reached the dispatcher without having been announced."""
@@ -85,13 +87,21 @@ class Tracer(TorchFunctionMode, Recording):
             ]
             if all(each is None or each.value.constant for each in known) and not func._schema.is_mutable:
                 with Setting(self, "_muted", True):
-                    return func(*args, **kwargs)
+                    return self._with_zeros(func, func(*args, **kwargs))
             # what counts the changes of a tensor comes after us: only the schema tells
             written = written_by(func, args, kwargs)
             op, args, kwargs = in_python(func, args, kwargs, _is_known)
             if not _is_known(op) and not written and (body := compose.decomposition_of(func)) is not None:
                 return self._inside(op, body, args, kwargs)
-            return self._announced(op, op, args, kwargs, written)
+            return self._with_zeros(op, self._announced(op, op, args, kwargs, written))
+
+    def _with_zeros(self, op: Any, result: Any) -> Any:
+        """Zeros are as good as whatever memory holds, and the same in the converted model, and whenever the program is
+        run."""
+        if leaves_empty(op) and isinstance(result, torch.Tensor) and result.layout is torch.strided:
+            with self.aside(), torch.no_grad():
+                result.zero_()
+        return result
 
     def _announced(
         self,

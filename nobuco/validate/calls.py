@@ -27,13 +27,22 @@ def validate_call(node: ConvertedNode, tolerance: float) -> CallReport:
         report.status, report.message = Status.FAILED, said_by(error)
         return report
     errors = []
-    for output, value, layout in zip(outputs, node.call.outputs, node.mode.outputs, strict=True):
-        actual = output.numpy()
+    found = [each.numpy() for each in outputs]
+    wanted = [to_numpy(value.tensor) for value in node.call.outputs]
+    laid_out = [
+        actual.transpose(inverse(layout)) if actual.ndim == len(layout) else actual
+        for actual, layout in zip(found, node.mode.outputs, strict=True)
+    ]
+    aligned = node.converter.aligned
+    if aligned is not None and [each.shape for each in laid_out] == [each.shape for each in wanted]:
+        laid_out = aligned(laid_out, wanted)
+    for actual, expected, value, layout in zip(
+        laid_out, wanted, node.call.outputs, node.mode.outputs, strict=True
+    ):
         if actual.ndim != len(layout):
             report.message = f"shape {actual.shape} where PyTorch has {value.shape}"
             errors.append(float("inf"))
             continue
-        actual, expected = actual.transpose(inverse(layout)), to_numpy(value.tensor)
         if actual.shape != expected.shape:
             report.message = f"shape {actual.shape} where PyTorch has {expected.shape}"
         errors.append(relative_error(actual, expected))

@@ -132,6 +132,7 @@ def test_a_decision_inside_a_branch_that_yields_nothing_is_told():
 class Stateful(nn.Module):
     def __init__(self) -> None:
         super().__init__()
+        self.n: torch.Tensor
         self.register_buffer("n", torch.zeros(4))
 
 
