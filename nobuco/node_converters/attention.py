@@ -11,9 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nobuco.contract.channel_order import ChannelOrderingStrategy
+from nobuco.contract.context import is_constant
 from nobuco.contract.converter import Impossible
 from nobuco.contract.registry import builtin
 from nobuco.node_converters._sizes import shape_of
+
+_LOWEST = -1e30  # beside which scores vanish, and which no score takes to infinity
 
 
 def _no_dropout(call: Any) -> str | None:
@@ -42,8 +45,10 @@ def scaled_dot_product_attention(
     """``(..., Hq, L, E), (..., H, S, E), (..., H, S, Ev) -> (..., Hq, L, Ev)``.
 
     A boolean mask is true where attention is paid; a row in which it is nowhere true yields zeros, as in PyTorch. A
-    float mask is added. `is_causal` lets each place see itself and what lies before."""
+    float mask is added; a row of it that is minus infinity everywhere yields zeros as well. `is_causal` lets each place see
+    itself and what lies before."""
     boolean = attn_mask is not None and attn_mask.dtype is torch.bool
+    pays = is_constant(attn_mask) and attn_mask is not None and bool(attn_mask.isfinite().any(-1).all())
 
     def func(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
         if enable_gqa:
@@ -56,7 +61,12 @@ def scaled_dot_product_attention(
         if attn_mask is None:
             return tf.matmul(tf.nn.softmax(scores), value)
         if not boolean:
-            return tf.matmul(tf.nn.softmax(scores + tf.cast(attn_mask, scores.dtype)), value)
+            mask = tf.cast(attn_mask, scores.dtype)
+            if pays:
+                return tf.matmul(tf.nn.softmax(scores + mask), value)
+            weights = tf.nn.softmax(scores + tf.maximum(mask, tf.constant(_LOWEST, scores.dtype)))
+            paid = tf.reduce_max(mask, -1, keepdims=True) >= scores.dtype.min
+            return tf.matmul(weights * tf.cast(paid, scores.dtype), value)
         paid = tf.cast(attn_mask, scores.dtype)
         weights = tf.nn.softmax(scores + (1 - paid) * tf.constant(-1e9, scores.dtype))
         return tf.matmul(weights * tf.reduce_max(paid, -1, keepdims=True), value)

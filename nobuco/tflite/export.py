@@ -157,10 +157,8 @@ def _check_numbers(tolerance: float | None, min_agreement: float) -> None:
         raise ValueError(
             f"tolerance is {tolerance!r}: give the largest relative error, such as 1e-3, or None"
         )
-    if not (isinstance(min_agreement, Real) and 0 < min_agreement <= 1):
-        raise ValueError(
-            f"min_agreement is {min_agreement!r}: give a share of samples, above 0 and at most 1"
-        )
+    if not (isinstance(min_agreement, Real) and 0 <= min_agreement <= 1):
+        raise ValueError(f"min_agreement is {min_agreement!r}: give a share of samples, from 0 to 1")
 
 
 def _checked_error(found: Precision, tolerance: float | None) -> float:

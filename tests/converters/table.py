@@ -52,7 +52,7 @@ _PLAIN = {
         nn.functional.unfold special.zeta
     """,
     "float": """
-        addcdiv cdist cholesky view_as_complex complex frac kthvalue logaddexp logaddexp2 matrix_exp var_mean
+        nn.functional.embedding addcdiv cdist cholesky view_as_complex complex frac kthvalue logaddexp logaddexp2 matrix_exp var_mean
         var_mean.unbiased std_mean std_mean.unbiased softmax nn.functional.softmin nn.functional.cross_entropy
         nn.functional.normalize nn.functional.cosine_similarity nn.functional.adaptive_avg_pool1d
         nn.functional.adaptive_avg_pool2d nn.functional.adaptive_avg_pool3d nn.functional.adaptive_max_pool1d
@@ -105,7 +105,6 @@ _PARTLY: dict[str, tuple[str, Filter, str]] = {
     ),
     "nn.functional.dropout2d": ("float", lambda a, k: not k.get("training", True) or k.get("p") == 0.0, "training mode"),
     "nn.functional.dropout3d": ("float", lambda a, k: not k.get("training", True) or k.get("p") == 0.0, "training mode"),
-    "nn.functional.embedding": ("float", _says("max_norm", None), "max_norm changes the table at every call"),
     "nn.functional.instance_norm": (
         "float", lambda a, k: not k.get("use_input_stats", True) or k.get("running_mean") is None,
         "training mode: running statistics would be changed",

@@ -350,3 +350,19 @@ def test_squeeze_of_an_unknown_dim_is_refused() -> None:
     with pytest.raises(nobuco.NobucoError, match="squeeze drops dim 0 only where its size is 1"):
         _convert(lambda x: x.squeeze(), x, (None, 3, 1))
     _check_in_keras(lambda x: x.squeeze(2), x, (None, 3, 1), [(1, 3, 1), (4, 3, 1)])
+
+
+def test_a_sequence_that_is_padding_alone_yields_zeros() -> None:
+    layer = nn.MultiheadAttention(8, 2, batch_first=True)
+    x, padding = torch.randn(2, 6, 8), torch.arange(6) > torch.tensor([[5], [3]])
+    order = nobuco.ChannelOrder.PYTORCH
+    model = nobuco.pytorch_to_keras(
+        _Padded(layer).eval(),
+        [x, padding],
+        inputs_channel_order=order,
+        outputs_channel_order=order,
+        verbose=False,
+    )
+    padding[1] = True
+    wanted = _Padded(layer).eval()(x, padding).detach().numpy()
+    assert np.allclose(model([x.numpy(), padding.numpy()]), wanted, atol=1e-5)

@@ -52,7 +52,8 @@ _FORMS: dict[str, tuple[Callable[[tf.Tensor], tf.Tensor], list[str]]] = {
         lambda x: tf.nn.conv2d_transpose(x, _KERNEL, (1, 20, 24, 8), 2, "SAME"),
         ["TRANSPOSE_CONV"],
     ),
-    "split": (lambda x: tf.split(x, 2, axis=-1)[1], ["SPLIT"]),
+    "split": (lambda x: tf.multiply(*tf.split(x, 2, axis=-1)), ["SPLIT", "MUL"]),
+    "split, one part unread": (lambda x: tf.split(x, 2, axis=-1)[1], ["SLICE"]),
 }
 
 
