@@ -73,7 +73,7 @@ def captured_values(graph: Any, most_bytes: float = math.inf) -> dict[str, np.nd
         if outer.dtype != tf.resource:
             if not hasattr(outer, "numpy"):
                 return None
-            values[inner.op.name] = outer.numpy()
+            values[inner.op.name] = np.asarray(outer)
             continue
         if outer.ref() not in variables or any(
             reader.type != "ReadVariableOp" for reader in inner.consumers()
@@ -81,7 +81,7 @@ def captured_values(graph: Any, most_bytes: float = math.inf) -> dict[str, np.nd
             return None
         variable = variables[outer.ref()]
         if variable.shape.num_elements() * variable.dtype.size <= most_bytes:
-            values[inner.op.name] = variable.numpy()
+            values[inner.op.name] = np.asarray(variable.read_value())  # not a copy, as `numpy()` would be
     return values
 
 

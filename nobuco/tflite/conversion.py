@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -9,19 +10,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.lite.python.convert import convert_saved_model
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from nobuco.tflite.block_outputs import with_own_outputs
 from nobuco.tflite.constants import with_constants
 from nobuco.tflite.precision.recipe import Recipe
+from nobuco.tflite.repeats import without_repeats
 from nobuco.tflite.signature import TracedModel
 
-# Bytes of weights. Below, saving the model takes longer than it saves; above, a function with the weights inside would
-# hold each about thirty times over.
+# Bytes of weights. A function with the weights inside holds each many times over.
 _LARGE = 8_000_000
 
 # Bytes of a variable that is put into the graph of a large model.
 _SMALL = 65_536
+
+_SIGNATURE = "serving_default"
 
 
 @dataclass(frozen=True)
@@ -35,33 +39,40 @@ class Quantisation:
 
 def converted(model: TracedModel, allow_flex: bool, quantisation: Quantisation | None = None) -> bytes:
     """The `.tflite` file of a model; raises what TFLite's converter raises."""
-    if sum(variable.shape.num_elements() * variable.dtype.size for variable in model.variables) < _LARGE:
-        # tf.Module, not the Keras model: the function is frozen and needs no variables, and with the model at
-        # hand the converter would save and load all of them (several times slower).
-        return _convert(
-            tf.lite.TFLiteConverter.from_concrete_functions([_frozen(model)], tf.Module()),
-            model,
-            allow_flex,
-            quantisation,
-        )
     with tempfile.TemporaryDirectory() as folder:
         _save(model, folder)
-        return _convert(tf.lite.TFLiteConverter.from_saved_model(folder), model, allow_flex, quantisation)
+        if quantisation is None:
+            data = without_repeats(_of_saved(folder, allow_flex))
+        else:
+            data = _quantised(folder, model, quantisation)
+    return with_own_outputs(data)
 
 
-def _convert(
-    converter: Any, model: TracedModel, allow_flex: bool, quantisation: Quantisation | None
-) -> bytes:
+def _of_saved(folder: str, allow_flex: bool) -> bytes:
+    """What `TFLiteConverter.from_saved_model(folder).convert()` gives before it looks for repeated constants. It loads the
+    model three times for things that are known here, which takes longer than converting it."""
+    sets = [tf.lite.OpsSet.TFLITE_BUILTINS] + [tf.lite.OpsSet.SELECT_TF_OPS] * allow_flex
+    data: Any = convert_saved_model(
+        saved_model_dir=folder,
+        saved_model_version=1,
+        saved_model_tags={tf.saved_model.SERVING},
+        saved_model_exported_names=[_SIGNATURE],
+        target_ops=sets,
+        enable_tflite_resource_variables=True,
+        canonicalizing_inf_as_min_max_float=False,  # an infinity is one, not the largest number
+    )
+    return data
+
+
+def _quantised(folder: str, model: TracedModel, quantisation: Quantisation) -> bytes:
+    converter: Any = tf.lite.TFLiteConverter.from_saved_model(folder)
     converter.exclude_conversion_metadata = True  # it holds a time stamp; the file depends on the model alone
-    converter.canonicalizing_inf_as_min_max_float = False  # an infinity is one, not the largest number
-    if allow_flex:
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
-    if quantisation is not None:
-        _quantise(converter, model, quantisation)
+    converter.canonicalizing_inf_as_min_max_float = False
+    _quantise(converter, model, quantisation)
     with warnings.catch_warnings():
         # that the interpreter it calibrates with will move to another package
         warnings.filterwarnings("ignore", message=r"\s*Warning: tf.lite.Interpreter is deprecated")
-        return with_own_outputs(converter.convert())
+        return converter.convert()
 
 
 def _quantise(converter: Any, model: TracedModel, quantisation: Quantisation) -> None:
@@ -87,26 +98,26 @@ def _quantise(converter: Any, model: TracedModel, quantisation: Quantisation) ->
             converter.inference_input_type = converter.inference_output_type = kind
 
 
-def _frozen(model: TracedModel) -> Any:
-    """The model as a function with constants for its variables."""
-    definition = with_constants(model.function.graph)
-    if definition is None:
-        # Loops stay functions: taken apart, TFLite puts them together wrongly now and then.
-        return model.named(convert_variables_to_constants_v2(model.function, lower_control_flow=False))
-    return model.named(_imported(definition, model))
-
-
 def _save(model: TracedModel, folder: str) -> None:
     """Variables take time by their number, not their size, to save and to load, and constants take memory by their size: the
-    small ones become constants."""
-    definition = with_constants(model.function.graph, _SMALL)
-    named = model.named(model.function if definition is None else _imported(definition, model))
+    small ones become constants, and all of a small model."""
+    size = sum(variable.shape.num_elements() * variable.dtype.size for variable in model.variables)
+    definition = with_constants(model.function.graph, math.inf if size < _LARGE else _SMALL)
+    if definition is not None:
+        named = model.named(_imported(definition, model))
+        variables = named.graph.variables
+    elif size < _LARGE:
+        # Loops stay functions: taken apart, TFLite puts them together wrongly now and then.
+        named = model.named(convert_variables_to_constants_v2(model.function, lower_control_flow=False))
+        variables = ()
+    else:
+        named, variables = model.named(model.function), model.variables
     holder: Any = tf.Module()
-    holder.variables_ = model.variables if definition is None else named.graph.variables
+    holder.variables_ = variables
     tf.saved_model.save(
         holder,
         folder,
-        signatures={"serving_default": named},
+        signatures={_SIGNATURE: named},
         options=tf.saved_model.SaveOptions(save_debug_info=False),
     )
 

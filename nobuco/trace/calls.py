@@ -132,7 +132,27 @@ class Trace:
 
 
 def values_in(tree: Any) -> list[Value]:
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Value)]
+    found: list[Value] = []
+    _find_values(tree, found)
+    return found
+
+
+def _find_values(tree: Any, found: list[Value]) -> None:
+    """What `tree_leaves` would find, which takes ten times as long for what arguments mostly are."""
+    kind = type(tree)
+    if kind is Value:
+        found.append(tree)
+    elif kind is tuple or kind is list:
+        for each in tree:
+            _find_values(each, found)
+    elif kind is dict:
+        for each in tree.values():
+            _find_values(each, found)
+    elif tree is not None and kind not in _PLAIN:
+        found += [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Value)]
+
+
+_PLAIN = (int, float, bool, str, complex, torch.dtype, torch.device)
 
 
 def map_values(tree: Any, function: Callable[[Value], Any]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import tensorflow as tf
 
@@ -65,22 +66,29 @@ def sizes(tensor: Tensor) -> list[int] | None:
 
 def is_constant(tensor: Tensor) -> bool:
     """Whether a tensor is made of weights and constants alone: TFLite's converter computes it."""
-    seen, waiting = set(), [tensor.op]
-    while waiting:
-        op = waiting.pop()
-        if op in seen:
-            continue
-        seen.add(op)
-        if op.type not in ("Const", "ReadVariableOp") and not _is_held(op):
-            if not op.inputs:
-                return False
-            waiting += [each.op for each in op.inputs]
-    return True
+    graph = tensor.graph
+    version, names = _CONSTANT.get(graph, (None, frozenset()))
+    if version != graph.version:
+        names = frozenset(_constant_ops(graph))
+        _CONSTANT[graph] = graph.version, names
+    return tensor.op.name in names
 
 
-def _is_held(op: Any) -> bool:
-    """Whether an input of a function stands for an array that the function holds, which becomes a constant of the file."""
-    if op.type != "Placeholder":
-        return False
-    outer = next((outer for outer, inner in op.graph.captures if inner is op.outputs[0]), None)
-    return outer is not None and outer.dtype != tf.resource and not tf.is_symbolic_tensor(outer)
+# The names of a function's constant ops, and how far it had been made when they were looked up.
+_CONSTANT: WeakKeyDictionary[Any, tuple[int, frozenset[str]]] = WeakKeyDictionary()
+
+
+def _constant_ops(graph: Any) -> Iterator[str]:
+    """The names of the ops whose outputs are constants."""
+    # inputs that stand for arrays which the function holds, and which become constants of the file
+    found = {
+        inner.op.name
+        for outer, inner in graph.captures
+        if outer.dtype != tf.resource and not tf.is_symbolic_tensor(outer)
+    }
+    yield from found
+    for op in graph.get_operations():  # in the order they were made in, so after what they read
+        read = [each.op.name for each in op.inputs]
+        if op.type in ("Const", "ReadVariableOp") or (read and found.issuperset(read)):
+            found.add(op.name)
+            yield op.name

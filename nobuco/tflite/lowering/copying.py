@@ -21,13 +21,16 @@ def copied(op: Any, inputs: Sequence[Any], instead: dict[Any, Any] = NARROWER) -
 
     `instead`: the dtypes that others take the place of."""
     graph: Any = tf.compat.v1.get_default_graph()
-    attrs = {name: _of_dtypes(value, instead) for name, value in op.node_def.attr.items() if name != "_class"}
+    attrs = {name: value for name, value in op.node_def.attr.items() if name != "_class"}
+    if any(tensor.dtype in instead for tensor in (*op.inputs, *op.outputs)):
+        attrs = {name: _of_dtypes(value, instead) for name, value in attrs.items()}
     for value in attrs.values():
         if value.HasField("func"):
             graph._add_function_recursive(op.graph._get_function(value.func.name))
     dtypes = [instead.get(tensor.dtype, tensor.dtype) for tensor in op.outputs]
     with graph.name_scope(None):
-        copy = graph.create_op(op.type, list(inputs), dtypes, name=op.name, attrs=attrs)
+        # as TensorFlow's own functions make ops: `create_op` looks up its own signature for each, which takes as long again
+        copy = graph._create_op_internal(op.type, list(inputs), dtypes, name=op.name, attrs=attrs)
     return list(copy.outputs)
 
 

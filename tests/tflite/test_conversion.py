@@ -1,0 +1,115 @@
+"""The short way to TFLite's converter gives what the long one does."""
+
+import tempfile
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+from ai_edge_litert.interpreter import Interpreter
+from tensorflow.lite.python.convert import deduplicate_readonly_buffers
+from torch import nn
+
+import nobuco
+from nobuco.tflite import conversion
+from nobuco.tflite.block_outputs import with_own_outputs
+from nobuco.tflite.repeats import without_repeats
+from nobuco.tflite.signature import TracedModel, trace_model
+
+
+class _Loop(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.step = nn.Linear(6, 6)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        while x.abs().sum() < 40:
+            x = x + self.step(x).abs()
+        return x if x.mean() > 0 else -x
+
+
+class _Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(6, 8, batch_first=True, bidirectional=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.lstm(x)[0]
+
+
+def _convolutions() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Hardswish(), nn.Flatten(), nn.Linear(8, 4))
+
+
+MODELS = {
+    "convolutions": (_convolutions, (1, 3, 3, 3)),
+    "a loop and a branch": (_Loop, (2, 6)),
+    "recurrent": (_Recurrent, (1, 5, 6)),
+    "large": (lambda: nn.Sequential(nn.Linear(1500, 1500), nn.ReLU(), nn.Linear(1500, 3)), (1, 1500)),
+}
+
+
+def _traced(name: str) -> TracedModel:
+    torch.manual_seed(0)
+    make, shape = MODELS[name]
+    return trace_model(nobuco.pytorch_to_keras(make().eval(), args=[torch.rand(shape)], verbose=False))
+
+
+def _public_way(model: TracedModel, allow_flex: bool) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        conversion._save(model, folder)
+        converter: Any = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.exclude_conversion_metadata = True
+        converter.canonicalizing_inf_as_min_max_float = False
+        if allow_flex:
+            converter.target_spec.supported_ops = [
+                tf.lite.OpsSet.TFLITE_BUILTINS,
+                tf.lite.OpsSet.SELECT_TF_OPS,
+            ]
+        return converter.convert()
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("allow_flex", [False, True])
+def test_the_file_is_the_one_that_the_public_converter_makes(name: str, allow_flex: bool) -> None:
+    model = _traced(name)
+    ours = deduplicate_readonly_buffers(conversion.converted(model, allow_flex))
+    assert ours == deduplicate_readonly_buffers(with_own_outputs(_public_way(model, allow_flex)))
+
+
+def _file(*constants: np.ndarray) -> bytes:
+    """Of a function that adds them all to its input."""
+
+    @tf.function(input_signature=[tf.TensorSpec([1])], autograph=False)
+    def call(x: tf.Tensor) -> list[tf.Tensor]:
+        return [x + tf.constant(each) for each in constants]
+
+    function = call.get_concrete_function()
+    outputs = tuple(f"y{number}" for number in range(len(constants)))
+    model = TracedModel(function, function, (), (), (), ("x",), ("x",), (tf.TensorSpec([1]),), outputs)
+    with tempfile.TemporaryDirectory() as folder:
+        conversion._save(model, folder)
+        return conversion._of_saved(folder, False)
+
+
+def test_equal_constants_stand_in_a_file_once() -> None:
+    a, b = np.random.default_rng(0).random((2, 200, 200), np.float32)
+    data = _file(a, b, a.reshape(100, 400))
+    assert len(data) > 3 * a.nbytes
+    found = without_repeats(data)
+    assert 2 * a.nbytes < len(found) < 2.1 * a.nbytes
+    interpreter = Interpreter(model_content=found)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.ones(1, np.float32))
+    interpreter.invoke()
+    got = [interpreter.get_tensor(each["index"]) for each in interpreter.get_output_details()]
+    for wanted in (a, b, a.reshape(100, 400)):
+        assert any(np.array_equal(each, wanted + 1) for each in got)
+
+
+def test_a_file_without_repeats_stays_as_it_is() -> None:
+    a, b = np.random.default_rng(0).random((2, 200, 200), np.float32)
+    b[:50] = a[:50]  # alike at first
+    data = _file(a, b)
+    assert without_repeats(data) is data
