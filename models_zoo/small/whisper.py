@@ -32,6 +32,6 @@ class Whisper(nn.Module):
 
 def _waves(steps: int, width: int) -> Tensor:
     """Places as sines and cosines (steps, width)."""
-    pace = torch.exp(torch.arange(width // 2) * (-math.log(10_000.0) / (width // 2 - 1)))
-    angles = torch.arange(steps)[:, None] * pace
+    pace = torch.exp(torch.arange(width // 2, dtype=torch.float32) * (-math.log(10_000.0) / (width // 2 - 1)))
+    angles = torch.arange(steps, dtype=torch.float32)[:, None] * pace
     return torch.cat([angles.sin(), angles.cos()], 1)

@@ -113,7 +113,8 @@ def _places(levels: list[Tensor], picture: Tensor) -> tuple[Tensor, Tensor]:
     places, strides = [], []
     for level in levels:
         height, width = level.shape[2:]
-        y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+        middles = [torch.arange(size, dtype=torch.float32) + 0.5 for size in (height, width)]
+        y, x = torch.meshgrid(middles, indexing="ij")
         places.append(torch.stack([x.flatten(), y.flatten()]))
         strides.append(torch.full((1, height * width), picture.shape[2] / height))
     return torch.cat(places, 1)[None], torch.cat(strides, 1)[None]
