@@ -163,7 +163,7 @@ def _record() -> _Rows:
     found: _Rows = {}
     for line in MODELS.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        name = row["model"].rpartition(":")[2] + (", small" if ":" in row["model"] else "")
+        name = row["model"]
         found.setdefault(name, {})[row["converter"]] = row
     return found
 
@@ -217,7 +217,7 @@ def _failures(record: _Rows) -> list[str]:
 
 def _shortened(text: str) -> str:
     text = text.replace("|", "/").replace("<", "(").replace(">", ")").partition(" (log")[0]
-    text = re.sub(r"/\S*/(?=tests/)", "", text)  # where the repository lay
+    text = re.sub(r"/\S*/(?=models_zoo/)", "", text)  # where the repository lay
     return f"{text[:150].rstrip()}…" if len(text) > 150 else text
 
 

@@ -1,9 +1,10 @@
 """The models that have names, in a form that can be listed without importing torch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Task = Literal["classification", "segmentation", "detection", "video", "optical_flow", "module"]
+Task = Literal["classification", "segmentation", "detection", "video", "optical_flow", "small", "module"]
 
 _FRAMES = 16
 
@@ -13,19 +14,23 @@ class Entry:
     """One named model.
 
     Attributes:
-        name: Torchvision's, except that of a `module`.
-        group: What it does; a `module` is one of `readme_models`.
-        size: Height and width of the images that it is measured with.
+        name: Torchvision's, except that of a `module` and of a `small` one.
+        group: What it does; a `module` is one of `readme_models`, a `small` one of the package of that name.
+        size: Height and width of the images that it is measured with; 0: it takes none of any size.
         parameters: How many it has. Of a detector, those of the part that is converted.
+        shape: Of its one input, where that is no image of `size`.
     """
 
     name: str
     group: Task
     size: int
     parameters: int
+    shape: tuple[int, ...] | None = None
 
     def input_shapes(self, size: int | None = None) -> tuple[tuple[int, ...], ...]:
-        """The shapes of its inputs, (B, C, H, W) or (B, C, T, H, W), for images of another size or its own."""
+        """The shapes of its inputs; images (B, C, H, W) and clips (B, C, T, H, W) of another size or its own."""
+        if self.shape is not None:
+            return (self.shape,)
         size = size or self.size
         if self.group == "video":
             return ((1, 3, _FRAMES, size, size),)
@@ -152,25 +157,44 @@ _OPTICAL_FLOW = {
     "raft_large": (256, 5_257_536),
     "raft_small": (256, 990_162),
 }
+# name: (size or shape of its input, parameters). Of kinds that torchvision lacks; 0.7 M parameters and some 10^8
+# operations at most, so that the interpreter's overhead is not all that is timed, and an emulator bears it.
+_SMALL: dict[str, tuple[int | tuple[int, ...], int]] = {
+    "detr": (128, 349_929),
+    "hifigan": ((1, 80, 32), 118_657),
+    "hubert": ((1, 16_000), 571_936),
+    "keyword_spotter": ((1, 40, 100), 144_716),
+    "mamba": ((1, 64, 96), 136_608),
+    "super_resolution": (64, 12_236),
+    "swin2sr": (32, 68_028),
+    "text_recogniser": ((1, 1, 32, 128), 515_301),
+    "unet": (96, 121_186),
+    "unet_group_norm": (96, 121_186),
+    "whisper": ((1, 80, 200), 476_928),
+    "yolo": (160, 734_820),
+}
 # 0.8 MB of image: the slice is 1,116 elements, the rest is what a converter may copy needlessly. On a much smaller input
 # only the interpreter's own overhead would be timed.
 _MODULE = {
     "slice_relu": (256, 0),
 }
 
-_BY_TASK: dict[Task, dict[str, tuple[int, int]]] = {
+_BY_TASK: dict[Task, Mapping[str, tuple[int | tuple[int, ...], int]]] = {
     "classification": _CLASSIFICATION,
     "segmentation": _SEGMENTATION,
     "detection": _DETECTION,
     "video": _VIDEO,
     "optical_flow": _OPTICAL_FLOW,
+    "small": _SMALL,
     "module": _MODULE,
 }
 
 ENTRIES: dict[str, Entry] = {
-    name: Entry(name, task, size, parameters)
+    name: Entry(name, task, given, parameters)
+    if isinstance(given, int)
+    else Entry(name, task, 0, parameters, given)
     for task, models in _BY_TASK.items()
-    for name, (size, parameters) in models.items()
+    for name, (given, parameters) in models.items()
 }
 
 GROUPS: dict[str, list[str]] = {

@@ -11,6 +11,7 @@ from models_zoo.catalogue import Entry
 from models_zoo.errors import ModelError
 from models_zoo.random_weights import give_outputs, reproducible, seeded_images, seeded_inputs
 from models_zoo.readme_models import MODULES
+from models_zoo.small import MODELS as SMALL
 from models_zoo.spec import ModelSpec, Weights
 from models_zoo.taught import taught_view
 from models_zoo.taught import teach as teach_scenes
@@ -81,8 +82,11 @@ def load(spec: ModelSpec, weights: Weights = "random", seed: int = 0, teach: boo
 
 
 def _from_catalogue(spec: ModelSpec, entry: Entry, weights: Weights, seed: int, teach: bool) -> LoadedModel:
-    trained = weights == "default" and entry.group != "module"
-    module = MODULES[entry.name]().eval() if entry.group == "module" else build(entry, trained, spec.size)
+    if entry.group == "small" and weights != "random":
+        raise ModelError(
+            f"{spec.name}: there are no trained weights of it, and it is taught none; use weights 'random'"
+        )
+    module = _module(entry, weights == "default", spec.size)
     # A model of one size alone may have trained weights for another one than the catalogue's.
     shapes = entry.input_shapes(spec.size or getattr(module, "image_size", None))
     made = "none" if entry.group == "module" else weights
@@ -97,6 +101,12 @@ def _from_catalogue(spec: ModelSpec, entry: Entry, weights: Weights, seed: int, 
         with torch.no_grad():
             module(*(arg.clone() for arg in args))
     return LoadedModel(spec.name, module, args, made, seed)
+
+
+def _module(entry: Entry, trained: bool, size: int | None) -> nn.Module:
+    if entry.group == "module":
+        return MODULES[entry.name]().eval()
+    return SMALL[entry.name]().eval() if entry.group == "small" else build(entry, trained, size)
 
 
 def _from_file(spec: ModelSpec, seed: int) -> LoadedModel:

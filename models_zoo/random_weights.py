@@ -32,10 +32,28 @@ def seeded_images(shape: tuple[int, ...], seed: int) -> Tensor:
     return (image - image.mean()) / image.std()
 
 
+def _seeded_sound(shape: tuple[int, ...], seed: int) -> Tensor:
+    """Spectrograms are pictures. In waves all octaves are as loud, as nearly so in speech and music."""
+    if len(shape) == 3:
+        return seeded_images((shape[0], 1, *shape[1:]), seed)[:, 0]
+    generator = torch.Generator().manual_seed(seed)
+    wave = torch.zeros(shape)
+    for octave in range(shape[1].bit_length()):
+        noise = torch.randn((shape[0], 1, 2**octave), generator=generator)
+        wave += nn.functional.interpolate(noise, size=shape[1], mode="linear", align_corners=False)[:, 0]
+    return (wave - wave.mean()) / wave.std()
+
+
 def seeded_inputs(shapes: Sequence[tuple[int, ...]], seed: int) -> tuple[Tensor, ...]:
-    """Images (B, C, H, W) or videos (B, C, T, H, W) of a scene that moves: by a step with each frame and each input."""
+    """Images (B, C, H, W) or videos (B, C, T, H, W) of a scene that moves: by a step with each frame and each input.
+
+    Sounds are waves (B, samples) and spectrograms (B, bands, steps); other sequences are as spectrograms.
+    """
     inputs = []
     for i, shape in enumerate(shapes):
+        if len(shape) < 4:
+            inputs.append(_seeded_sound(shape, seed))
+            continue
         scene = seeded_images((*shape[:2], *shape[-2:]), seed)
         frames = [
             scene.roll((i + t, 2 * (i + t)), dims=(-2, -1)) for t in range(shape[2] if len(shape) == 5 else 1)

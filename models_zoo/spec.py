@@ -90,7 +90,16 @@ def _resolve_one(text: str, size: int | None) -> list[ModelSpec]:
     if at and not (own_size.isdecimal() and int(own_size) > 0):
         raise ModelError(f"{text}: the size after @ must be a number of pixels, as in {name}@224")
     chosen = int(own_size) if at else size
-    return [ModelSpec(each if chosen in (None, ENTRIES[each].size) else f"{each}@{chosen}") for each in names]
+    if at and (entry := ENTRIES.get(name)) and not entry.size:
+        raise ModelError(
+            f"{text}: {name} has one size alone, an input of {'x'.join(map(str, entry.shape or ()))}"
+        )
+    return [ModelSpec(each + _asked(ENTRIES[each], chosen)) for each in names]
+
+
+def _asked(entry: Entry, size: int | None) -> str:
+    """What follows the name of a model for images of this size; what takes no images of any size stays as it is."""
+    return f"@{size}" if size is not None and entry.size not in (0, size) else ""
 
 
 def _file_spec(text: str, file: Path, factory: str) -> ModelSpec:

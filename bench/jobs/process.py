@@ -146,6 +146,10 @@ def _absolute(path: Path) -> str:
 def _supervise(command: list[str], scratch: Path, timeout: float) -> dict[str, Any]:
     environment = {
         **os.environ,
+        # Converters call programs that their environment has beside its Python; without onnxsim, onnx2tf simplifies nothing.
+        "PATH": os.pathsep.join(
+            [str(Path(command[0]).parent.absolute()), os.environ.get("PATH", os.defpath)]
+        ),
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "CUDA_VISIBLE_DEVICES": "-1",
         "PYTHONUNBUFFERED": "1",

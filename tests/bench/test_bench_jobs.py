@@ -65,6 +65,17 @@ def test_a_job_leaves_its_files_under_its_name(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
+def test_a_job_finds_the_programs_beside_its_python(tmp_path: Path) -> None:
+    code = "import shutil; (out / 'result.json').write_text(json.dumps({'error': None, 'at': shutil.which('own')}))"
+    beside = tmp_path / "bin"
+    beside.mkdir()
+    (beside / "python").symlink_to(sys.executable)
+    (beside / "own").write_text("#!/bin/sh")
+    (beside / "own").chmod(0o755)
+    command = [str(beside / "python"), *job(code)[1:]]
+    assert run_job(command, {}, tmp_path / "a", timeout=30).result["at"] == str(beside / "own")
+
+
 def test_relative_paths_hold_in_a_job_that_changes_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,12 +28,10 @@ from devices import open_device
 from devices.launches import HOST_GPU_DELEGATES
 
 RECORD = Path(__file__).parents[2] / "docs" / "records" / "gpu_models.jsonl"
-SMALL = tuple(
-    f"tests/delegates/models.py:{name}"
-    for name in ("unet", "unet_group_norm", "whisper", "detr", "yolo", "hifigan", "super_resolution")
-)
 # In small images where the architecture allows: the ops are the same, and a Vulkan in software is slow.
-ZOO = (
+MODELS = (
+    "unet", "unet_group_norm", "whisper", "detr", "yolo", "hifigan", "super_resolution", "swin2sr", "hubert", "mamba",
+    "text_recogniser", "keyword_spotter",
     "slice_relu@64", "shufflenet_v2_x1_0@64", "mobilenet_v3_large@64", "swin_t", "vit_b_16", "resnet18@64",
     "mobilenet_v2@64", "squeezenet1_1@64", "mnasnet1_0@64", "regnet_y_400mf@64", "efficientnet_b0@64", "googlenet@64",
     "lraspp_mobilenet_v3_large@64", "convnext_tiny@64", "densenet121@64", "inception_v3@96", "swin_v2_t", "maxvit_t",
@@ -89,7 +87,7 @@ def main() -> int:
         effort = Effort(0.0, 1, 0.0, timeout=max(1.0, asked.webgpu), settle_seconds=0.0, samples=0)
         launcher = Launcher(host, effort, None, environment(), asked.out)
         webgpu = OnWebGPU(asked.out, asked.timeout, launcher, identity_of(host.name, host.info()))
-        for model in asked.models or (*SMALL, *ZOO):  # one after the other: what is known is kept
+        for model in asked.models or MODELS:  # one after the other: what is known is kept
             options = ZooOptions(
                 models=[model], converters=asked.converters.split(","), timeout=asked.timeout, out=asked.out
             )

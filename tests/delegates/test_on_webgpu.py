@@ -14,8 +14,8 @@ from torch.nn import functional as F
 import devices
 import nobuco
 from devices.runners.embedded.vulkan import vulkan_environment
+from models_zoo import load, resolve
 from nobuco.delegates import check_delegates
-from tests.delegates import models
 from tests.delegates.files import file_for_gpu
 from tests.delegates.test_check import _BROKEN, _WRONG, Shapes, convolution, file_of, of_a_vector
 from tests.delegates.webgpu import on_webgpu
@@ -90,11 +90,13 @@ def test_what_a_form_makes_is_taken(name: str, tmp_path: Path) -> None:
     assert check.whole and check.right, [each for each in check.verdicts if not each.on_gpu]
 
 
-@pytest.mark.parametrize("name", ["U-Net, group norm", "DETR, small", "YOLO-like", "super-resolution"])
+@pytest.mark.parametrize("name", ["unet_group_norm@32", "detr@32", "yolo@32", "super_resolution@16"])
 @pytest.mark.parametrize("target", ["cpu", "gpu"])
 def test_a_model(name: str, target: Any, tmp_path: Path) -> None:
-    module, args = models.MODELS[name]()
-    model = nobuco.pytorch_to_keras(module, args=args, full_validation=False, verbose=False)
+    loaded = load(resolve([name])[0])
+    model = nobuco.pytorch_to_keras(
+        loaded.module, args=list(loaded.args), full_validation=False, verbose=False
+    )
     held(nobuco.export_tflite(model, tmp_path / "m.tflite", target=target).path)
 
 

@@ -13,6 +13,8 @@ from models_zoo import LoadedModel, ModelError, groups, import_torchvision, load
 from models_zoo.building import build
 from models_zoo.catalogue import ENTRIES
 from models_zoo.random_weights import seeded_images, seeded_inputs
+from models_zoo.small import MODELS as SMALL
+from models_zoo.small import mamba
 
 
 def _output(model: LoadedModel, images: Tensor) -> Tensor:
@@ -42,6 +44,7 @@ def test_outputs_are_finite_and_depend_on_the_input(name: str) -> None:
         "ssdlite320_mobilenet_v3_large@128",
         "swin_t@64",
         "vit_b_32@64",
+        *groups()["small"],
     ],
 )
 def test_every_task_has_outputs_that_depend_on_the_input(name: str) -> None:
@@ -53,10 +56,34 @@ def test_every_task_has_outputs_that_depend_on_the_input(name: str) -> None:
         assert one.isfinite().all() and (one - other).abs().max() > 1e-3 * one.abs().max() > 0
 
 
+@pytest.mark.parametrize("name", groups()["small"])
+def test_the_catalogue_tells_the_parameters_of_small_models(name: str) -> None:
+    assert sum(p.numel() for p in SMALL[name]().parameters()) == ENTRIES[name].parameters
+
+
+def test_windows_of_an_enlarger_see_their_own_place_alone() -> None:
+    """A picture rolled by a window comes out rolled, but where the border of the picture is felt."""
+    model = load(resolve(["swin2sr@64"])[0])
+    (image,) = model.args
+    with torch.no_grad():
+        plain, rolled = model.module(image), model.module(image.roll((8, 8), (2, 3)))
+    difference = (plain.roll((16, 16), (2, 3)) - rolled).abs().amax(1)[0]
+    assert difference[64:72, 64:72].max() < 1e-4 < difference[:16, :16].max()
+
+
+@pytest.mark.parametrize("steps", [1, 7, 64])
+def test_a_parallel_scan_is_the_loop(steps: int) -> None:
+    kept, added = torch.rand(2, steps, 3, 4), torch.randn(2, steps, 3, 4)
+    states = [torch.zeros(2, 3, 4)]
+    for t in range(steps):
+        states.append(kept[:, t] * states[-1] + added[:, t])
+    assert torch.allclose(mamba.scan(kept, added), torch.stack(states[1:], 1), atol=1e-5)
+
+
 def test_the_catalogue_has_all_of_torchvision_and_tells_their_parameters() -> None:
     models = import_torchvision().models
     known = {name for name in models.list_models() if not name.startswith("quantized_")}
-    assert known == {name for name in names() if ENTRIES[name].group != "module"}
+    assert known == {name for name in names() if ENTRIES[name].group not in ("module", "small")}
     # On the meta device, where weights take no time; RegNets compute some of theirs.
     for name in sorted(known - {name for name in known if name.startswith("regnet")}):
         with torch.device("meta"):
@@ -114,6 +141,8 @@ def test_weights_are_named() -> None:
     assert load(resolve(["slice_relu"])[0], weights="default").weights == "none"
     with pytest.raises(ModelError, match=r"'best'.*random, taught, default"):
         load(resolve(["resnet18"])[0], weights="best")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ModelError, match=r"yolo: there are no trained weights.*'random'"):
+        load(resolve(["yolo"])[0], weights="default")
 
 
 def test_failed_download_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

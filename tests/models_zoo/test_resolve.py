@@ -28,6 +28,15 @@ def test_a_size_is_part_of_the_name_unless_it_is_the_models_own() -> None:
     assert [s.name for s in specs] == ["resnet18@320", "resnet18", "vit_b_16@299", "inception_v3"]
     assert [s.size for s in specs] == [320, None, 299, None]
     assert len(resolve(["readme@128"])) == 3
+    # Of what takes no images, or of one shape alone, there is no other size.
+    assert [s.name for s in resolve(["unet", "hubert", "text_recogniser"], size=64)] == [
+        "unet@64",
+        "hubert",
+        "text_recogniser",
+    ]
+    assert "mamba" in [s.name for s in resolve(["small@64"])]
+    with pytest.raises(ModelError, match="hubert has one size alone, an input of 1x16000"):
+        resolve(["hubert@64"])
     with pytest.raises(ModelError, match="after @ must be a number of pixels"):
         resolve(["resnet18@large"])
 
