@@ -48,6 +48,10 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
             input_onnx_file_path=job["onnx"],
             output_folder_path=str(folder),
             copy_onnx_input_output_names_to_tflite=True,
+            # Both are options that it asks for by name where it fails without: for nodes whose names begin with a slash, and
+            # for Erf, which it leaves to a runtime with TensorFlow's ops otherwise.
+            output_signaturedefs=True,
+            replace_to_pseudo_operators=["erf"],
             non_verbose=True,
             **options,
         )
