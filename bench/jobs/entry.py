@@ -36,11 +36,14 @@ class Stopwatch:
         return {"seconds": round(self.seconds, 3), "cpu_seconds": round(self.cpu_seconds, 3)}
 
 
-def main(work: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+def main(
+    work: Callable[[dict[str, Any]], dict[str, Any]], uncounted_mb: Callable[[], float] = lambda: 0.0
+) -> None:
     """Run `work` on the job file named on the command line, and write `result.json` into the job's folder.
 
     Args:
         work: Takes the job and returns its result. When it raises, the result is the reason (`error`).
+        uncounted_mb: What the process would have taken besides, had it begun by itself.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     result: dict[str, Any]
@@ -53,7 +56,8 @@ def main(work: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     except Exception as error:
         traceback.print_exc()
         result = {"error": one_line(error)}
-    result["peak_rss_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    result["peak_rss_mb"] = round(peak_mb + uncounted_mb(), 1)
     # The supervisor writes this file anew when all is well, so a torn one does no harm.
     (Path(job["out"]) / "result.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
 

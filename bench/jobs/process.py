@@ -13,15 +13,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import psutil
 
 from bench.errors import BenchError
 from bench.failures import ATTEMPTS, lacked_room
 from bench.fingerprints import files_digest
+from bench.jobs import nursery
 from devices.interruption import look_for_interruption
 
 RESULT = "result.json"
@@ -29,6 +31,8 @@ LOG = "log.txt"
 ORIGINS = "origins.json"
 """Beside a converted file: where its ops come from, if the converter knows."""
 _POLL_SECONDS = 0.1
+
+Process = subprocess.Popen[bytes] | nursery.Forked
 
 
 @dataclass(frozen=True)
@@ -155,15 +159,7 @@ def _supervise(command: list[str], scratch: Path, timeout: float) -> dict[str, A
         "PYTHONUNBUFFERED": "1",
     }
     with (scratch / LOG).open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            # Held open by this process alone: when it closes, the job knows that this process has ended.
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            start_new_session=True,
-        )
+        process = _start(command, log, environment)
         started, peak, timed_out = time.monotonic(), 0, False
         try:
             while process.poll() is None:
@@ -178,20 +174,35 @@ def _supervise(command: list[str], scratch: Path, timeout: float) -> dict[str, A
     return _result(process, scratch, timeout if timed_out else None, peak / 1e6)
 
 
-def _result(
-    process: subprocess.Popen[bytes], scratch: Path, limit: float | None, peak_mb: float
-) -> dict[str, Any]:
-    if limit is None and process.returncode == 0 and (left := finished(scratch)) is not None:
+def _start(command: list[str], log: BinaryIO, environment: dict[str, str]) -> Process:
+    *program, job_file = command
+    if nursery.takes(program[-1]) and program == our_python(program[-1]):
+        with suppress(OSError):  # it cannot be forked: what is wrong is seen where it imports for itself
+            return nursery.start(program[-1], job_file, log, environment)
+    return subprocess.Popen(
+        command,
+        # Held open by this process alone: when it closes, the job knows that this process has ended.
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        start_new_session=True,
+    )
+
+
+def _result(process: Process, scratch: Path, limit: float | None, peak_mb: float) -> dict[str, Any]:
+    code = process.wait()
+    if limit is None and code == 0 and (left := finished(scratch)) is not None:
         return left.result
     if limit is not None:
         error = f"took longer than {limit:.0f} s, its time limit"
         return {"error": error, "limit_seconds": limit, "peak_rss_mb": round(peak_mb, 1)}
-    if process.returncode < 0:
-        name = signal.Signals(-process.returncode).name
+    if code < 0:
+        name = signal.Signals(-code).name
         hint = ", probably for lack of memory" if name == "SIGKILL" else ""
         error = f"the process was ended by {name}{hint} (peak {peak_mb:.0f} MB)"
     else:
-        error = f"exit code {process.returncode}: {_last_line(scratch / LOG)}"
+        error = f"exit code {code}: {_last_line(scratch / LOG)}"
     return {"error": error, "peak_rss_mb": round(peak_mb, 1)}
 
 
@@ -207,7 +218,7 @@ def _resident_bytes(pid: int) -> int:
         return 0  # it has just ended
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: Process) -> None:
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
