@@ -160,11 +160,16 @@ _OPTICAL_FLOW = {
 # name: (size or shape of its input, parameters). Of kinds that torchvision lacks; 0.7 M parameters and some 10^8
 # operations at most, so that the interpreter's overhead is not all that is timed, and an emulator bears it.
 _SMALL: dict[str, tuple[int | tuple[int, ...], int]] = {
+    "denoiser": ((1, 8_000), 176_898),
     "detr": (128, 349_929),
+    "fourier_operator": ((1, 1, 48, 48), 104_729),
     "hifigan": ((1, 80, 32), 118_657),
     "hubert": ((1, 16_000), 571_936),
     "keyword_spotter": ((1, 40, 100), 144_716),
+    "lama": (64, 29_691),
+    "llama": ((1, 32, 96), 80_064),
     "mamba": ((1, 64, 96), 136_608),
+    "mel_front_end": ((1, 16_000), 0),
     "super_resolution": (64, 12_236),
     "swin2sr": (32, 68_028),
     "text_recogniser": ((1, 1, 32, 128), 515_301),

@@ -7,6 +7,7 @@ A connection is a pair of sockets for each job: the request goes one way, the pr
 come back.
 """
 
+import atexit
 import importlib
 import json
 import os
@@ -91,7 +92,7 @@ class _Nursery:
             try:
                 return self._asked(request, log)
             except OSError:  # it has been killed, for lack of memory perhaps
-                self._end()
+                self.end()
                 return self._asked(request, log)
 
     def _asked(self, request: Mapping[str, Any], log: BinaryIO) -> Forked:
@@ -126,7 +127,8 @@ class _Nursery:
             )
         return ours
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Of the process; its jobs end by themselves when nobody holds their input open."""
         if self._control is not None and self._process is not None:
             self._control.close()
             self._process.kill()
@@ -135,6 +137,7 @@ class _Nursery:
 
 
 _NURSERY = _Nursery()
+atexit.register(_NURSERY.end)
 
 
 def start(module: str, job_file: str, log: BinaryIO, environment: Mapping[str, str]) -> Forked:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,8 @@ import torch
 from torch import Tensor
 
 from nobuco.contract.channel_order import ChannelOrderingStrategy
+from nobuco.contract.context import is_constant
+from nobuco.contract.dtypes import to_numpy
 from nobuco.contract.registry import builtin
 from nobuco.node_converters._sizes import shape_of
 
@@ -71,6 +75,12 @@ def istft(
     bins = input.shape[-2]
     hop = hop_length or n_fft // 4
     half = bins != n_fft
+    squares = None
+    if window is None or is_constant(window):
+        size = n_fft if win_length is None else win_length
+        values = np.ones(size, np.float32) if window is None else to_numpy(window).astype(np.float32)
+        before = (n_fft - size) // 2
+        squares = np.square(np.pad(values, (before, n_fft - size - before)))
 
     def func(input, n_fft, hop_length=None, win_length=None, window=None, *args, **kwargs):
         cos, sin = _waves(n_fft, bins)
@@ -86,8 +96,11 @@ def istft(
         x = tf.transpose(x if batched else x[None], [0, 2, 1])  # (B, frames, 2 * bins)
         frames = shape_of(x)[1]
         summed = _overlapped(x, basis, hop)
-        ones: Any = tf.ones([1, frames, 1])
-        envelope = _overlapped(ones, tf.square(placed), hop)
+        if squares is not None and isinstance(frames, int):
+            envelope = tf.constant(_envelope(squares, frames, hop))
+        else:
+            ones: Any = tf.ones([1, frames, 1])
+            envelope = _overlapped(ones, tf.square(placed), hop)
         start = n_fft // 2 if center else 0
         # all that the frames reach but for the padding at the end, or as much as asked for
         end = start + length if length is not None else n_fft + hop * (frames - 1) - start
@@ -100,6 +113,16 @@ def istft(
     return func
 
 
+def _envelope(squares: np.ndarray, frames: int, hop: int) -> np.ndarray:
+    """What `_overlapped` makes of as many frames of ones: (1, samples)."""
+    parts = -(-len(squares) // hop)
+    row = np.pad(squares, (0, parts * hop - len(squares)))
+    sums = np.zeros((frames + parts - 1) * hop, np.float32)
+    for frame in range(frames):
+        sums[frame * hop : (frame + parts) * hop] += row
+    return sums[None]
+
+
 def _overlapped(x: Any, basis: Any, hop: int) -> Any:
     """Frames (B, frames, C) by waves (n_fft, C), each added `hop` further on: (B, samples). The frames are cut into parts
     of `hop` samples, so that the parts that meet stand in one row."""
@@ -109,4 +132,5 @@ def _overlapped(x: Any, basis: Any, hop: int) -> Any:
     rows = tf.linalg.matmul(x, tf.pad(basis, [[0, parts * hop - n_fft], [0, 0]]), transpose_b=True)
     cut = tf.reshape(rows, [batch, frames, parts, hop])
     moved = [tf.pad(cut[:, :, i], [[0, 0], [i, parts - 1 - i], [0, 0]]) for i in range(parts)]
-    return tf.reshape(tf.add_n(moved), [batch, (frames + parts - 1) * hop])
+    # one by one: of ADD_N delegates know nothing
+    return tf.reshape(functools.reduce(operator.add, moved), [batch, (frames + parts - 1) * hop])

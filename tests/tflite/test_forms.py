@@ -373,3 +373,22 @@ def test_any_convolution_of_clips(case: tuple[list[int], list[int], list[int], s
         1 if kernel[1:] == strides[1:] == [1, 1] else kernel[0]
     )
     assert "StridedSlice" in ops or kernel[0] == 1 or ops.count("Conv2D") == 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "multiples", "joints"),
+    [
+        ((1, 32, 2, 1, 16), (1, 1, 1, 3, 1), 1),
+        ((2, 5), (1, 5), 1),
+        ((2, 5), (25, 1), 6),
+        ((3,), (2,), 1),
+        ((2, 5), (1, 26), 0),  # more than two rows of joints
+        ((2, 5), (2, 2), 0),
+        ((None, 5), (1, 2), 0),
+    ],
+)
+def test_a_few_repetitions_are_joints(
+    shape: tuple[int | None, ...], multiples: tuple[int, ...], joints: int
+) -> None:
+    ops = formed(lambda x: tf.tile(tf.nn.relu(x), multiples), shape, at=[[each or 3 for each in shape]])
+    assert ops.count("ConcatV2") == joints and ("Tile" in ops) == (bool(ops) and not joints)

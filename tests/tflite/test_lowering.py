@@ -15,11 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import models_zoo
 import nobuco
 from nobuco import ChannelOrder
 from nobuco.tflite import ExportedTFLite, TFLiteExportError, export_tflite
 from nobuco.tflite.lowering.real_ops import REAL
 from nobuco.tflite.precision.running import outputs_on
+from tests.tflite.delegation import partitions_and_left
 
 _PYTORCH = {"inputs_channel_order": ChannelOrder.PYTORCH, "outputs_channel_order": ChannelOrder.PYTORCH}
 
@@ -139,74 +141,16 @@ def test_transforms_of_any_length(size: int, tmp_path: Path) -> None:
     assert close(export_tflite(model, tmp_path / "m.tflite"))
 
 
-class Denoiser(nn.Module):
-    def __init__(self, size: int = 64) -> None:
-        super().__init__()
-        self.size = size
-        self.window: torch.Tensor
-        self.register_buffer("window", torch.hann_window(size))
-        self.mask = nn.Sequential(nn.Conv1d(size // 2 + 1, size // 2 + 1, 3, padding=1), nn.Sigmoid())
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        step = self.size // 4
-        spectrum = torch.stft(x, self.size, step, window=self.window, return_complex=True)
-        masked = spectrum * self.mask(spectrum.abs())
-        return torch.istft(masked, self.size, step, window=self.window, length=x.shape[-1])
-
-
-class FourierOperator(nn.Module):
-    """The spectral layer of a Fourier neural operator."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(4, 4, 6, dtype=torch.cfloat))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        spectrum = torch.fft.rfft(x)
-        out = torch.zeros(*x.shape[:2], spectrum.shape[-1], dtype=torch.cfloat)
-        out[:, :, :6] = torch.einsum("bix,iox->box", spectrum[:, :, :6], self.weight)
-        return torch.fft.irfft(out, n=x.shape[-1])
-
-
-class FourierConvolution(nn.Module):
-    """Convolution of the spectrum, its parts as channels."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(8, 8, 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        spectrum = torch.fft.rfft2(x, norm="ortho")
-        parts = torch.relu(self.conv(torch.cat([spectrum.real, spectrum.imag], 1)))
-        return torch.fft.irfft2(torch.complex(*parts.chunk(2, 1)), s=x.shape[-2:], norm="ortho")
-
-
-class Rotary(nn.Module):
-    """Rotary positions by complex multiplication."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        angles = torch.outer(torch.arange(12), 1 / 10000 ** (torch.arange(0, 16, 2) / 16))
-        turns = torch.polar(torch.ones_like(angles), angles)[None, :, None]
-        pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2))
-        return torch.view_as_real(pairs * turns).flatten(3)
-
-
-@pytest.mark.parametrize(
-    ("model", "shape"),
-    [
-        (Denoiser(), (1, 800)),
-        (FourierOperator(), (2, 4, 32)),
-        (FourierConvolution(), (1, 4, 12, 10)),
-        (Rotary(), (1, 12, 4, 16)),
-    ],
-    ids=["denoiser", "Fourier operator", "Fourier convolution", "rotary"],
-)
-def test_models_with_complex_numbers(model: nn.Module, shape: tuple[int, ...], tmp_path: Path) -> None:
-    converted = nobuco.pytorch_to_keras(model.eval(), [torch.randn(shape)], verbose=False, **_PYTORCH)
+@pytest.mark.parametrize("name", ["denoiser", "fourier_operator", "lama", "llama", "mel_front_end"])
+def test_models_with_complex_numbers(name: str, tmp_path: Path) -> None:
+    loaded = models_zoo.load(models_zoo.resolve([name])[0])
+    converted = nobuco.pytorch_to_keras(loaded.module, list(loaded.args), verbose=False, **_PYTORCH)
     assert converted.report.ok
     made = export_tflite(converted, tmp_path / "m.tflite")
     assert close(made)
     assert not any("COMPLEX" in op or "FFT" in op for op in made.info.ops)
+    # what is folded back at the ends of a wave is all that is left
+    assert set(partitions_and_left(made)[1]) <= {"MIRROR_PAD"}
 
 
 class OfComplex(nn.Module):

@@ -24,6 +24,7 @@ from nobuco.tflite.forms import (
     products,
     projections,
     ranks,
+    repetitions,
     rows,
     shapes,
     shuffles,
@@ -63,6 +64,7 @@ FORMS: tuple[Form, ...] = (
     paddings.ZEROS,
     paddings.OTHERS,
     splits.FORM,
+    repetitions.FORM,
 )
 
 # Tried then: what takes transposes away, those of the model and those that the forms above have made. A product between two
@@ -108,7 +110,7 @@ CHOICES: dict[str, Form] = {
 def early_forms(aim: Aim) -> tuple[Form, ...]:
     """Those that are tried first."""
     if aim.target == "gpu":
-        return tuple(form for form in FORMS if form is not paddings.OTHERS)
+        return tuple(form for form in FORMS if form not in (paddings.OTHERS, repetitions.FORM))
     costs = aim.costs
     if costs is None:
         return FORMS
