@@ -63,7 +63,11 @@ FORMS: tuple[Form, ...] = (
     paddings.ZEROS,
     paddings.OTHERS,
     splits.FORM,
+    softmaxes.FORM,
 )
+
+# Those of them that GPU delegates need in a way of their own, or not at all.
+NOT_FOR_GPU = (paddings.OTHERS, softmaxes.FORM)
 
 # Tried then: what takes transposes away, those of the model and those that the forms above have made. A product between two
 # of them comes before those by themselves.
@@ -108,7 +112,7 @@ CHOICES: dict[str, Form] = {
 def early_forms(aim: Aim) -> tuple[Form, ...]:
     """Those that are tried first."""
     if aim.target == "gpu":
-        return tuple(form for form in FORMS if form is not paddings.OTHERS)
+        return tuple(form for form in FORMS if form not in NOT_FOR_GPU)
     costs = aim.costs
     if costs is None:
         return FORMS
