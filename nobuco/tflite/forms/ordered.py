@@ -13,6 +13,7 @@ from nobuco.tflite.forms import (
     depthwise,
     deviations,
     dilated,
+    enlarging,
     gates,
     gathers,
     grouped,
@@ -66,10 +67,11 @@ FORMS: tuple[Form, ...] = (
     paddings.OTHERS,
     splits.FORM,
     softmaxes.FORM,
+    enlarging.FORM,
 )
 
 # Those of them that GPU delegates need in a way of their own, or not at all.
-NOT_FOR_GPU = (paddings.OTHERS, softmaxes.FORM)
+NOT_FOR_GPU = (paddings.OTHERS, softmaxes.FORM, enlarging.FORM)
 
 # Tried then: what takes transposes away, those of the model and those that the forms above have made. A product between two
 # of them comes before those by themselves.
