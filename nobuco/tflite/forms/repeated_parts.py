@@ -53,11 +53,11 @@ def _part(tensor: Tensor, axis: int, most: int) -> tuple[np.ndarray, int] | None
     value = _value(tensor)
     if value is None:
         return None
-    value = np.broadcast_to(value, shape)
+    is_number, value = value.size == 1, np.broadcast_to(value, shape)
     for times in range(min(most, prod(shape[axis:]) // _FEWEST), 1, -1):
         if shape[axis] % times == 0:
             parts = np.split(value, times, axis)
-            if _is_repeated(np.stack(parts)):
+            if is_number or _is_repeated(np.stack(parts)):
                 return parts[0], times
     return None
 
@@ -84,6 +84,7 @@ def _parts(op: Any) -> dict[int, tuple[np.ndarray, int]]:
 
 def _make(op: Any, now: Now) -> Tensor:
     parts, axis = _parts(op), _axis(op)
+    assert axis is not None
     joined: list[Tensor] = []
     for place, tensor in enumerate(op.inputs[:-1]):
         if place in parts:
