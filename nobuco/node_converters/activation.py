@@ -158,16 +158,26 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     )
 
 
+_MOST_OF_PRELU = 4  # dims that TFLite's takes
+
+
 @builtin(F.prelu, torch.prelu, torch.Tensor.prelu, output_layout=same_layout)
 def prelu(input: Tensor, weight: Tensor):
-    """Spelled so that TFLite finds its PRELU: relu(x) + (-a) * relu(-x)."""
+    """Spelled so that TFLite's converter finds its PRELU: relu(x) + (-a) * relu(-x), with channels last and a slope for each
+    of them, in one dim less than the input has. GPU delegates would not take one slope for all."""
 
     def func(input, weight):
-        if input.shape.rank == 0:
+        rank = input.shape.rank
+        axis = axis_of(input, 1) if rank > 1 else None
+        if rank == 0:
             weight = tf.reshape(weight, [])
-        elif input.shape.rank > 1 and weight.shape.rank == 1 and weight.shape[0] != 1:
-            shape = [1] * input.shape.rank
-            shape[axis_of(input, 1)] = -1
+        elif axis == rank - 1 and rank <= _MOST_OF_PRELU and input.shape[axis] is not None:
+            weight = tf.reshape(weight, [-1])
+            weight = tf.tile(weight, [input.shape[axis]]) if weight.shape[0] == 1 else weight
+            weight = tf.reshape(weight, [1] * (rank - 2) + [-1])
+        elif axis is not None and weight.shape.rank == 1 and weight.shape[0] != 1:
+            shape = [1] * rank
+            shape[axis] = -1
             weight = tf.reshape(weight, shape)
         return tf.nn.relu(input) + (-weight) * tf.nn.relu(-input)
 

@@ -10,8 +10,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import torch
 from keras import layers
+from torch import nn
 
+import nobuco
 from nobuco.tflite import export_tflite
 
 _KERNEL = np.random.default_rng(1).standard_normal((3, 3, 8, 8)).astype(np.float32)
@@ -82,3 +85,26 @@ def test_batch_norm_folds(layer: keras.Layer, ops: list[str], tmp_path: Path) ->
     )
     result = export_tflite(keras.Model(x, norm(layer(x))), tmp_path / "m.tflite")
     assert [row.op for row in result.info.rows] == ops
+
+
+@pytest.mark.parametrize("slopes", [1, 8])
+@pytest.mark.parametrize("shape", [(3, 8), (2, 8, 5), (2, 8, 5, 6), (1, 8, 3, 4, 5)])
+def test_prelu(slopes: int, shape: tuple[int, ...], tmp_path: Path) -> None:
+    module = nn.PReLU(slopes)
+    nn.init.uniform_(module.weight)
+    model = nobuco.pytorch_to_keras(module, args=[torch.randn(shape)], verbose=False)
+    result = export_tflite(model, tmp_path / "m.tflite")
+    ops = {row.op for row in result.info.rows} - {"TRANSPOSE"}
+    assert ops == {"PRELU"} or (len(shape) > 4 and "PRELU" not in ops)
+    assert result.max_relative_error is not None and result.max_relative_error < 1e-6
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (1, 1), (2, 1, 4)])
+def test_prelu_of_one_number(shape: tuple[int, ...]) -> None:
+    for weight in [torch.tensor(0.3), torch.tensor([0.3])]:
+        nobuco.pytorch_to_keras(
+            lambda x, weight=weight: torch.prelu(x, weight),
+            args=[torch.randn(shape)],
+            strict=True,
+            verbose=False,
+        )

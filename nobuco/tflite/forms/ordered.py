@@ -13,6 +13,7 @@ from nobuco.tflite.forms import (
     depthwise,
     deviations,
     dilated,
+    enlarging,
     gates,
     gathers,
     grouped,
@@ -24,6 +25,8 @@ from nobuco.tflite.forms import (
     products,
     projections,
     ranks,
+    reordering,
+    repeated_parts,
     repetitions,
     rows,
     shapes,
@@ -55,8 +58,10 @@ FORMS: tuple[Form, ...] = (
     *stacks.FORMS,
     transposes.JOINED,
     concatenations.FORM,
+    repeated_parts.FORM,
     means.FORM,
     shuffles.FORM,
+    *reordering.FORMS,
     depthwise.FORM,
     volumes.FORM,
     *transposed_convolutions.FORMS,
@@ -65,7 +70,12 @@ FORMS: tuple[Form, ...] = (
     paddings.OTHERS,
     splits.FORM,
     repetitions.FORM,
+    softmaxes.FORM,
+    enlarging.FORM,
 )
+
+# Those of them that GPU delegates need in a way of their own, or not at all.
+NOT_FOR_GPU = (paddings.OTHERS, repetitions.FORM, softmaxes.FORM, enlarging.FORM)
 
 # Tried then: what takes transposes away, those of the model and those that the forms above have made. A product between two
 # of them comes before those by themselves.
@@ -110,7 +120,7 @@ CHOICES: dict[str, Form] = {
 def early_forms(aim: Aim) -> tuple[Form, ...]:
     """Those that are tried first."""
     if aim.target == "gpu":
-        return tuple(form for form in FORMS if form not in (paddings.OTHERS, repetitions.FORM))
+        return tuple(form for form in FORMS if form not in NOT_FOR_GPU)
     costs = aim.costs
     if costs is None:
         return FORMS

@@ -6,7 +6,12 @@
 As in ShuffleNet V2, where half of the channels go on past the block, to be shuffled again in the next: a channel is taken
 from the op that made it when a convolution reads it, however many shuffles, splits and joints lie between. What works on
 each channel by itself may stand before the convolution: padding, pooling, a depthwise convolution, a scale. A shuffle
-stays where anything else reads it."""
+stays where anything else reads it.
+
+    before  SPACE_TO_DEPTH 2, GATHER of 12 channels, CONV_2D 12 -> 8
+    after   SPACE_TO_DEPTH 2, CONV_2D 12 -> 8
+
+As behind a pixel unshuffle of several colours."""
 
 from __future__ import annotations
 
@@ -20,13 +25,16 @@ import tensorflow as tf
 
 from nobuco.tflite.forms.concatenations import joined
 from nobuco.tflite.forms.form import Form, Now, Tensor, named_as, readers, sizes, source, static
+from nobuco.tflite.forms.reordering import channel_order
 from nobuco.tflite.forms.slices import selections
 from nobuco.tflite.lowering.copying import copied
 
 _CUTS = ("Split", "SplitV", "StridedSlice")
 _MOVES = ("Reshape", "Transpose", "ExpandDims", "Squeeze")
+_SHUFFLES = (*_MOVES, "GatherV2")
 _VECTORS = ("Mul", "AddV2", "Sub", "BiasAdd")  # by a value for each channel
-_CHANNELWISE = (*_VECTORS, "Relu", "Relu6", "Pad", "MaxPool", "AvgPool", "DepthwiseConv2dNative")
+_ALONE = ("Abs", "Elu", "LeakyRelu", "Neg", "Relu", "Relu6", "Sigmoid", "Square", "Tanh")
+_CHANNELWISE = (*_VECTORS, *_ALONE, "Pad", "MaxPool", "AvgPool", "DepthwiseConv2dNative")
 _MOST_ELEMENTS = 1 << 22  # of a tensor whose reordering is worked out by doing it
 _MOST_RUNS = 16  # slices that are put together for one convolution
 
@@ -65,7 +73,7 @@ def _channels(tensor: Tensor) -> _Channels | None:
         before = None if places is None else _channels(_whole(op))
         if before is not None and places is not None:
             return before.chosen(places)
-    if op.type in _MOVES:
+    if op.type in _SHUFFLES:
         moved = _shuffle(tensor)
         if moved is not None:
             first, order = moved
@@ -117,7 +125,11 @@ def _cut(op: Any, tensor: Tensor) -> np.ndarray | None:
 
 
 def _shuffle(tensor: Tensor) -> tuple[Tensor, np.ndarray] | None:
-    """The picture that reshapes and transposes begin at, where all they do to it is to reorder its channels; and how."""
+    """The picture that a gather, or reshapes and transposes, begin at, where all they do is to reorder its channels; and
+    how."""
+    gathered = channel_order(tensor.op)
+    if gathered is not None:
+        return source(tensor.op.inputs[0]), gathered
     steps: list[tuple[str, tuple[int, ...]]] = []
     first = tensor
     while first.op.type in _MOVES:
@@ -177,7 +189,7 @@ def _is_channelwise(op: Any) -> bool:
         return around is not None and not around[3].any()
     if op.type == "DepthwiseConv2dNative" and op.inputs[1].shape[3] != 1:
         return False
-    return op.type in ("Relu", "Relu6") or op.get_attr("data_format") == b"NHWC"
+    return op.type in _ALONE or op.get_attr("data_format") == b"NHWC"
 
 
 def _picture(op: Any) -> Tensor:
@@ -213,7 +225,7 @@ def _dissolves(tensor: Tensor) -> bool:
         elif op.type in _CUTS:
             if any(_cut(op, output) is None or not _dissolves(output) for output in op.outputs):
                 return False
-        elif op.type in _MOVES:
+        elif op.type in _SHUFFLES:
             end = _end(op)
             if end is None or not _dissolves(end):
                 return False
