@@ -78,8 +78,9 @@ def test_the_op_table_is_that_of_its_record():
     assert done.returncode == 0, done.stdout
 
 
-def test_the_page_on_gpus_is_that_of_its_records():
-    command = [sys.executable, "docs/gpu.py", "--check"]
+@pytest.mark.parametrize("page", ["gpu", "peers"])
+def test_a_page_is_that_of_its_records(page: str):
+    command = [sys.executable, f"docs/{page}.py", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
