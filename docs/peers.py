@@ -76,6 +76,8 @@ def page() -> str:
 
 
 def _summary(ratios: list[float]) -> str:
+    if not ratios:
+        return ""
     mean = prod(ratios) ** (1 / len(ratios))
     less = sum(each < 1 / _LEVEL for each in ratios)
     more = sum(each > _LEVEL for each in ratios)
@@ -96,7 +98,7 @@ def _failures(records: Iterable[LaunchRecord]) -> str:
 
 def _reason(record: LaunchRecord) -> str:
     said = record.error or (record.accuracy.fault if record.accuracy else None) or "no outputs"
-    said = " ".join(said.split())
+    said = " ".join(said.replace("|", "/").replace("<", "(").replace(">", ")").split())
     return said if len(said) <= 160 else f"{said[:160]}…"
 
 
