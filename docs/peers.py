@@ -98,7 +98,7 @@ def _failures(records: Iterable[LaunchRecord]) -> str:
 
 def _reason(record: LaunchRecord) -> str:
     said = record.error or (record.accuracy.fault if record.accuracy else None) or "no outputs"
-    said = " ".join(said.replace("|", "/").replace("<", "(").replace(">", ")").split())
+    said = " ".join(said.replace("|", "/").replace("<", "(").replace(">", ")").replace("](", "] (").split())
     return said if len(said) <= 160 else f"{said[:160]}…"
 
 
