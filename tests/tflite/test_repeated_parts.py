@@ -99,7 +99,7 @@ def test_a_scan(tmp_path: Path) -> None:
     )
     result = export_tflite(model, tmp_path / "m.tflite")
     assert partitions_and_left(result) == (1, [])
-    assert result.max_relative_error is not None and result.max_relative_error < 1e-6
+    assert result.max_relative_error is not None and result.max_relative_error < 1e-5
     # Zeros for 1 to 32 steps of 3,072 states, and ones for 1 to 16, would be 1.2 MB.
     weights = sum(each.numel() * each.element_size() for each in loaded.module.parameters())
     assert result.path.stat().st_size < weights + 4 * 3072 * (8 + 4 + 2 + 1 + 4 + 2 + 1) + 60_000
