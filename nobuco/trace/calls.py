@@ -131,6 +131,9 @@ class Trace:
         return self.root.outputs
 
 
+_PLAIN = (int, float, bool, str, complex, torch.dtype, torch.device)  # what arguments are besides tensors
+
+
 def values_in(tree: Any) -> list[Value]:
     found: list[Value] = []
     _find_values(tree, found)
@@ -150,9 +153,6 @@ def _find_values(tree: Any, found: list[Value]) -> None:
             _find_values(each, found)
     elif tree is not None and kind not in _PLAIN:
         found += [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Value)]
-
-
-_PLAIN = (int, float, bool, str, complex, torch.dtype, torch.device)
 
 
 def map_values(tree: Any, function: Callable[[Value], Any]) -> Any:
