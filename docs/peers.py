@@ -13,12 +13,14 @@ from written_pages import main
 _ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(_ROOT))
 
+from models_zoo.catalogue import ENTRIES  # noqa: E402
 from reports.record import LaunchRecord  # noqa: E402
 from reports.store import RecordStore  # noqa: E402
 
 RECORDS, PAGE = _ROOT / "docs" / "records" / "peers.jsonl", _ROOT / "docs" / "peers.md"
 OURS, TUNED = "nobuco", "nobuco:arm"
 PEERS = ("litert-torch", "onnx2tf")
+_RATIO = 5  # its column
 _LEVEL = 1.002  # figures of one file repeat to a thousandth
 
 _HEAD = """\
@@ -29,7 +31,7 @@ _HEAD = """\
 What float32 files of the same models and weights take, in millions of instructions that an **emulated** Cortex-A76 executes
 for one inference (one thread, XNNPACK): no time, without caches and memory bandwidth. Made on {date} by
 
-    bench zoo --models {models} \\
+    bench zoo --models small,{models} \\
         --converter nobuco,nobuco:arm,litert-torch,onnx2tf --device arm-emulated --rounds 1
 
 with litert-torch {litert} and onnx2tf {onnx2tf}, each in an environment of its own, onnx2tf with the options that it asks
@@ -37,10 +39,10 @@ for by name where it fails without. Every output was compared with PyTorch's on 
 or that the device does not run, has no figure; *—* was not measured. `nobuco:arm` is nobuco's file with `target="arm"`.
 
 `ratio` is nobuco's better file over the best file of the others: **below 1 nobuco's takes less**. `left` is the number of
-nodes that XNNPACK leaves to the runtime's own kernels, of nobuco's better file and of the best other one; `TRANSPOSE` that
-of these ops.
+nodes that XNNPACK leaves to the runtime's own kernels, of nobuco's better file and of the best other one; `moves` that of
+TRANSPOSE ops. Those where nobuco is furthest behind come first.
 
-| model | nobuco | nobuco:arm | litert-torch | onnx2tf | ratio | TRANSPOSE | left |
+| model | nobuco | :arm | litert-torch | onnx2tf | ratio | moves | left |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 """
 
@@ -68,10 +70,11 @@ def page() -> str:
     versions = {each.cell.converter: each.provenance.converter_version for each in records}
     head = _HEAD.format(
         date=min(each.started for each in records)[:10],
-        models=",".join(models),
+        models=",".join(model for model in sorted(models) if ENTRIES[model].group != "small"),
         litert=versions["litert-torch"].partition("+")[0],
         onnx2tf=versions["onnx2tf"].partition("+")[0],
     )
+    rows.sort(key=lambda row: (-float(row[_RATIO].rstrip("x")) if row[_RATIO] != "—" else 0, row[0]))
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return (
         f"{head}{table}\n\n{_summary(ratios)}\n{_failures(newest[key] for key in newest if key[0] in models)}"
