@@ -63,8 +63,8 @@ def page() -> str:
                 model,
                 *(_figure(each) for each in found.values()),
                 f"{ratios[-1]:.3f}x" if ours and theirs else "—",
-                f"{_transposes(ours)} / {_transposes(theirs)}",
-                f"{_left(ours)} / {_left(theirs)}",
+                f"{_transposes(ours)}/{_transposes(theirs)}",
+                f"{_left(ours)}/{_left(theirs)}",
             ]
         )
     versions = {each.cell.converter: each.provenance.converter_version for each in records}
