@@ -117,19 +117,32 @@ def layer_norm(
 def group_norm(
     input: Tensor, num_groups: int, weight=None, bias=None, eps: float = 1e-5, cudnn_enabled: bool = True
 ):
-    """Each group of channels by its own mean and variance over the group and space."""
+    """Each group of channels by its own mean and variance over the group and space.
+
+    The tensor keeps its shape and is read five times: means of channels come first, and groups are made of those, few
+    as they are. Apart, groups of few channels would be walked through one by one.
+    """
 
     def func(input, num_groups, weight=None, bias=None, eps=eps, cudnn_enabled=True):
-        shape = shape_of(input)
-        x = tf.reshape(input, [*shape[:-1], num_groups, shape[-1] // num_groups])
-        axes = [*range(1, len(shape) - 1), len(shape)]
-        deviation = x - tf.reduce_mean(x, axes, keepdims=True)
-        x = deviation * tf.math.rsqrt(tf.reduce_mean(tf.square(deviation), axes, keepdims=True) + eps)
-        x = tf.reshape(x, shape)
-        x = x if weight is None else x * weight
-        return x if bias is None else x + bias
+        def mean(x):
+            return _of_groups(tf.reduce_mean(x, axes, keepdims=True) if axes else x, num_groups)
+
+        axes = list(range(1, input.shape.rank if num_groups == 1 else input.shape.rank - 1))
+        center = mean(input)
+        variance = mean(tf.math.squared_difference(input, center))
+        return tf.nn.batch_normalization(input, center, variance, bias, weight, eps)
 
     return func
+
+
+def _of_groups(means, groups):
+    """For each channel its group's mean, of (B, 1, ..., C). A convolution repeats it, which XNNPACK and GPUs take."""
+    shape = shape_of(means)
+    size = means.shape[-1] // groups
+    if groups == 1 or size == 1:
+        return means
+    of_groups = tf.reduce_mean(tf.reshape(means, [shape[0], 1, groups, size]), -1, keepdims=True)
+    return tf.reshape(tf.nn.conv2d(of_groups, tf.ones([1, 1, 1, size], means.dtype), 1, "VALID"), shape)
 
 
 @builtin(F.instance_norm, strategy=ChannelOrderingStrategy.FORCE_TENSORFLOW_ORDER)

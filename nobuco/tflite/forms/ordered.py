@@ -35,6 +35,7 @@ from nobuco.tflite.forms import (
     softmaxes,
     splits,
     stacks,
+    strides,
     transposed_convolutions,
     transposes,
     turned_products,
@@ -63,6 +64,7 @@ FORMS: tuple[Form, ...] = (
     shuffles.FORM,
     *reordering.FORMS,
     depthwise.FORM,
+    strides.FORM,
     volumes.FORM,
     *transposed_convolutions.FORMS,
     deviations.FORM,
@@ -75,7 +77,7 @@ FORMS: tuple[Form, ...] = (
 )
 
 # Those of them that GPU delegates need in a way of their own, or not at all.
-NOT_FOR_GPU = (paddings.OTHERS, repetitions.FORM, softmaxes.FORM, enlarging.FORM)
+NOT_FOR_GPU = (strides.FORM, paddings.OTHERS, repetitions.FORM, softmaxes.FORM, enlarging.FORM)
 
 # Tried then: what takes transposes away, those of the model and those that the forms above have made. A product between two
 # of them comes before those by themselves.
@@ -121,21 +123,25 @@ def early_forms(aim: Aim) -> tuple[Form, ...]:
     """Those that are tried first."""
     if aim.target == "gpu":
         return tuple(form for form in FORMS if form not in NOT_FOR_GPU)
-    costs = aim.costs
-    if costs is None:
-        return FORMS
+    chosen = {} if aim.target is None else {strides.FORM: strides.CPU_FORM}
+    if aim.costs is not None:
+        chosen.update(_decided(aim.costs))
+    return tuple(chosen.get(form, form) for form in FORMS)
+
+
+def _decided(costs: Costs) -> dict[Form, Form]:
+    """What a cost file makes of the forms that it decides on."""
     tiles, after_tiles = transposed_convolutions.FORMS
 
     def fits_after(op: Any) -> bool:
         before = transposed_convolutions.tiled_before(op)
         return before is not None and costs.cheaper("tiles", before) is not False
 
-    chosen = {
+    return {
         depthwise.FORM: _chosen("bands", depthwise.FORM, costs),
         tiles: _chosen("tiles", tiles, costs),
         after_tiles: replace(after_tiles, fits=fits_after),
     }
-    return tuple(chosen.get(form, form) for form in FORMS)
 
 
 def transpose_forms(aim: Aim) -> tuple[Form, ...]:
