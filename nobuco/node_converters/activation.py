@@ -74,11 +74,6 @@ def silu(input: Tensor, inplace: bool = False):
     return lambda input, inplace=False: input * tf.sigmoid(input)
 
 
-def _softplus(x):
-    """TFLite would spell tf.nn.softplus as log(1 + exp(x)), which is infinite from 89 on."""
-    return tf.nn.relu(x) + tf.math.log1p(tf.exp(-tf.abs(x)))
-
-
 @builtin(F.mish, any_layout=True)
 def mish(input: Tensor, inplace: bool = False):
     """tanh(softplus(x)) is n / (n + 2) for n = w (w + 2), w = exp(x): one where x is large."""
@@ -120,7 +115,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0):
 
     def func(input, beta=1.0, threshold=20.0):
         x = input if beta == 1 else input * beta
-        soft = _softplus(x) if beta == 1 else _softplus(x) / beta
+        soft = tf.math.softplus(x) if beta == 1 else tf.math.softplus(x) / beta
         return soft if threshold >= 15 else tf.where(x > threshold, input, soft)
 
     return func
@@ -133,7 +128,7 @@ def softsign(input: Tensor):
 
 @builtin(F.logsigmoid, any_layout=True)
 def logsigmoid(input: Tensor):
-    return lambda input: -_softplus(-input)
+    return lambda input: -tf.math.softplus(-input)
 
 
 @builtin(F.tanhshrink, any_layout=True)

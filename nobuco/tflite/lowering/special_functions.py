@@ -57,7 +57,11 @@ def _log1p(x: Tensor) -> Tensor:
 
 @rule("Softplus")
 def softplus(op: Any, x: Tensor) -> Tensor:
-    return tf.maximum(x, 0.0) + _log1p(tf.exp(-tf.abs(x)))
+    """TFLite's log(1 + exp(x)) is infinite from 89 on. What is added to 1 here is one at most, so that what rounding has lost
+    is either next to nothing, or the same as its share of the sum."""
+    share = tf.exp(-tf.abs(x))
+    more = 1 + share
+    return tf.nn.relu(x) + (tf.math.log(more) + (share - (more - 1)))
 
 
 @rule("Expm1")
