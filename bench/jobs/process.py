@@ -5,6 +5,7 @@ half-way leaves a folder that is ignored, and is done again. The process ends by
 closes, that is, when this program is killed.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -121,7 +122,7 @@ def run_job(command: Sequence[str], job: Mapping[str, Any], folder: Path, timeou
         The outcome; that of a job that raises, dies or takes too long has an `error`.
 
     Raises:
-        BenchError: The folder cannot be written.
+        BenchError: The folder cannot be written, or the job found the disk full.
     """
     scratch = folder.with_name(f".{folder.name}.partial")
     try:
@@ -132,12 +133,16 @@ def run_job(command: Sequence[str], job: Mapping[str, Any], folder: Path, timeou
             json.dumps({**job, "out": scratch}, indent=1, default=_absolute), encoding="utf-8"
         )
         result = _supervise([*command, _absolute(job_file)], scratch, timeout)
+        if os.strerror(errno.ENOSPC) in (
+            result.get("error") or ""
+        ):  # no fault of the model's, and not to be kept as one
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         (scratch / RESULT).write_text(json.dumps(result, indent=1), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         scratch.rename(folder)
     except OSError as error:
         raise BenchError(
-            f"{folder}: cannot be written: {error.strerror or error}; give another --out"
+            f"{folder}: cannot be written: {error.strerror or error}; make room, or give another --out"
         ) from error
     return JobOutcome(folder, result)
 

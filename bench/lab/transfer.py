@@ -96,10 +96,16 @@ class Transfer:
         shutil.rmtree(partial, ignore_errors=True)
         for place, sha in files.items():
             path = partial / place
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("wb") as file:
-                while piece := self._connection.on_worker(address, tasks.read, sha, file.tell()):
-                    file.write(piece)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("wb") as file:
+                    while piece := self._connection.on_worker(address, tasks.read, sha, file.tell()):
+                        file.write(piece)
+            except OSError as error:
+                shutil.rmtree(partial, ignore_errors=True)
+                raise BenchError(
+                    f"{target / place}: cannot be written: {error.strerror or error}; make room, or give another --out"
+                ) from error
             if sha256_of(path) != sha:
                 raise BenchError(
                     f"{target / place}: arrived with other content than was announced; check the network"

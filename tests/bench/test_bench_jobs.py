@@ -29,6 +29,10 @@ ELSEWHERE = """
 os.chdir("/")
 (out / "result.json").write_text(json.dumps({"error": None, "read": pathlib.Path(job["given"]).read_text()}))
 """
+ON_A_FULL_DISK = """
+import errno
+raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/scratch/model.tflite")
+"""
 WITH_A_CHILD = """
 child = subprocess.Popen(["sleep", "60"])
 (out / "pid").write_text(str(child.pid))
@@ -169,3 +173,10 @@ def test_a_file_that_has_changed_since_is_named_with_the_way_out(tmp_path: Path)
     file.unlink()
     with pytest.raises(BenchError, match=rf"{file}: cannot be read .*remove {folder}"):
         unchanged_file(kept)
+
+
+def test_a_full_disk_ends_the_run_and_is_no_failure_of_the_job(tmp_path: Path) -> None:
+    folder = tmp_path / "job"
+    with pytest.raises(BenchError, match=r"job: cannot be written: No space left on device; make room"):
+        run_job(job(ON_A_FULL_DISK), {}, folder, 60)
+    assert finished(folder) is None

@@ -1,9 +1,11 @@
 """What lies on the machines of a lab: files by their content, and records that outlive the scheduler."""
 
+import errno
 import os
 import shutil
 import time
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,8 @@ from bench.errors import BenchError
 from bench.fingerprints import sha256_of
 from bench.lab.files import CHUNK_BYTES, FileStore, Tree
 from bench.lab.host_folder import HostFolder
+from bench.lab.orders import Converted
+from bench.lab.transfer import Transfer
 from reports.record import LaunchRecord
 from tests.reports.make_records import a_record
 
@@ -145,3 +149,18 @@ def test_files_of_runs_that_nobody_goes_on_with_are_removed_and_records_are_not(
     assert folder.prune() == 3000 and folder.prune() == 0
     assert folder.files.missing(trees["old"]) and not folder.files.missing(trees["new"])
     assert all(folder.journal(run, "desk").find("x #0") for run in ("old", "new"))
+
+
+class FullDisk:
+    """A connection whose pieces find no room here."""
+
+    def on_worker(self, *_: Any) -> bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_here_is_told_with_the_file_that_it_lacked(tmp_path: Path) -> None:
+    made = Converted("shelf", "tcp://shelf:1", Tree({"artifacts/net-1/reference/state.pt": "0" * 64}), {})
+    transfer = Transfer(cast(Any, FullDisk()))
+    with pytest.raises(BenchError, match=r"reference/state\.pt: cannot be written: No space left.*make room"):
+        transfer.fetch(made, tmp_path)
+    assert not list((tmp_path / "artifacts").rglob("state.pt"))

@@ -23,7 +23,7 @@ _MOST = 5  # tensors that XNNPACK joins in one op
 _MANY = 96  # channels from which on DEPTH_TO_SPACE is cheaper than to join rows
 
 
-def _factors(op: Any) -> tuple[int, int] | None:
+def factors_of(op: Any) -> tuple[int, int] | None:
     """How often each row and each column is repeated, where all that an op does is that."""
     given, made = sizes(op.inputs[0]), sizes(op.outputs[0])
     if (
@@ -50,10 +50,13 @@ def _is_repeated(given: int, made: int, offset: float) -> bool:
 
 
 def _make(op: Any, now: Now) -> Tensor:
-    factors = _factors(op)
-    assert factors is not None
-    down, across = factors
-    x = now(op.inputs[0])
+    found = factors_of(op)
+    assert found is not None
+    return repeated(now(op.inputs[0]), *found)
+
+
+def repeated(x: Tensor, down: int, across: int) -> Tensor:
+    """A picture with each row and each column repeated so often."""
     batch, height, width, channels = x.shape.as_list()
     if batch == 1 and down == across == 2 and channels >= _MANY:  # GPU delegates err in several pictures
         return tf.nn.depth_to_space(tf.concat([x] * 4, 3), 2)
@@ -61,4 +64,4 @@ def _make(op: Any, now: Now) -> Tensor:
     return tf.reshape(tf.concat([rows] * down, 3), [batch, down * height, across * width, channels])
 
 
-FORM = Form(("ResizeNearestNeighbor",), lambda op: _factors(op) is not None, _make)
+FORM = Form(("ResizeNearestNeighbor",), lambda op: factors_of(op) is not None, _make)

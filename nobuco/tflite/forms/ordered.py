@@ -20,6 +20,7 @@ from nobuco.tflite.forms import (
     means,
     mixtures,
     moves,
+    necks,
     paddings,
     patches,
     products,
@@ -55,6 +56,7 @@ FORMS: tuple[Form, ...] = (
     constants.FORM,
     projections.FORM,
     patches.FORM,
+    necks.FORM,
     slices.FORM,
     *stacks.FORMS,
     transposes.JOINED,
@@ -77,6 +79,7 @@ FORMS: tuple[Form, ...] = (
 )
 
 # Those of them that GPU delegates need in a way of their own, or not at all.
+FOR_GPU = {necks.FORM: necks.GPU_FORM}
 NOT_FOR_GPU = (strides.FORM, paddings.OTHERS, repetitions.FORM, softmaxes.FORM, enlarging.FORM)
 
 # Tried then: what takes transposes away, those of the model and those that the forms above have made. A product between two
@@ -122,7 +125,7 @@ CHOICES: dict[str, Form] = {
 def early_forms(aim: Aim) -> tuple[Form, ...]:
     """Those that are tried first."""
     if aim.target == "gpu":
-        return tuple(form for form in FORMS if form not in NOT_FOR_GPU)
+        return tuple(FOR_GPU.get(form, form) for form in FORMS if form not in NOT_FOR_GPU)
     chosen = {} if aim.target is None else {strides.FORM: strides.CPU_FORM}
     if aim.costs is not None:
         chosen.update(_decided(aim.costs))

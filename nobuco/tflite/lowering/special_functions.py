@@ -57,8 +57,8 @@ def _log1p(x: Tensor) -> Tensor:
 
 @rule("Softplus")
 def softplus(op: Any, x: Tensor) -> Tensor:
-    """TFLite's log(1 + exp(x)) is infinite from 89 on. What is added to 1 here is one at most, so that what rounding has lost
-    is either next to nothing, or the same as its share of the sum."""
+    """TFLite's log(1 + exp(x)) is infinite from 89 on. No more than 1 is added to 1 here: what rounding has lost of it is
+    little beside the logarithm, or is the logarithm."""
     share = tf.exp(-tf.abs(x))
     more = 1 + share
     return tf.nn.relu(x) + (tf.math.log(more) + (share - (more - 1)))
