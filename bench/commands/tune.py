@@ -21,6 +21,7 @@ _FORMS = {
     "bands": "large depthwise kernel in bands of rows",
     "tiles": "transposed convolution as convolution and DEPTH_TO_SPACE",
     "tanh gates": "SiLU or gate by TANH",
+    "whole strides": "strided convolution of few channels over whole strides",
     "winograd": "3x3 convolution by Winograd",
 }
 

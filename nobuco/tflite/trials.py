@@ -18,12 +18,12 @@ from nobuco.tflite.conversion import converted
 from nobuco.tflite.forms import Aim, with_forms
 from nobuco.tflite.forms.costs import signature
 from nobuco.tflite.forms.form import Form, is_constant, static
-from nobuco.tflite.forms.ordered import CHOICES, FORMS, LATER
+from nobuco.tflite.forms.ordered import CERTAIN, CHOICES, LATER
 from nobuco.tflite.lowering.copying import copied
 from nobuco.tflite.signature import TracedModel, trace_model
 
 # Besides the op itself, what a form looks at and takes the place of.
-_PART_OF_IT = {"tanh gates": ("Sigmoid", "Identity")}
+_PART_OF_IT = {"tanh gates": ("Sigmoid", "Identity"), "whole strides": ("Pad",)}
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,7 @@ def _said(op: Any) -> str:
 def _file(op: Any, name: str, forms: tuple[Form, ...]) -> bytes:
     """The op as a file, in the forms given and in those that are never in doubt."""
     cut = with_forms(_cut_out(op, _PART_OF_IT.get(name, ())), forms)
-    certain = tuple(form for form in FORMS if form not in CHOICES.values())
-    function = with_forms(with_forms(cut, certain), LATER)
+    function = with_forms(with_forms(cut, CERTAIN), LATER)
     specs = tuple(
         tf.TensorSpec(tensor.shape, tensor.dtype, name=tensor.op.name) for tensor in function.graph.inputs
     )

@@ -118,8 +118,12 @@ CHOICES: dict[str, Form] = {
     "bands": depthwise.FORM,
     "tiles": transposed_convolutions.FORMS[0],
     "tanh gates": gates.FORM,
+    "whole strides": strides.TRIED,
     "winograd": winograd.form(16),
 }
+
+# Those of the first forms that no cost file decides on.
+CERTAIN = tuple(form for form in FORMS if form not in (*CHOICES.values(), strides.FORM))
 
 
 def early_forms(aim: Aim) -> tuple[Form, ...]:
@@ -144,6 +148,7 @@ def _decided(costs: Costs) -> dict[Form, Form]:
         depthwise.FORM: _chosen("bands", depthwise.FORM, costs),
         tiles: _chosen("tiles", tiles, costs),
         after_tiles: replace(after_tiles, fits=fits_after),
+        strides.FORM: _chosen("whole strides", strides.TRIED, costs, strides.CPU_FORM.fits),
     }
 
 
