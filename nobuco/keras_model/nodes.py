@@ -113,7 +113,8 @@ class NodeFactory:
                     f"the converter of {call} ({converter.location}) raised {type(error).__name__}: {error}"
                 ) from error
         if isinstance(result, LayerChain):
-            result.build(lambda suffix: self.name_of(call, suffix), self._built if converter.reusable else {})
+            built = self._built if converter.reusable else {}
+            result.build(lambda suffix: self.name_of(call, suffix), built, call.outputs[0].tensor.dtype)
             return ConvertedNode(node, mode, lambda tensors: _flat(result(tensors)), list(result.layers))
         if isinstance(result, keras.layers.Layer):
             return ConvertedNode(node, mode, _like_pytorch(node, mode, result), [result])

@@ -41,7 +41,11 @@ def _stack(
                 if hasattr(module, f"{name}{suffix}")
             }
             layer = make(
-                return_sequences=True, return_state=True, go_backwards=bool(backwards), name=f"layer{suffix}"
+                return_sequences=True,
+                return_state=True,
+                go_backwards=bool(backwards),
+                name=f"layer{suffix}",
+                dtype="float64" if input.dtype is torch.float64 else None,
             )
             layer.build((None, None, features))
             layer.set_weights([to_numpy(weight) for weight in weigh(**own)])
@@ -77,7 +81,8 @@ def lstm(self: nn.LSTM, input: Tensor, hx: tuple[Tensor, Tensor] | None = None):
 
     def make(**options: Any) -> Any:
         if self.proj_size:
-            return keras.layers.RNN(ProjectedLSTMCell(self.hidden_size, self.proj_size, self.bias), **options)
+            cell = ProjectedLSTMCell(self.hidden_size, self.proj_size, self.bias, dtype=options["dtype"])
+            return keras.layers.RNN(cell, **options)
         return keras.layers.LSTM(self.hidden_size, use_bias=self.bias, **options)
 
     def weigh(weight_ih, weight_hh, bias_ih=None, bias_hh=None, weight_hr=None) -> list[Tensor]:

@@ -125,6 +125,27 @@ def test_float64_is_computed_in_float32_and_said(tmp_path: Path) -> None:
     assert close(made) and [each.dtype for each in made.info.outputs] == ["float64"]
 
 
+IN_DOUBLE = {
+    "weights of a normalisation": (nn.GroupNorm(2, 4), (1, 4, 3, 3)),
+    "a layer normalisation": (nn.LayerNorm(4), (2, 5, 4)),
+    "products of layers": (nn.TransformerEncoderLayer(4, 2, 8, batch_first=True), (2, 5, 4)),
+    "attention": (nn.MultiheadAttention(4, 2, batch_first=True), (2, 5, 4)),
+    "a recurrent layer": (nn.GRU(4, 3, bidirectional=True), (5, 2, 4)),
+    "a loop": (nn.LSTM(4, 3, batch_first=True), (1, 300, 4)),
+    "a projection": (nn.LSTM(4, 3, proj_size=2), (5, 2, 4)),
+}
+
+
+@pytest.mark.parametrize(("module", "shape"), IN_DOUBLE.values(), ids=IN_DOUBLE)
+def test_modules_in_float64(module: nn.Module, shape: tuple[int, ...], tmp_path: Path) -> None:
+    x = torch.randn(shape, dtype=torch.float64)
+    args = [x] * 3 if isinstance(module, nn.MultiheadAttention) else [x]
+    model = nobuco.pytorch_to_keras(module.double().eval(), args, verbose=False)
+    assert model.report.ok and max(check.error for check in model.report.checks) < 1e-12
+    with pytest.warns(UserWarning, match="computes in float64.*computes in float32"):
+        assert close(export_tflite(model, tmp_path / "m.tflite"))
+
+
 def test_infinities_stay_infinite(tmp_path: Path) -> None:
     x = keras.Input(batch_shape=(4,))
     y = keras.layers.Lambda(lambda x: tf.where(x < 0, tf.constant(-np.inf), x))(x)
