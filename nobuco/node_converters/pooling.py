@@ -20,6 +20,7 @@ from nobuco.contract.registry import builtin
 from nobuco.contract.results import LayerChain
 from nobuco.contract.unknown_sizes import static_shape
 from nobuco.node_converters._channels import batch_of_one, without_batch
+from nobuco.node_converters._computed_windows import is_computed, over_computed_windows
 from nobuco.node_converters._sizes import larger, pads_like_same, per_dim, shape_of
 from nobuco.node_converters.resampling import bounds_of_bins, by_matrices, computed_matrix
 
@@ -93,6 +94,11 @@ def max_pool(
 
     The edge once more does as well where each window that reaches into the padding holds the edge, too: it wins no more
     often for standing there twice. Unlike an infinity it has a form in integers."""
+    if is_computed(kernel_size, stride, padding):
+        others = {"dilation": per_dim(dilation, dims) != (1,) * dims, "ceil_mode": ceil_mode}
+        return over_computed_windows(
+            dims, input.dim() == dims + 2, tf.reduce_max, lowest_of(input.dtype), **others
+        )
     kernel = per_dim(kernel_size, dims)
     stride = per_dim(stride, dims) if stride is not None and stride not in ([], ()) else kernel
     padding, dilation = per_dim(padding, dims), per_dim(dilation, dims)
@@ -153,6 +159,10 @@ def avg_pool(
     divisor_override: int | None = None,
 ):
     """The zeros of the padding count or not (`count_include_pad`); what lies beyond it (`ceil_mode`) never does."""
+    if is_computed(kernel_size, stride, padding):
+        others = {"ceil_mode": ceil_mode, "divisor_override": divisor_override is not None}
+        others["count_include_pad=False"] = not count_include_pad and padding not in (0, (0,) * dims)
+        return over_computed_windows(dims, input.dim() == dims + 2, tf.reduce_mean, 0.0, **others)
     kernel = per_dim(kernel_size, dims)
     stride = per_dim(stride, dims) if stride is not None and stride not in ([], ()) else kernel
     padding = per_dim(padding, dims)

@@ -104,12 +104,12 @@ def _unpooling(dims: int) -> None:
         batched = input.dim() == dims + 2
         overlapping = any(s < k for s, k in zip(step, kernel, strict=True))
 
-        def func(input, indices, *args, **kwargs):
+        def func(input, indices, kernel_size, stride=None, padding=0, output_size=None):
             x, where = (each if batched else batch_of_one(each, dims) for each in (input, indices))
             batch, *space, channels = shape_of(x)
             shape = [(n - 1) * s - 2 * p + k for n, k, s, p in zip(space, kernel, step, pads, strict=True)]
             if output_size is not None:
-                shape = list(output_size)[-dims:]
+                shape = [tf.cast(each, tf.int32) for each in list(output_size)[-dims:]]
             where = tf.reshape(tf.cast(where, tf.int64), [batch, -1, channels])
             sample = tf.broadcast_to(_count(batch)[:, None, None], tf.shape(where))
             channel = tf.broadcast_to(_count(channels)[None, None, :], tf.shape(where))

@@ -144,6 +144,13 @@ FOLLOWED = {
     "shapes put together": lambda x: (x[None] + torch.zeros((2,) + x.shape)).reshape((-1,) + x.shape[1:]),  # noqa: RUF005
     "quotient and rest": lambda x: x * divmod(x.shape[2], 5)[0] + divmod(x.shape[3], 4)[1],
     "divided by a size": lambda x: x * divmod(1000, x.shape[2])[1],
+    "mean of all places": lambda x: F.avg_pool2d(x, x.shape[2:]).flatten(1),
+    "maximum of all places": lambda x: F.max_pool2d(x, x.shape[2:], stride=(x.size(2), x.size(3))),
+    "maximum of rows": lambda x: F.max_pool2d(x, (1, x.shape[3])),
+    "windows of a part": lambda x: F.avg_pool2d(x, x.shape[2] // 4, 2, 1),
+    "unpooled to a size": lambda x: F.max_unpool2d(
+        *F.max_pool2d(x, 2, return_indices=True), 2, output_size=x.shape
+    ),
     "rolled by half": lambda x: torch.roll(x, x.shape[2] // 2, 2),
     "rolled by halves": lambda x: torch.roll(x, (x.shape[2] // 2, x.shape[3] // 2), (2, 3)),
 }
