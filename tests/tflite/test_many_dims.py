@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch import nn
 from torch.nn import functional as F
 
 import nobuco
@@ -41,6 +42,28 @@ OPS: dict[str, Any] = {
 def test_op(name: str, tmp_path: Path) -> None:
     converted = nobuco.pytorch_to_keras(OPS[name], [torch.rand(SHAPE)], strict=True, verbose=False)
     nobuco.export_tflite(converted, tmp_path / "m.tflite")  # runs and compares it
+
+
+IN_SPACE = {
+    "padded": nn.ConstantPad3d((1, 2, 0, 1, 3, 0), 1.5),
+    "strided": nn.Conv3d(2, 4, (3, 5, 1), (2, 1, 1), (2, 1, 0)),
+    "transposed": nn.ConvTranspose3d(2, 4, 3, (2, 3, 2), 1, (1, 2, 0)),
+    "largest": nn.MaxPool3d(3, 2, 1),
+    "means": nn.AvgPool3d(3, (1, 2, 2), 1, count_include_pad=False),
+}
+
+
+@pytest.mark.parametrize("unknown", [(0,), (2, 3, 4), (0, 2, 3, 4)], ids=["batch", "space", "all"])
+@pytest.mark.parametrize("name", IN_SPACE)
+def test_space_of_unknown_size(name: str, unknown: tuple[int, ...], tmp_path: Path) -> None:
+    x = torch.rand(1, 2, 7, 6, 8)
+    shape = [None if dim in unknown else size for dim, size in enumerate(x.shape)]
+    converted = nobuco.pytorch_to_keras(
+        IN_SPACE[name].eval(), [x], input_shapes={x: shape}, strict=True, verbose=False
+    )
+    sizes = {sample[0].shape for sample in converted.report.samples}
+    assert len(sizes) > 1
+    nobuco.export_tflite(converted, tmp_path / "m.tflite")  # runs and compares it at these sizes
 
 
 _A, _B = torch.rand(2, 1, 3, 1, 2, 1, 3), torch.rand(1, 2, 1, 2, 1, 3, 1)

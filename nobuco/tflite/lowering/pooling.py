@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import groupby
+from math import prod
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from nobuco.tflite.lowering.values import Impossible, Rules, Tensor, static_shape
+from nobuco.tflite.lowering.values import Impossible, Rules, Tensor
 
 REAL = Rules()
 rule = REAL.rule
@@ -31,14 +31,21 @@ def _in_space(op: Any, x: Tensor, pool: Callable[..., Tensor]) -> Tensor:
     """Over height and width, then over depth. A mean over SAME's padding leaves it out, a dim at a time as well."""
     if op.get_attr("data_format") != b"NDHWC":
         raise Impossible("pooling with channels before space")
-    _, depth, height, width, channels = static_shape(op.inputs[0], "three-dimensional pooling", but=0)
+    _, depth, height, width, channels = _sizes(op.inputs[0], x)
     taps, steps = op.get_attr("ksize")[1:4], op.get_attr("strides")[1:4]
     padding = op.get_attr("padding").decode()
     flat = pool(tf.reshape(x, [-1, height, width, channels]), taps[1:], steps[1:], padding)
-    height, width = flat.shape[1:3]
+    _, height, width, _ = _sizes(flat, flat)
     rows = tf.reshape(flat, [-1, depth, height * width, channels])
     rows = pool(rows, [taps[0], 1], [steps[0], 1], padding)
-    return tf.reshape(rows, [-1, rows.shape[1], height, width, channels])
+    return tf.reshape(rows, [-1, _sizes(rows, rows)[1], height, width, channels])
+
+
+def _sizes(known: Any, x: Tensor) -> list[Any]:
+    """Of `x`, numbers where they are those of `known`, which has the same shape; else scalar tensors."""
+    static = known.shape.as_list()
+    computed = tf.shape(x) if None in static else None
+    return [computed[axis] if size is None else size for axis, size in enumerate(static)]  # type: ignore[index]
 
 
 def _has_many_dims(op: Any) -> bool:
@@ -49,18 +56,26 @@ def _has_many_dims(op: Any) -> bool:
 @rule("Pad", "PadV2", when=_has_many_dims)
 def pad(op: Any, x: Tensor, paddings: Tensor, *value: Tensor) -> Tensor:
     """Dims that are not padded are taken for one with their neighbours; then a few dims at a time."""
-    rank = op.inputs[0].shape.rank
     known = tf.get_static_value(op.inputs[1])
     assert known is not None
-    sizes = static_shape(op.inputs[0], f"padding of {rank} dims")
+    rank = len(known)
+    sizes = _sizes(op.inputs[0], x)
     fill = {"constant_values": value[0]} if value else {}
     merged = [list(run) for _, run in groupby(range(rank), key=lambda i: -1 if not known[i].any() else i)]
-    shape = [int(np.prod([sizes[i] for i in run])) for run in merged]
+    shape = [prod(sizes[i] for i in run) for run in merged]
     amounts = [known[run[0]] for run in merged]
     padded = [i for i, amount in enumerate(amounts) if amount.any()]
-    x = tf.reshape(x, shape)
+    x = tf.reshape(x, _one_left_open(shape))
     for place in padded:
-        before, after = int(np.prod(shape[:place])), int(np.prod(shape[place + 1 :]))
-        x = tf.pad(tf.reshape(x, [before, shape[place], after]), [[0, 0], amounts[place], [0, 0]], **fill)
-        shape[place] += int(amounts[place].sum())
-    return tf.reshape(x, [size + int(amount.sum()) for size, amount in zip(sizes, known, strict=True)])
+        before, after = prod(shape[:place]), prod(shape[place + 1 :])
+        rows = tf.reshape(x, _one_left_open([before, shape[place], after]))
+        x = tf.pad(rows, [[0, 0], amounts[place], [0, 0]], **fill)
+        shape[place] = shape[place] + int(amounts[place].sum())
+    whole = [size + int(amount.sum()) for size, amount in zip(sizes, known, strict=True)]
+    return tf.reshape(x, _one_left_open(whole))
+
+
+def _one_left_open(sizes: list[Any]) -> list[Any]:
+    """For a reshape, which finds one size by itself: the first that is computed."""
+    computed = [i for i, size in enumerate(sizes) if tf.is_tensor(size)]
+    return [-1 if i in computed[:1] else size for i, size in enumerate(sizes)]

@@ -55,9 +55,8 @@ class Rules:
         return register
 
 
-def static_shape(tensor: Any, what: str, but: int | None = None) -> list[int]:
-    """The shape, all of it known but for one axis, which may be -1 then. Raises Impossible."""
-    sizes = [None] if tensor.shape.rank is None else tensor.shape.as_list()
-    if any(size is None for axis, size in enumerate(sizes) if axis != but):
+def static_shape(tensor: Any, what: str) -> list[int]:
+    """The shape, all of it known. Raises Impossible."""
+    if not tensor.shape.is_fully_defined():
         raise Impossible(f"{what} needs sizes that are known at conversion, not {tensor.shape}")
-    return [-1 if size is None else size for size in sizes]
+    return tensor.shape.as_list()
