@@ -35,6 +35,18 @@ def turned(op: Any, *inputs: Tensor) -> list[Tensor]:
     return _widened(op, inputs, _IN_INT32)
 
 
+@REAL.rule("Tile", when=lambda op: op.inputs[0].dtype in (tf.int8, tf.uint16, tf.int16))
+def repeated(op: Any, *inputs: Tensor) -> list[Tensor]:
+    return _widened(op, inputs, _IN_INT32)
+
+
+@REAL.rule(
+    "ArgMax", "ArgMin", "ScatterNd", when=lambda op: any(x.dtype in (tf.uint16, tf.int16) for x in op.inputs)
+)
+def of_16_bits(op: Any, *inputs: Tensor) -> list[Tensor]:
+    return _widened(op, inputs, _IN_INT32)
+
+
 @REAL.rule("ResizeNearestNeighbor", "ResizeBilinear", when=_is_narrow)
 def in_float32(op: Any, *inputs: Tensor) -> list[Tensor]:
     return _widened(op, inputs, _IN_FLOAT32)

@@ -15,6 +15,7 @@ REAL = Rules()
 rule = REAL.rule
 
 _MOST_DIMS = 4  # of what TFLite pads
+_NOT_PADDED = (tf.int8, tf.int16, tf.uint16)
 
 
 @rule("AvgPool3D")
@@ -48,13 +49,22 @@ def _sizes(known: Any, x: Tensor) -> list[Any]:
     return [computed[axis] if size is None else size for axis, size in enumerate(static)]  # type: ignore[index]
 
 
-def _has_many_dims(op: Any) -> bool:
+def _is_not_padded(op: Any) -> bool:
     rank = op.inputs[0].shape.rank
-    return rank is not None and rank > _MOST_DIMS and tf.get_static_value(op.inputs[1]) is not None
+    if rank is None or tf.get_static_value(op.inputs[1]) is None:
+        return False
+    return rank > _MOST_DIMS or op.inputs[0].dtype in _NOT_PADDED
 
 
-@rule("Pad", "PadV2", when=_has_many_dims)
+@rule("Pad", "PadV2", when=_is_not_padded)
 def pad(op: Any, x: Tensor, paddings: Tensor, *value: Tensor) -> Tensor:
+    if op.inputs[0].dtype in _NOT_PADDED:
+        wide = (tf.cast(each, tf.int32) for each in (x, *value))
+        return tf.cast(_padded(op, *wide), op.inputs[0].dtype)
+    return _padded(op, x, *value)
+
+
+def _padded(op: Any, x: Tensor, *value: Tensor) -> Tensor:
     """Dims that are not padded are taken for one with their neighbours; then a few dims at a time."""
     known = tf.get_static_value(op.inputs[1])
     assert known is not None

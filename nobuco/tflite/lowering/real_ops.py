@@ -5,6 +5,7 @@ from nobuco.tflite.lowering import (
     linear_algebra,
     narrow_integers,
     overwriting,
+    pieces,
     pooling,
     scans,
     scatters,
@@ -21,4 +22,5 @@ REAL = Rules(
     bessel_functions.REAL,
     linear_algebra.REAL,
     pooling.REAL,
+    pieces.REAL,
 )
