@@ -77,6 +77,34 @@ def test_special_functions_are_as_exact_as_floats(
     assert (np.abs(found - wanted) / (1 + np.abs(wanted))).max() < bound
 
 
+_SMALL = np.concatenate([np.linspace(1e-7, 1e-5, 500), np.linspace(1e-5, 1, 500), 10.0 ** -np.arange(1, 30)])
+
+
+@pytest.mark.parametrize(
+    ("function", "x"),
+    [
+        (torch.log1p, np.concatenate([_SMALL, -_SMALL[:-30] * 0.999])),
+        (torch.expm1, np.concatenate([_SMALL, -_SMALL])),
+        (F.softplus, np.log(_SMALL)),
+        (F.logsigmoid, -np.log(_SMALL)),
+        (F.mish, -_SMALL),
+        (torch.asinh, _SMALL),
+        (torch.atanh, _SMALL * 0.9),
+        (lambda x: torch.logaddexp(x, torch.zeros_like(x)), np.log(_SMALL)),
+    ],
+    ids=["log1p", "expm1", "softplus", "logsigmoid", "mish", "asinh", "atanh", "logaddexp"],
+)
+def test_small_results_keep_their_digits_in_the_delegate(
+    function: Callable[[torch.Tensor], torch.Tensor], x: np.ndarray, tmp_path: Path
+) -> None:
+    given = torch.tensor(x, dtype=torch.float32)
+    model = nobuco.pytorch_to_keras(function, [given], verbose=False)
+    data = export_tflite(model, tmp_path / "m.tflite").path.read_bytes()
+    ((found,),) = outputs_on(data, [[given.numpy()]])
+    wanted = function(given.double()).numpy()
+    assert (np.abs(found - wanted) / np.abs(wanted)).max() < 5e-6
+
+
 def test_incomplete_gamma_functions() -> None:
     a, x = (
         each.ravel().astype(np.float32)

@@ -1,4 +1,4 @@
-"""Functions of one variable as Chebyshev series, fitted in double precision when a model is exported."""
+"""Functions of one variable as polynomials, fitted in double precision when a model is exported."""
 
 from __future__ import annotations
 
@@ -41,3 +41,27 @@ class Fitted:
 
     def _from_unit(self, t: np.ndarray) -> np.ndarray:
         return (self._low + self._high) / 2 + (self._high - self._low) / 2 * t
+
+
+class Powers:
+    """`function` on [low, high], as `Fitted`, but as a polynomial of the powers of x, in two ops each: for narrow ranges
+    beside zero, where these are as exact. Outside of the range it is any number."""
+
+    def __init__(
+        self, function: Callable[[float], float], low: float, high: float, degree: int, error: float = 2e-7
+    ) -> None:
+        values = np.vectorize(function, otypes=[float])
+        fitted = np.polynomial.Chebyshev.interpolate(values, degree, [low, high])
+        self._coefficients = fitted.convert(kind=np.polynomial.Polynomial).coef.astype(np.float32)
+        between = np.linspace(low, high, 41)
+        found = np.polynomial.polynomial.polyval(between, self._coefficients.astype(float))
+        worst = float(np.max(np.abs(found / values(between) - 1)))
+        if not worst <= error:
+            raise ArithmeticError(f"degree {degree} fits {function!r} on [{low}, {high}] to {worst:.1e} only")
+
+    def __call__(self, x: Tensor) -> Tensor:
+        *lower, highest = self._coefficients
+        value = highest
+        for coefficient in lower[::-1]:
+            value = value * x + coefficient
+        return value

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nobuco.tflite.lowering.fitted import Fitted
+from nobuco.tflite.lowering.fitted import Fitted, Powers
 from nobuco.tflite.lowering.values import Rules, Tensor
 
 REAL = Rules()
@@ -40,28 +40,35 @@ def nextafter(op: Any, x: Tensor, towards: Tensor) -> Tensor:
     return tf.where(tf.math.is_nan(x) | tf.math.is_nan(towards), x + towards, moved)
 
 
-# -- what TFLite computes as log(1 + x) and exp(x) - 1, of which nothing is left for small x
+# -- what TFLite computes as log(1 + x) and exp(x) - 1, of which nothing is left for small x. Nor of log(1 + x) corrected by
+# what rounding 1 + x has lost: XNNPACK's logarithm is off by a unit in the last place of 1, whatever its own size.
+
+_NEAR = 0.25  # of zero, where log(1 + x) is a series
+
+
+@cache
+def _twice_atanh(reach: float, degree: int) -> Powers:
+    """2 atanh(z) / z as a function of z^2, up to `reach` (DLMF 4.38.5)"""
+    return Powers(
+        lambda w: 2 * math.atanh(math.sqrt(w)) / math.sqrt(w) if w > 1e-12 else 2 + w, 0.0, reach, degree
+    )
 
 
 @rule("Log1p")
 def log1p(op: Any, x: Tensor) -> Tensor:
-    return _log1p(x)
-
-
-def _log1p(x: Tensor) -> Tensor:
-    """log(1 + x), and what rounding 1 + x has lost. Without a choice between two values, so that delegates take it."""
-    bounded = tf.minimum(x, 1e30)
-    more = 1 + bounded
-    return tf.math.log(1 + x) + (bounded - (more - 1)) / tf.maximum(more, 1e-30)
+    """The logarithm of (1 + x) / (1 + near), which is nothing where x is near, and what is left of x there as
+    2 atanh(near / (2 + near)). Without a choice between two values, so that delegates take it."""
+    near = tf.clip_by_value(x, -_NEAR, _NEAR)
+    z = near / (near + 2)
+    return tf.math.log((1 + x) / (1 + near)) + z * _twice_atanh(1 / 49, 2)(tf.square(z))
 
 
 @rule("Softplus")
 def softplus(op: Any, x: Tensor) -> Tensor:
-    """TFLite's log(1 + exp(x)) is infinite from 89 on. No more than 1 is added to 1 here: what rounding has lost of it is
-    little beside the logarithm, or is the logarithm."""
+    """log(1 + exp(-|x|)) is 2 atanh(z), and z no more than a third. TFLite's log(1 + exp(x)) is infinite from 89 on."""
     share = tf.exp(-tf.abs(x))
-    more = 1 + share
-    return tf.nn.relu(x) + (tf.math.log(more) + (share - (more - 1)))
+    z = share / (share + 2)
+    return tf.nn.relu(x) + z * _twice_atanh(1 / 9, 3)(tf.square(z))
 
 
 @rule("Expm1")
