@@ -44,7 +44,8 @@ def _by_keras(model: TracedModel, layers: Layers, inputs: Sequence[np.ndarray]) 
     try:
         return [tensor.numpy() for tensor in model.traced(*(tf.constant(array) for array in inputs))]
     except tf.errors.OpError as error:
-        raise not_run_by_keras(error, inputs, layers) from error
+        resized = not all(spec.shape.is_fully_defined() for spec in model.specs)
+        raise not_run_by_keras(error, inputs, layers, resized) from error
 
 
 def _by_file(info: TFLiteInfo, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -98,8 +98,10 @@ def not_traced(error: Exception) -> TFLiteExportError:
     )
 
 
-def not_run_by_keras(error: Exception, inputs: Sequence[Any], layers: Layers) -> TFLiteExportError:
-    """Of the model that the file was made from, run on `inputs`."""
+def not_run_by_keras(
+    error: Exception, inputs: Sequence[Any], layers: Layers, resized: bool
+) -> TFLiteExportError:
+    """Of the model that the file was made from, run on `inputs`, of which some sizes are not known (`resized`)."""
     _log.debug("the Keras model failed", exc_info=error)
     text = str(error)
     origins = _origins(nodes_in_graph(text), layers)
@@ -107,6 +109,11 @@ def not_run_by_keras(error: Exception, inputs: Sequence[Any], layers: Layers) ->
         f"the Keras model does not run on inputs of shape {_shapes(inputs)}: "
         f"{_listed(origins, ': ')}{_short(reason_in_graph(text))}; "
         "give sample_inputs of sizes and values that the PyTorch model takes"
+        + (
+            ", or, where it takes these, convert with trace_shape=True: sizes that Python read from `tensor.shape` stay as "
+            "they were in the traced run"
+        )
+        * resized
     )
 
 

@@ -181,6 +181,14 @@ def test_inputs_that_the_keras_model_does_not_take(
     given = " and ".join(str(sample.shape) for sample in samples)
     assert message.startswith(f"the Keras model does not run on inputs of shape {given}: ")
     assert said in message and f"line {line_of(function)}: " in message and "give sample_inputs" in message
+    assert ("where it takes these, convert with trace_shape=True" in message) == (shapes is not None)
+
+
+@pytest.mark.filterwarnings("ignore::nobuco.BakedValueWarning", "ignore::nobuco.DiscrepancyWarning")
+def test_a_batch_that_python_has_read(tmp_path: Path) -> None:
+    message = failure(lambda x: x.view(x.shape[0], 2, 3) * 2, [torch.rand(2, 6)], tmp_path, [(None, 6)])
+    assert "does not run on inputs of shape" in message
+    assert "convert with trace_shape=True: sizes that Python read from `tensor.shape`" in message
 
 
 def test_an_image_smaller_than_the_kernel(tmp_path: Path) -> None:
