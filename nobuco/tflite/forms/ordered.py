@@ -130,13 +130,13 @@ def early_forms(aim: Aim) -> tuple[Form, ...]:
     """Those that are tried first."""
     if aim.target == "gpu":
         return tuple(FOR_GPU.get(form, form) for form in FORMS if form not in NOT_FOR_GPU)
-    chosen = {} if aim.target is None else {strides.FORM: strides.CPU_FORM}
+    chosen = {strides.FORM: strides.ARM_FORM} if aim.target == "arm" else {}
     if aim.costs is not None:
-        chosen.update(_decided(aim.costs))
+        chosen.update(_decided(aim.costs, chosen.get(strides.FORM, strides.FORM)))
     return tuple(chosen.get(form, form) for form in FORMS)
 
 
-def _decided(costs: Costs) -> dict[Form, Form]:
+def _decided(costs: Costs, usual_strides: Form) -> dict[Form, Form]:
     """What a cost file makes of the forms that it decides on."""
     tiles, after_tiles = transposed_convolutions.FORMS
 
@@ -148,7 +148,7 @@ def _decided(costs: Costs) -> dict[Form, Form]:
         depthwise.FORM: _chosen("bands", depthwise.FORM, costs),
         tiles: _chosen("tiles", tiles, costs),
         after_tiles: replace(after_tiles, fits=fits_after),
-        strides.FORM: _chosen("whole strides", strides.TRIED, costs, strides.CPU_FORM.fits),
+        strides.FORM: _chosen("whole strides", strides.TRIED, costs, usual_strides.fits),
     }
 
 
