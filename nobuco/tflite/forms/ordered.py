@@ -17,6 +17,7 @@ from nobuco.tflite.forms import (
     gates,
     gathers,
     grouped,
+    masks,
     means,
     mixtures,
     moves,
@@ -106,6 +107,7 @@ LATER_FOR_GPU: tuple[Form, ...] = (
     *softmaxes.GPU_FORMS,
     *gathers.GPU_FORMS,
     *ranks.GPU_FORMS,
+    *shapes.LAST_GPU_FORMS,
     *moves.GPU_FORMS,
 )
 
@@ -129,7 +131,7 @@ CERTAIN = tuple(form for form in FORMS if form not in (*CHOICES.values(), stride
 def early_forms(aim: Aim) -> tuple[Form, ...]:
     """Those that are tried first."""
     if aim.target == "gpu":
-        return tuple(FOR_GPU.get(form, form) for form in FORMS if form not in NOT_FOR_GPU)
+        return (*masks.GPU_FORMS, *(FOR_GPU.get(form, form) for form in FORMS if form not in NOT_FOR_GPU))
     chosen = {strides.FORM: strides.ARM_FORM} if aim.target == "arm" else {}
     if aim.costs is not None:
         chosen.update(_decided(aim.costs, chosen.get(strides.FORM, strides.FORM)))

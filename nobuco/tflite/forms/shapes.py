@@ -76,8 +76,28 @@ def _repeat_one(op: Any, now: Now) -> Tensor:
     return copied(op, [repeated if tensor is larger else now(tensor) for tensor in op.inputs])[0]
 
 
+def _has_fewer_dims(op: Any) -> bool:
+    shape = sizes(op.outputs[0])
+    if shape is None or len(shape) > MOST or len(op.inputs) != 2:
+        return False
+    return any(is_constant(each) and 1 < each.shape.rank < len(shape) for each in op.inputs)
+
+
+def _in_all_dims(op: Any, now: Now) -> Tensor:
+    rank = op.outputs[0].shape.rank
+    given = [
+        tf.reshape(now(each), [1] * (rank - each.shape.rank) + each.shape.as_list())
+        if each.shape.rank > 1
+        else now(each)
+        for each in op.inputs
+    ]
+    return copied(op, given)[0]
+
+
 FORMS = (Form(("ExpandDims", "Squeeze"), _is_known, _reshape),)
 GPU_FORMS = (
     Form(("BroadcastTo",), _is_repeated, _repeat),
     Form(ELEMENTWISE, _repeats_both, _repeat_one),
 )
+# Tried last: a constant of other dims than the other operand, unless it is a number for each channel.
+LAST_GPU_FORMS = (Form(ELEMENTWISE, _has_fewer_dims, _in_all_dims),)
