@@ -38,6 +38,7 @@ from nobuco.tflite.forms import (
     splits,
     stacks,
     strides,
+    taps,
     transposed_convolutions,
     transposes,
     turned_products,
@@ -66,6 +67,7 @@ FORMS: tuple[Form, ...] = (
     means.FORM,
     shuffles.FORM,
     *reordering.FORMS,
+    dilated.OF_TWO,
     depthwise.FORM,
     strides.FORM,
     volumes.FORM,
@@ -89,14 +91,22 @@ TRANSPOSES = (mixtures.FORM, turned_products.FORM, *transposes.FORMS, *rows.FORM
 TRANSPOSES_FOR_GPU = (turned_products.FORM, *transposes.GPU_FORMS, *rows.GPU_FORMS)
 
 # Tried last, on what the forms above have made: those see dims as the model has them, and leave some of their own.
-LATER: tuple[Form, ...] = (dilated.FORM, *products.FORMS, *shapes.FORMS, *ranks.FORMS, *moves.FORMS)
+LATER: tuple[Form, ...] = (
+    dilated.FORM,
+    *taps.FORMS,
+    *products.FORMS,
+    *shapes.FORMS,
+    *ranks.FORMS,
+    *moves.FORMS,
+)
 
 # The same where it is said that no GPU is to run the file.
-LATER_FOR_CPU = (dilated.FORM, *products.CPU_FORMS, *shapes.FORMS, *ranks.FORMS, *moves.FORMS)
+LATER_FOR_CPU = (dilated.FORM, *taps.FORMS, *products.CPU_FORMS, *shapes.FORMS, *ranks.FORMS, *moves.FORMS)
 
 # The same for a GPU, where they may cost the CPU a little, and what only GPU delegates ask for.
 LATER_FOR_GPU: tuple[Form, ...] = (
     dilated.FORM,
+    taps.IDLE,
     grouped.FORM,
     *averages.GPU_FORMS,
     *products.GPU_FORMS,

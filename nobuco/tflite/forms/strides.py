@@ -20,7 +20,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from nobuco.tflite.forms.form import Form, Now, Tensor, is_constant, sizes, source, static
+from nobuco.tflite.forms.borders import bordered
+from nobuco.tflite.forms.form import Form, Now, Tensor, is_constant
 
 # Instructions of an emulated Cortex-A76 for six places and eight channels of the result, of each tap and of each of its
 # channels; and times on an x86 in those of a product, of each tap and of each number that is copied.
@@ -72,44 +73,20 @@ class _Across:
 
 
 def _across(op: Any) -> _Across | None:
-    picture, kernel, result = (sizes(each) for each in (*op.inputs, *op.outputs))
-    if picture is None or kernel is None or result is None or not is_constant(op.inputs[1]):
+    found = bordered(op)
+    _, _, stride, _ = op.get_attr("strides")
+    if (
+        found is None
+        or stride == 1
+        or op.get_attr("dilations") != [1, 1, 1, 1]
+        or not is_constant(op.inputs[1])
+    ):
         return None
-    _, down, stride, _ = op.get_attr("strides")
-    plain = op.get_attr("data_format") == b"NHWC" and op.get_attr("dilations") == [1, 1, 1, 1]
-    if not plain or stride == 1 or picture[3] != kernel[2]:
+    _, width, channels, _ = op.inputs[1].shape
+    if channels != found.shape[3]:
         return None
-    if op.get_attr("padding") == b"SAME":
-        above = max(0, (result[1] - 1) * down + kernel[0] - picture[1])
-        before = max(0, (result[2] - 1) * stride + kernel[1] - picture[2])
-        around = (above // 2, above - above // 2), before // 2
-        return _Across(op.inputs[0], picture, *around, stride, result[2], kernel[1])
-    if op.get_attr("padding") != b"VALID":
-        return None
-    padded = _before_padding(op.inputs[0])
-    if padded is None:
-        return _Across(op.inputs[0], picture, (0, 0), 0, stride, result[2], kernel[1])
-    return _Across(*padded, stride, result[2], kernel[1])
-
-
-def _before_padding(tensor: Tensor) -> tuple[Tensor, list[int], tuple[int, int], int] | None:
-    """What is padded by zeros to the picture of a convolution, how that takes it, and zeros around and on the left; a row
-    may be made a picture in between."""
-    pad = source(tensor).op
-    if pad.type == "ExpandDims" and len(sizes(pad.inputs[0]) or []) == 3 and tensor.shape[1] == 1:
-        pad = source(pad.inputs[0]).op
-    if pad.type != "Pad":
-        return None
-    shape, paddings = sizes(pad.inputs[0]), static(pad.inputs[1])
-    if shape is None or paddings is None or paddings[0].any() or paddings[-1].any() or (paddings < 0).any():
-        return None
-    above, below = (int(each) for each in paddings[1]) if len(shape) == 4 else (0, 0)
-    return (
-        pad.inputs[0],
-        shape if len(shape) == 4 else [shape[0], 1, *shape[1:]],
-        (above, below),
-        int(paddings[-2][0]),
-    )
+    results = op.outputs[0].shape[2]
+    return _Across(found.picture, found.shape, found.down, found.across[0], stride, results, width)
 
 
 def form(on_arm: float, on_x86: float) -> Form:
