@@ -1,5 +1,5 @@
 """Integers of 8 and 16 bits, with which TFLite computes only where they stand for real numbers: in 32 bits and back,
-which wraps around as PyTorch does."""
+which wraps around as PyTorch does. Bools, too, where TFLite does not move them."""
 
 from __future__ import annotations
 
@@ -30,9 +30,23 @@ def in_int32(op: Any, *inputs: Tensor) -> list[Tensor]:
     return _widened(op, inputs, _IN_INT32)
 
 
-@REAL.rule("Transpose", when=lambda op: op.inputs[0].dtype in (tf.uint16, tf.int16))
-def turned(op: Any, *inputs: Tensor) -> list[Tensor]:
-    return _widened(op, inputs, _IN_INT32)
+# Ops that compute nothing, or only compare, and the types that TFLite does not know them for.
+_OF_16_BITS = (tf.uint16, tf.int16)
+_UNKNOWN = {
+    "Transpose": _OF_16_BITS,
+    "ArgMax": _OF_16_BITS,
+    "ArgMin": _OF_16_BITS,
+    "Pad": _OF_16_BITS,
+    "PadV2": (*_OF_16_BITS, tf.int8),
+    "Tile": (*_OF_16_BITS, tf.int8),
+    "DepthToSpace": (*_OF_16_BITS, tf.bool),
+    "SpaceToDepth": (*NARROW, tf.bool),
+}
+
+
+@REAL.rule(*_UNKNOWN, when=lambda op: op.inputs[0].dtype in _UNKNOWN[op.type])
+def moved(op: Any, *inputs: Tensor) -> list[Tensor]:
+    return _widened(op, inputs, {**_IN_INT32, tf.bool: tf.int32})
 
 
 @REAL.rule("ResizeNearestNeighbor", "ResizeBilinear", when=_is_narrow)

@@ -2,9 +2,11 @@
 
 from nobuco.tflite.lowering import (
     bessel_functions,
+    integer_products,
     linear_algebra,
     narrow_integers,
     overwriting,
+    parts,
     pooling,
     scans,
     scatters,
@@ -16,6 +18,8 @@ REAL = Rules(
     scans.REAL,
     scatters.REAL,
     narrow_integers.REAL,
+    integer_products.REAL,
+    parts.REAL,
     overwriting.REAL,
     special_functions.REAL,
     bessel_functions.REAL,
