@@ -11,6 +11,7 @@ from nobuco.tflite.lowering import (
     scans,
     scatters,
     special_functions,
+    variables,
 )
 from nobuco.tflite.lowering.values import Rules
 
@@ -20,6 +21,7 @@ REAL = Rules(
     narrow_integers.REAL,
     integer_products.REAL,
     parts.REAL,
+    variables.REAL,
     overwriting.REAL,
     special_functions.REAL,
     bessel_functions.REAL,
