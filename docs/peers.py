@@ -10,14 +10,14 @@ from pathlib import Path
 
 from written_pages import main
 
-_ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(_ROOT))
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
 
 from models_zoo.catalogue import ENTRIES  # noqa: E402
 from reports.record import LaunchRecord  # noqa: E402
 from reports.store import RecordStore  # noqa: E402
 
-RECORDS, PAGE = _ROOT / "docs" / "records" / "peers.jsonl", _ROOT / "docs" / "peers.md"
+RECORDS, PAGE = ROOT / "docs" / "records" / "peers.jsonl", ROOT / "docs" / "peers.md"
 OURS, TUNED = "nobuco", "nobuco:arm"
 PEERS = ("litert-torch", "onnx2tf")
 _RATIO = 5  # its column
@@ -55,9 +55,9 @@ def page() -> str:
     rows, ratios = [], []
     for model in models:
         found = {name: newest.get((model, name)) for name in (OURS, TUNED, *PEERS)}
-        ours, theirs = (_best(found[name] for name in names) for names in ((OURS, TUNED), PEERS))
+        ours, theirs = (best(found[name] for name in names) for names in ((OURS, TUNED), PEERS))
         if ours and theirs:
-            ratios.append(_minstr(ours) / _minstr(theirs))
+            ratios.append(minstr(ours) / minstr(theirs))
         rows.append(
             [
                 model,
@@ -113,12 +113,12 @@ def _reason(record: LaunchRecord) -> str:
     return said if len(said) <= 160 else f"{said[:160]}…"
 
 
-def _best(records: Iterable[LaunchRecord | None]) -> LaunchRecord | None:
+def best(records: Iterable[LaunchRecord | None]) -> LaunchRecord | None:
     right = [each for each in records if each and each.counts and each.accuracy and each.accuracy.right]
-    return min(right, key=_minstr, default=None)
+    return min(right, key=minstr, default=None)
 
 
-def _minstr(record: LaunchRecord) -> float:
+def minstr(record: LaunchRecord) -> float:
     assert record.timing is not None and record.emulated
     return record.timing.median / 1e3
 
@@ -126,9 +126,9 @@ def _minstr(record: LaunchRecord) -> float:
 def _figure(record: LaunchRecord | None) -> str:
     if record is None:
         return "—"
-    if _best([record]) is None:
+    if best([record]) is None:
         return "wrong" if record.counts else "failed"
-    figure = _minstr(record)
+    figure = minstr(record)
     return f"{figure:.3g}" if figure < 1000 else f"{figure:.0f}"
 
 

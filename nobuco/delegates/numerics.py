@@ -48,6 +48,18 @@ def _large_constant(node: Node) -> str | None:
     return f"a constant of {found[0].count:,} numbers" if found else None
 
 
+def _beyond_half(node: Node) -> str | None:
+    for tensor in node.constants:
+        value = tensor.value if tensor.dtype == "float32" else None
+        if (
+            value is not None
+            and value.size
+            and max(abs(float(value.min())), abs(float(value.max()))) > _LARGEST_HALF
+        ):
+            return "a constant has numbers that are infinite there"
+    return None
+
+
 def _constant_power(node: Node) -> str | None:
     return "a constant is raised: base and exponent are exchanged" if node.given[0].constant else None
 
@@ -278,6 +290,13 @@ HALF = (
         _summed,
         "reduce one axis after the other, or pool",
         "LiteRT issue 9249; " + _PUBLISHED,
+    ),
+    Caution(
+        "numbers beyond half precision",
+        ("ADD", "MUL", "SUB", "MAXIMUM", "MINIMUM"),
+        _beyond_half,
+        "export the file with target='gpu', which knows masks of attention; bound other numbers to 65,504",
+        "tried with ai-edge-litert 2.3.0 on WebGPU, in software: NaN from a mask of -1e9",
     ),
     Caution(
         "squared differences in half precision",

@@ -31,7 +31,7 @@ RECORD = Path(__file__).parents[2] / "docs" / "records" / "gpu_models.jsonl"
 # In small images where the architecture allows: the ops are the same, and a Vulkan in software is slow.
 MODELS = (
     "unet", "unet_group_norm", "whisper", "detr", "yolo", "hifigan", "super_resolution", "swin2sr", "hubert", "mamba",
-    "text_recogniser", "keyword_spotter",
+    "text_recogniser", "keyword_spotter", "denoiser", "fourier_operator", "lama", "llama", "mel_front_end",
     "slice_relu@64", "shufflenet_v2_x1_0@64", "mobilenet_v3_large@64", "swin_t", "vit_b_16", "resnet18@64",
     "mobilenet_v2@64", "squeezenet1_1@64", "mnasnet1_0@64", "regnet_y_400mf@64", "efficientnet_b0@64", "googlenet@64",
     "lraspp_mobilenet_v3_large@64", "convnext_tiny@64", "densenet121@64", "inception_v3@96", "swin_v2_t", "maxvit_t",

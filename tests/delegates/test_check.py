@@ -331,3 +331,18 @@ def test_neither_pytorch_nor_tensorflow_is_loaded(exported: tuple[Path, Any]) ->
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_masks_beyond_half_precision_are_at_risk(tmp_path: Path) -> None:
+    heads = [torch.randn(1, 2, 8, 4) for _ in range(3)]
+    model = nobuco.pytorch_to_keras(
+        lambda q, k, v: torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True),
+        heads,
+        verbose=False,
+    )
+    found = {}
+    for target in (None, "gpu"):
+        nobuco.export_tflite(model, tmp_path / "x.tflite", target=target)
+        _, ml_drift = nobuco.check_delegates(tmp_path / "x.tflite")
+        found[target] = [danger.name for danger in ml_drift.dangers]
+    assert found == {None: ["numbers beyond half precision"], "gpu": []}

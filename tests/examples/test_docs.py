@@ -78,7 +78,7 @@ def test_the_op_table_is_that_of_its_record():
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("page", ["gpu", "peers"])
+@pytest.mark.parametrize("page", ["gpu", "peers", "precision"])
 def test_a_page_is_that_of_its_records(page: str):
     command = [sys.executable, f"docs/{page}.py", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

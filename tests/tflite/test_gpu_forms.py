@@ -244,3 +244,18 @@ def test_an_unknown_target(tmp_path: Path) -> None:
     x = keras.Input((3,))
     with pytest.raises(ValueError, match=r"no target 'npu': choose .*'gpu'"):
         export_tflite(keras.Model(x, keras.layers.ReLU()(x)), tmp_path / "m.tflite", target="npu")  # type: ignore[arg-type]
+
+
+@settings(max_examples=examples(60), deadline=None, derandomize=True)
+@given(st.data())
+def test_one_operand_at_most_is_repeated(data: Any) -> None:
+    sizes = data.draw(st.lists(st.integers(1, 5), min_size=3, max_size=4))
+    alike, apart = data.draw(st.integers(0, 1)), data.draw(st.integers(1, len(sizes) - 1))
+    one = sizes[:apart] + [1] * (len(sizes) - apart)
+    other = sizes[:alike] + [1] * (apart - alike) + sizes[max(alike, apart) :]
+    function: Any = data.draw(st.sampled_from([tf.add, tf.multiply, tf.subtract, tf.maximum]))
+    made = formed(lambda x, y: function(tf.nn.relu(x), tf.nn.relu(y)), tuple(one), tuple(other[: len(sizes)]))
+    for op in needed_ops(made):
+        shapes = [tensor.shape.as_list() for tensor in op.inputs]
+        if op.type in ("AddV2", "Mul", "Sub", "Maximum"):
+            assert op.outputs[0].shape.as_list() in shapes

@@ -17,6 +17,7 @@ from nobuco.tflite.forms import (
     gates,
     gathers,
     grouped,
+    masks,
     means,
     mixtures,
     moves,
@@ -37,6 +38,7 @@ from nobuco.tflite.forms import (
     splits,
     stacks,
     strides,
+    taps,
     transposed_convolutions,
     transposes,
     turned_products,
@@ -65,6 +67,7 @@ FORMS: tuple[Form, ...] = (
     means.FORM,
     shuffles.FORM,
     *reordering.FORMS,
+    dilated.OF_TWO,
     depthwise.FORM,
     strides.FORM,
     volumes.FORM,
@@ -88,14 +91,22 @@ TRANSPOSES = (mixtures.FORM, turned_products.FORM, *transposes.FORMS, *rows.FORM
 TRANSPOSES_FOR_GPU = (turned_products.FORM, *transposes.GPU_FORMS, *rows.GPU_FORMS)
 
 # Tried last, on what the forms above have made: those see dims as the model has them, and leave some of their own.
-LATER: tuple[Form, ...] = (dilated.FORM, *products.FORMS, *shapes.FORMS, *ranks.FORMS, *moves.FORMS)
+LATER: tuple[Form, ...] = (
+    dilated.FORM,
+    *taps.FORMS,
+    *products.FORMS,
+    *shapes.FORMS,
+    *ranks.FORMS,
+    *moves.FORMS,
+)
 
 # The same where it is said that no GPU is to run the file.
-LATER_FOR_CPU = (dilated.FORM, *products.CPU_FORMS, *shapes.FORMS, *ranks.FORMS, *moves.FORMS)
+LATER_FOR_CPU = (dilated.FORM, *taps.FORMS, *products.CPU_FORMS, *shapes.FORMS, *ranks.FORMS, *moves.FORMS)
 
 # The same for a GPU, where they may cost the CPU a little, and what only GPU delegates ask for.
 LATER_FOR_GPU: tuple[Form, ...] = (
     dilated.FORM,
+    taps.IDLE,
     grouped.FORM,
     *averages.GPU_FORMS,
     *products.GPU_FORMS,
@@ -106,6 +117,7 @@ LATER_FOR_GPU: tuple[Form, ...] = (
     *softmaxes.GPU_FORMS,
     *gathers.GPU_FORMS,
     *ranks.GPU_FORMS,
+    *shapes.LAST_GPU_FORMS,
     *moves.GPU_FORMS,
 )
 
@@ -129,14 +141,14 @@ CERTAIN = tuple(form for form in FORMS if form not in (*CHOICES.values(), stride
 def early_forms(aim: Aim) -> tuple[Form, ...]:
     """Those that are tried first."""
     if aim.target == "gpu":
-        return tuple(FOR_GPU.get(form, form) for form in FORMS if form not in NOT_FOR_GPU)
-    chosen = {} if aim.target is None else {strides.FORM: strides.CPU_FORM}
+        return (*masks.GPU_FORMS, *(FOR_GPU.get(form, form) for form in FORMS if form not in NOT_FOR_GPU))
+    chosen = {strides.FORM: strides.ARM_FORM} if aim.target == "arm" else {}
     if aim.costs is not None:
-        chosen.update(_decided(aim.costs))
+        chosen.update(_decided(aim.costs, chosen.get(strides.FORM, strides.FORM)))
     return tuple(chosen.get(form, form) for form in FORMS)
 
 
-def _decided(costs: Costs) -> dict[Form, Form]:
+def _decided(costs: Costs, usual_strides: Form) -> dict[Form, Form]:
     """What a cost file makes of the forms that it decides on."""
     tiles, after_tiles = transposed_convolutions.FORMS
 
@@ -148,7 +160,7 @@ def _decided(costs: Costs) -> dict[Form, Form]:
         depthwise.FORM: _chosen("bands", depthwise.FORM, costs),
         tiles: _chosen("tiles", tiles, costs),
         after_tiles: replace(after_tiles, fits=fits_after),
-        strides.FORM: _chosen("whole strides", strides.TRIED, costs, strides.CPU_FORM.fits),
+        strides.FORM: _chosen("whole strides", strides.TRIED, costs, usual_strides.fits),
     }
 
 
