@@ -42,21 +42,13 @@ class LayerChain:
         self._parts = parts
         self.layers = [part.layer if isinstance(part, WithWeights) else part for part in parts]
 
-    def build(
-        self,
-        name: Callable[[str], str],
-        built: dict[Any, keras.layers.Layer],
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        """Gives the layers their names, which `name` makes from a suffix, then their weights. Layers that make
-        float64 compute in it, too: ops behind them refuse to mix it with float32.
+    def build(self, name: Callable[[str], str], built: dict[Any, keras.layers.Layer]) -> None:
+        """Gives the layers their names, which `name` makes from a suffix, then their weights.
 
         A layer that is in `built` already is used again: a module called on images of several sizes has its weights
         once."""
         for place, part in enumerate(self._parts):
             layer = self.layers[place]
-            if dtype is torch.float64:
-                layer.dtype_policy = keras.DTypePolicy("float64")
             if isinstance(part, WithWeights) and part.key in built:
                 self.layers[place] = built[part.key]
                 continue

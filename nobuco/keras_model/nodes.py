@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +61,22 @@ class ConvertedNode:
         )
 
 
+@contextmanager
+def _layers_of(call: Call) -> Iterator[None]:
+    """Keras layers that are made inside compute in the float type of the call: by themselves they would compute in float32,
+    and the functions behind them would meet another type than PyTorch's."""
+    dtypes = [value.tensor.dtype for value in call.inputs if value.tensor.is_floating_point()]
+    if not dtypes or dtypes[0] not in (torch.float16, torch.bfloat16, torch.float64):
+        yield
+        return
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(tf_dtype(dtypes[0]).name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def graph_inputs(node: Node, mode: Mode) -> list[tuple[Value, Layout]]:
     pairs = zip(node.inputs, mode.inputs, strict=True)
     return list(dict.fromkeys((value, layout) for value, layout in pairs if not value.constant))
@@ -103,7 +120,7 @@ class NodeFactory:
         if isinstance(call.op, nn.Module):
             args = (call.op, *args)
         context = context_of(call, self._dynamic, given.__getitem__)
-        with converting(context):
+        with converting(context), _layers_of(call):
             try:
                 result = converter.function(*args, **kwargs)
             except NobucoError as error:
@@ -113,8 +130,7 @@ class NodeFactory:
                     f"the converter of {call} ({converter.location}) raised {type(error).__name__}: {error}"
                 ) from error
         if isinstance(result, LayerChain):
-            built = self._built if converter.reusable else {}
-            result.build(lambda suffix: self.name_of(call, suffix), built, call.outputs[0].tensor.dtype)
+            result.build(lambda suffix: self.name_of(call, suffix), self._built if converter.reusable else {})
             return ConvertedNode(node, mode, lambda tensors: _flat(result(tensors)), list(result.layers))
         if isinstance(result, keras.layers.Layer):
             return ConvertedNode(node, mode, _like_pytorch(node, mode, result), [result])

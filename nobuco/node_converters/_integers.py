@@ -23,6 +23,8 @@ def negative(x: Any) -> Any:
 
 
 def sign(x: Any) -> Any:
+    if x.dtype.is_unsigned:
+        return tf.cast(x > 0, x.dtype)
     return tf.cast(x > 0, x.dtype) - tf.cast(x < 0, x.dtype) if x.dtype == tf.int64 else tf.sign(x)
 
 

@@ -54,7 +54,10 @@ def rmatmul(self: Tensor, other: Tensor):
 
 
 def product(a, b):
-    """Vectors on either side are taken as a row or a column, and their dim is dropped again."""
+    """Vectors on either side are taken as a row or a column, and their dim is dropped again. Integers of 8 and 16 bits,
+    which TensorFlow does not multiply as matrices, are multiplied in 32 and wrapped around."""
+    if a.dtype.is_integer and a.dtype.size < 4:
+        return tf.cast(product(tf.cast(a, tf.int32), tf.cast(b, tf.int32)), a.dtype)
     if a.shape.rank == 1 and b.shape.rank == 1:
         return tf.reduce_sum(a * b)
     if b.shape.rank == 1:

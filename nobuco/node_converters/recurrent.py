@@ -22,6 +22,10 @@ from nobuco.node_converters._sizes import shape_of
 _PYTORCH = ChannelOrderingStrategy.FORCE_PYTORCH_ORDER
 
 
+# Weights are set afterwards, and what Keras begins with, orthogonal matrices, cannot be made in bfloat16.
+_UNSET = {"recurrent_initializer": "zeros"}
+
+
 def _stack(
     module: nn.RNNBase,
     input: Any,
@@ -41,11 +45,7 @@ def _stack(
                 if hasattr(module, f"{name}{suffix}")
             }
             layer = make(
-                return_sequences=True,
-                return_state=True,
-                go_backwards=bool(backwards),
-                name=f"layer{suffix}",
-                dtype="float64" if input.dtype is torch.float64 else None,
+                return_sequences=True, return_state=True, go_backwards=bool(backwards), name=f"layer{suffix}"
             )
             layer.build((None, None, features))
             layer.set_weights([to_numpy(weight) for weight in weigh(**own)])
@@ -81,9 +81,8 @@ def lstm(self: nn.LSTM, input: Tensor, hx: tuple[Tensor, Tensor] | None = None):
 
     def make(**options: Any) -> Any:
         if self.proj_size:
-            cell = ProjectedLSTMCell(self.hidden_size, self.proj_size, self.bias, dtype=options["dtype"])
-            return keras.layers.RNN(cell, **options)
-        return keras.layers.LSTM(self.hidden_size, use_bias=self.bias, **options)
+            return keras.layers.RNN(ProjectedLSTMCell(self.hidden_size, self.proj_size, self.bias), **options)
+        return keras.layers.LSTM(self.hidden_size, use_bias=self.bias, **_UNSET, **options)
 
     def weigh(weight_ih, weight_hh, bias_ih=None, bias_hh=None, weight_hr=None) -> list[Tensor]:
         biases = [] if bias_ih is None else [bias_ih + bias_hh]
@@ -98,7 +97,7 @@ def gru(self: nn.GRU, input: Tensor, hx: Tensor | None = None):
     """Keras' `reset_after` is PyTorch's formula; its gates are in the order z, r, n instead of r, z, n."""
 
     def make(**options: Any) -> Any:
-        return keras.layers.GRU(self.hidden_size, use_bias=self.bias, reset_after=True, **options)
+        return keras.layers.GRU(self.hidden_size, use_bias=self.bias, reset_after=True, **_UNSET, **options)
 
     def weigh(weight_ih, weight_hh, bias_ih=None, bias_hh=None) -> list[Tensor]:
         biases = [] if bias_ih is None else [torch.stack([_update_first(bias_ih), _update_first(bias_hh)])]
@@ -116,7 +115,7 @@ def _update_first(weight: Tensor) -> Tensor:
 def rnn(self: nn.RNN, input: Tensor, hx: Tensor | None = None):
     def make(**options: Any) -> Any:
         return keras.layers.SimpleRNN(
-            self.hidden_size, activation=self.nonlinearity, use_bias=self.bias, **options
+            self.hidden_size, activation=self.nonlinearity, use_bias=self.bias, **_UNSET, **options
         )
 
     def weigh(weight_ih, weight_hh, bias_ih=None, bias_hh=None) -> list[Tensor]:

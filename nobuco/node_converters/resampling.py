@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -288,7 +289,9 @@ def padded(input: Tensor, pad, mode: str = "constant", value: float | None = Non
             x = x if all(each == slice(None) for each in crop) else x[crop]
             amounts = [tuple(larger(each, 0) for each in pairs[dim]) for dim in layout]
             if any(tf.is_tensor(each) or each for pair in amounts for each in pair):
+                sizes = x.shape
                 x = tf.pad(x, amounts, constant_values=cast(value or 0, x.dtype))
+                x = _of_known_sizes(x, sizes, amounts)
         else:
             for axis, dim in enumerate(layout):
                 computed = any(map(tf.is_tensor, pairs[dim]))
@@ -296,6 +299,21 @@ def padded(input: Tensor, pad, mode: str = "constant", value: float | None = Non
         return set_layout(x, layout)
 
     return func
+
+
+def _of_known_sizes(x: Any, sizes: Any, amounts: Sequence[tuple[Any, Any]]) -> Any:
+    """Where one amount is computed, TensorFlow takes all sizes for unknown, channels as well, and TFLite convolves no
+    unknown number of channels: sizes that are known are said by a reshape."""
+    computed = [any(map(tf.is_tensor, pair)) for pair in amounts]
+    if not any(computed):
+        return x
+    x.set_shape(
+        [
+            None if size is None or unknown else size + sum(pair)
+            for size, pair, unknown in zip(sizes, amounts, computed, strict=True)
+        ]
+    )
+    return tf.reshape(x, shape_of(x))
 
 
 def _int32(amount: Any) -> Any:

@@ -233,7 +233,7 @@ def write_back(emit: Emit, base: Known, view: Known) -> Value:
     if base.tensor.is_complex() != view.tensor.is_complex():
         return _emitted(emit, *_between_parts(emit, base, view), base)
     if base.tensor.is_conj() != view.tensor.is_conj():
-        new = emit(torch.Tensor.conj, (new,), {}, view.tensor.conj()).outputs[0]
+        new = _on_the_way(emit, torch.Tensor.conj, (new,), view.tensor.conj(), base)
     if call.op in (torch.diagonal, torch.Tensor.diagonal):
         arguments = (base.value, new, *call.args[1:])
         return emit(torch.diagonal_scatter, arguments, _without_input(call.kwargs), base.tensor).outputs[0]
@@ -249,10 +249,8 @@ def write_back(emit: Emit, base: Known, view: Known) -> Value:
     if box is not None:
         part = theirs[box]
         if part.shape != ours.shape:
-            reshaped = emit(
-                torch.Tensor.reshape, (new, tuple(part.shape)), {}, view.tensor.reshape(part.shape)
-            )
-            new = reshaped.outputs[0]
+            shape = tuple(part.shape)
+            new = _on_the_way(emit, torch.Tensor.reshape, (new, shape), view.tensor.reshape(shape), base)
         return _emitted(emit, torch.Tensor.__setitem__, (base.value, box, new), base)
     raise TraceError(
         f"{call} takes a view that is then changed in place, and the change cannot be carried back to the tensor of "
@@ -270,7 +268,7 @@ def _between_parts(emit: Emit, base: Known, view: Known) -> tuple[Any, tuple[Any
         return torch.view_as_complex, (new,)
     starts = view.tensor.storage_offset() - 2 * whole.storage_offset()
     other = torch.imag if starts == 0 else torch.real
-    kept = emit(other, (base.value,), {}, other(whole)).outputs[0]
+    kept = _on_the_way(emit, other, (base.value,), other(whole), base)
     return torch.complex, (new, kept) if starts == 0 else (kept, new)
 
 
@@ -280,6 +278,13 @@ def _without_input(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 def _emitted(emit: Emit, op: Any, args: tuple[Any, ...], base: Known) -> Value:
     return emit(op, args, {}, base.tensor).outputs[0]
+
+
+def _on_the_way(emit: Emit, op: Any, args: tuple[Any, ...], tensor: torch.Tensor, base: Known) -> Value:
+    """A step between view and base: it lies in their memory, and keeps its data when that is changed again."""
+    value = emit(op, args, {}, tensor).outputs[0]
+    base.memory.values.append(value)
+    return value
 
 
 def _positions(tensor: torch.Tensor) -> torch.Tensor:

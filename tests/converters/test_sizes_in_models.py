@@ -280,6 +280,18 @@ def test_padding_by_computed_amounts(mode: str, tmp_path: Path) -> None:
     _check_in_tflite(converted, model, sizes, tmp_path)
 
 
+def test_channels_stay_known_behind_padding_by_computed_amounts(tmp_path: Path) -> None:
+    """Or TFLite would not convolve them."""
+    layer = torch.nn.Conv1d(3, 4, 4, 4)
+
+    def model(x: Tensor) -> Tensor:
+        return layer(F.pad(x, (0, (4 - x.shape[-1] % 4) % 4)))
+
+    sizes = [(1, 3, 11), (2, 3, 8), (3, 3, 30)]
+    converted = _check_in_keras(model, torch.randn(2, 3, 9), (None, 3, None), sizes, trace_shape=True)
+    _check_in_tflite(converted, model, sizes, tmp_path)
+
+
 def test_a_converter_that_reads_an_unknown_size_is_named() -> None:
     @nobuco.traceable
     def mine(x: Tensor) -> Tensor:

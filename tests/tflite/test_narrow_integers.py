@@ -49,9 +49,27 @@ def _whole(x: Tensor) -> tuple[Tensor, ...]:
     return x | 3, x ^ 5, x & y, x | y, x ^ y, x & -8, ~x
 
 
+def _taken_apart(x: Tensor) -> tuple[Tensor, ...]:
+    return (*x.unbind(1), *x.unbind(-1), *x.chunk(2, 2), *x.split([1, 2], 1))
+
+
+def _moved(x: Tensor) -> tuple[Tensor, ...]:
+    return (
+        x.permute(2, 0, 3, 1), F.pad(x, (1, 2)), F.pad(x, (0, 1), value=1), x.repeat(1, 2, 1, 1),
+        x.repeat_interleave(2, 3), F.pixel_shuffle(x[:, :1].transpose(1, 2), 2), F.pixel_unshuffle(x, 2),
+    )  # fmt: skip
+
+
+def _multiplied(x: Tensor) -> tuple[Tensor, ...]:
+    return x @ x.mT, x.sign(), x.argmax(3), x[0, 0] @ x[1, 0], x[0, 0] @ x[0, 0, 0]
+
+
 _PROGRAMS: list[tuple[Callable[[Tensor], Any], torch.dtype]] = [
     *((_of_any_integers, dtype) for dtype in (torch.uint8, torch.int8, torch.int16)),
     (_written, torch.uint8), (_written, torch.int16), (_resized, torch.uint8), (_whole, torch.int64),
+    *((program, dtype) for program in (_taken_apart, _moved)
+      for dtype in (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool)),
+    *((_multiplied, dtype) for dtype in (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)),
 ]  # fmt: skip
 
 
@@ -59,7 +77,7 @@ _PROGRAMS: list[tuple[Callable[[Tensor], Any], torch.dtype]] = [
     ("program", "dtype"), _PROGRAMS, ids=lambda each: str(getattr(each, "__name__", each))
 )
 def test_as_in_pytorch(program: Callable[[Tensor], Any], dtype: torch.dtype, tmp_path: Path) -> None:
-    ends = torch.iinfo(dtype)
+    ends = torch.iinfo(torch.uint8 if dtype == torch.bool else dtype)
     generator = torch.Generator().manual_seed(0)
     traced, given = (
         torch.randint(

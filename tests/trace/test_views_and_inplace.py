@@ -135,6 +135,35 @@ def test_equal_to_pytorch(function):
     assert worst_error(function, [torch.randn(2, 4, 5, 6)], [torch.randn(2, 4, 5, 6)]) < 1e-6
 
 
+def selected_then_all_written(x):
+    x = x.clone()
+    x.select(0, 1)[0].mul_(2)
+    return x.clamp_(min=0)
+
+
+def conjugated_then_all_written(x):
+    z = torch.complex(x, x + 1)
+    z.conj().mul_(2j)
+    return torch.view_as_real(z.mul_(3))
+
+
+def an_imaginary_part_then_all_written(x):
+    z = torch.complex(x, x + 1)
+    z.imag.mul_(2)
+    return torch.view_as_real(z.mul_(3))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [selected_then_all_written, conjugated_then_all_written, an_imaginary_part_then_all_written],
+    ids=lambda f: f.__name__,
+)
+def test_steps_on_the_way_back_keep_what_they_were(function):
+    """Where memory is written twice, no call of the first way back is held against what the second one leaves there."""
+    x = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(0))
+    nobuco.pytorch_to_keras(function, [x], strict=True, verbose=False)
+
+
 def test_what_cannot_be_carried_back_names_the_line():
     def writes_to_windows(x):
         x.unfold(0, 2, 1).add_(1)  # the line

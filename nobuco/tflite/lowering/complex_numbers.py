@@ -11,6 +11,7 @@ import tensorflow as tf
 from nobuco.tflite.lowering import fourier, overwriting, scans
 from nobuco.tflite.lowering.copying import copied
 from nobuco.tflite.lowering.values import Impossible, Pair, Rules, Tensor, Value
+from nobuco.tflite.lowering.variables import value_of
 
 COMPLEX = Rules(overwriting.COMPLEX)
 rule = COMPLEX.rule
@@ -38,10 +39,7 @@ def constant(op: Any) -> Value:
 
 @rule("ReadVariableOp")
 def variable(op: Any, handle: Tensor) -> Value:
-    outer = next(outer for outer, inner in op.graph.captures if inner is op.inputs[0])
-    with tf.init_scope():
-        array = next(each for each in op.graph.variables if each.handle is outer).numpy()
-    return _held(array)
+    return _held(value_of(op))
 
 
 def _held(array: np.ndarray) -> Pair:

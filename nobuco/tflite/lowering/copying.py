@@ -20,8 +20,6 @@ def copied(op: Any, inputs: Sequence[Any], instead: dict[Any, Any] = NARROWER) -
     whatever scope it is made in, unless that is taken.
 
     `instead`: the dtypes that others take the place of."""
-    if op.type == "ReadVariableOp" and op.outputs[0].dtype in instead:  # the variable itself stays what it is
-        return [tf.cast(copied(op, inputs, {})[0], instead[op.outputs[0].dtype])]
     graph: Any = tf.compat.v1.get_default_graph()
     attrs = {name: value for name, value in op.node_def.attr.items() if name != "_class"}
     # a list of tensors does not show what it holds

@@ -1,5 +1,5 @@
 """Integers of 8 and 16 bits, with which TFLite computes only where they stand for real numbers: in 32 bits and back,
-which wraps around as PyTorch does."""
+which wraps around as PyTorch does. Bools, too, where TFLite does not move them."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ def in_int32(op: Any, *inputs: Tensor) -> list[Tensor]:
     return _widened(op, inputs, _IN_INT32)
 
 
-@REAL.rule("Transpose", when=lambda op: op.inputs[0].dtype in (tf.uint16, tf.int16))
-def turned(op: Any, *inputs: Tensor) -> list[Tensor]:
-    return _widened(op, inputs, _IN_INT32)
+# Ops that compute nothing, or only compare, and the types that TFLite does not know them for.
+_OF_16_BITS = (tf.uint16, tf.int16)
+_UNKNOWN = {
+    "Transpose": _OF_16_BITS,
+    "ArgMax": _OF_16_BITS,
+    "ArgMin": _OF_16_BITS,
+    "Tile": (*_OF_16_BITS, tf.int8),
+    "DepthToSpace": (*_OF_16_BITS, tf.bool),
+    "SpaceToDepth": (*NARROW, tf.bool),
+}
 
 
-@REAL.rule("Tile", when=lambda op: op.inputs[0].dtype in (tf.int8, tf.uint16, tf.int16))
-def repeated(op: Any, *inputs: Tensor) -> list[Tensor]:
-    return _widened(op, inputs, _IN_INT32)
-
-
-@REAL.rule(
-    "ArgMax", "ArgMin", "ScatterNd", when=lambda op: any(x.dtype in (tf.uint16, tf.int16) for x in op.inputs)
-)
-def of_16_bits(op: Any, *inputs: Tensor) -> list[Tensor]:
-    return _widened(op, inputs, _IN_INT32)
+@REAL.rule(*_UNKNOWN, when=lambda op: op.inputs[0].dtype in _UNKNOWN[op.type])
+def moved(op: Any, *inputs: Tensor) -> list[Tensor]:
+    return _widened(op, inputs, {**_IN_INT32, tf.bool: tf.int32})
 
 
 @REAL.rule("ResizeNearestNeighbor", "ResizeBilinear", when=_is_narrow)

@@ -15,7 +15,7 @@ REAL = Rules()
 rule = REAL.rule
 
 _MOST_DIMS = 4  # of what TFLite pads
-_NOT_PADDED = (tf.int8, tf.int16, tf.uint16)
+_NOT_PADDED = (tf.int8, tf.int16, tf.uint16)  # in 32 bits and back
 
 
 @rule("AvgPool3D")

@@ -31,16 +31,17 @@ class Impossible(Exception):
 
 
 class Rules:
-    """Rules by the type of the op."""
+    """Rules by the type of the op; of several for a type, the first that wants the op is taken."""
 
     def __init__(self, *others: Rules) -> None:
-        self._rules: dict[str, tuple[Rule, Callable[[Any], bool] | None]] = {}
+        self._rules: dict[str, list[tuple[Rule, Callable[[Any], bool] | None]]] = {}
         for each in others:
-            self._rules.update(each._rules)
+            for op_type, rules in each._rules.items():
+                self._rules.setdefault(op_type, []).extend(rules)
 
     def find(self, op: Any) -> Rule | None:
-        rule, when = self._rules.get(op.type, (None, None))
-        return rule if when is None or when(op) else None
+        rules = self._rules.get(op.type, [])
+        return next((rule for rule, when in rules if when is None or when(op)), None)
 
     def rule(self, *op_types: str, when: Callable[[Any], bool] | None = None) -> Callable[[Rule], Rule]:
         """Registers a rule for the ops of these types, those that `when` is true of."""
@@ -49,7 +50,7 @@ class Rules:
             for op_type in op_types:
                 if op_type in self._rules:
                     raise ValueError(f"two rules for {op_type}")
-                self._rules[op_type] = function, when
+                self._rules[op_type] = [(function, when)]
             return function
 
         return register
