@@ -80,7 +80,7 @@ def _make_of_two(op: Any, now: Now) -> Tensor:
     return _convolved(convolution, x, kernel, padding, [by for by, _, _ in steps])
 
 
-def _convolved(op: Any, x: Tensor, kernel: Tensor, padding: str, dilations: list[int]) -> Tensor:
+def _convolved(op: Any, x: Tensor, kernel: Tensor, padding: Any, dilations: list[int]) -> Tensor:
     if op.type == "Conv2D":
         return tf.nn.conv2d(x, kernel, 1, padding, dilations=dilations)
     return tf.nn.depthwise_conv2d(x, kernel, [1, 1, 1, 1], padding, dilations=dilations)
