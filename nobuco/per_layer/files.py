@@ -14,7 +14,7 @@ from nobuco.garbage import only_new_garbage
 from nobuco.per_layer.places import scales_of, steps_in
 from nobuco.tflite.errors import TFLiteExportError, TFLiteFileError
 from nobuco.tflite.export import ExportedTFLite
-from nobuco.tflite.flatbuffer import read_model
+from nobuco.tflite.flatbuffer import read_model, root, subgraphs, type_name
 from nobuco.tflite.float_file import FloatFile, float_file
 from nobuco.tflite.forms import Aim
 from nobuco.tflite.inspection import TFLiteInfo, inspect_tflite
@@ -70,7 +70,8 @@ def files_of(keras_model: Any, file: File, samples: Any) -> Files:
     """Raises TFLiteExportError, CalibrationError, TFLiteFileError; ValueError for a file of another model."""
     recipe, auto = _asked(file)
     with tempfile.TemporaryDirectory() as folder, only_new_garbage():
-        plain = float_file(keras_model, Path(folder, "float.tflite"), Aim())
+        integers = recipe.of_integers if recipe is not None else _has_integers(file)
+        plain = float_file(keras_model, Path(folder, "float.tflite"), Aim(integers=integers))
         given = samples_of(samples, plain.info.inputs, keras_model.report.input_layouts)
         if not given:
             raise TFLiteExportError("samples holds no sample: give some")
@@ -100,6 +101,13 @@ def files_of(keras_model: Any, file: File, samples: Any) -> Files:
         del plain
         gc.collect()
     return found
+
+
+def _has_integers(file: File) -> bool:
+    """Whether there are tensors of few bits in a file that there is."""
+    model = root(read_model(Path(file)))  # type: ignore[arg-type]
+    tensors = (graph.Tensors(i) for graph in subgraphs(model) for i in range(graph.TensorsLength()))
+    return any(type_name(tensor) in ("int4", "int8", "int16") for tensor in tensors)
 
 
 def _takes_integers(info: TFLiteInfo) -> bool:

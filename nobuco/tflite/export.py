@@ -109,9 +109,9 @@ def export_tflite(
     TFLiteFileError when it cannot be written, ValueError for words and numbers that there are none of. An existing file
     is replaced only by a complete, valid one. The same model and calibration give the same file.
     """
-    aim = Aim.of(target, optimize)
     path = Path(path)
     recipe = recipe_of(precision)
+    aim = replace(Aim.of(target, optimize), integers=recipe is not None and recipe.of_integers)
     _check_numbers(tolerance, min_agreement)
     if prepare is not None and recipe is None:
         raise TFLiteExportError("prepare is for int8 files: give precision='int8', or leave it out")

@@ -121,3 +121,10 @@ def test_where(neck: Neck, size: int, has: bool, target: Any, tmp_path: Path) ->
     assert sorted(convolved) == (sorted([size, 16]) if has else [16 - neck.conv.kernel_size[0] + 1])
     # what is done to each channel went into the weights, and is not done anew
     assert sum(row.op == "ADD" for row in rows) == has and sum(row.op == "MUL" for row in rows) == 1
+
+
+def test_integers_are_summed_in_one_op(tmp_path: Path) -> None:
+    samples = [(torch.randn(1, 64, 8, 8), torch.randn(1, 32, 16, 16)) for _ in range(32)]
+    keras_model = nobuco.pytorch_to_keras(Neck(64, 32, 32).eval(), list(samples[0]), verbose=False)
+    written = export_tflite(keras_model, tmp_path / "x.tflite", precision="int8", calibration=samples)
+    assert written.info.ops["CONV_2D"] == 1

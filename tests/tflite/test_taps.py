@@ -80,3 +80,16 @@ def test_a_gpu_is_given_no_more_convolutions(tmp_path: Path) -> None:
     layer = nn.Conv2d(64, 32, 3, dilation=12, padding=12).eval()
     keras_model = nobuco.pytorch_to_keras(layer, [torch.randn(1, 64, 28, 28)], verbose=False)
     assert export_tflite(keras_model, tmp_path / "x.tflite", target="gpu").info.ops["CONV_2D"] == 1
+
+
+@pytest.mark.parametrize("precision", ["int8", "int8-dynamic", "fp16"])
+def test_integers_are_summed_in_one_op(precision: str, tmp_path: Path) -> None:
+    """Parts of a sum would each be rounded."""
+    layer = nn.Conv2d(64, 32, 3, dilation=12, padding=12).eval()
+    samples = [torch.randn(1, 64, 28, 28) for _ in range(32)]
+    keras_model = nobuco.pytorch_to_keras(layer, samples[:1], verbose=False)
+    written = export_tflite(keras_model, tmp_path / "x.tflite", precision=precision, calibration=samples)
+    assert written.info.ops["CONV_2D"] == (9 if precision == "fp16" else 1)
+    for file in (written, tmp_path / "x.tflite"):
+        (output,) = nobuco.accuracy(keras_model, file, samples[:4]).outputs
+        assert output.snr > 30

@@ -25,6 +25,8 @@ class Aim:
             with.
         optimize: "speed" for forms that are faster and larger, "size" for loops that are not written out; "balanced"
             for neither.
+        integers: whether products are to be of integers in the end: no sums are taken apart then, whose parts would be
+            rounded, each to its own scale.
 
     Raises ValueError for other words.
     """
@@ -32,6 +34,7 @@ class Aim:
     target: Target | None = None
     optimize: Optimize = "balanced"
     costs: Costs | None = None
+    integers: bool = False
 
     @classmethod
     def of(cls, target: Target | str | os.PathLike[str] | None, optimize: Optimize) -> Aim:

@@ -122,6 +122,10 @@ LATER_FOR_GPU: tuple[Form, ...] = (
 )
 
 
+# Those that take a sum apart, whose parts integers would round.
+PARTED = (necks.FORM, taps.PARTED)
+
+
 # Channels from which on Winograd's convolutions are cheaper; wherever a file may run, those that are cheaper everywhere.
 WINOGRAD = {"arm": winograd.form(64), "x86": winograd.form(128), "cpu": winograd.form(128)}
 
@@ -141,11 +145,12 @@ CERTAIN = tuple(form for form in FORMS if form not in (*CHOICES.values(), stride
 def early_forms(aim: Aim) -> tuple[Form, ...]:
     """Those that are tried first."""
     if aim.target == "gpu":
-        return (*masks.GPU_FORMS, *(FOR_GPU.get(form, form) for form in FORMS if form not in NOT_FOR_GPU))
+        left_out = (*NOT_FOR_GPU, *(PARTED if aim.integers else ()))
+        return (*masks.GPU_FORMS, *(FOR_GPU.get(form, form) for form in FORMS if form not in left_out))
     chosen = {strides.FORM: strides.ARM_FORM} if aim.target == "arm" else {}
     if aim.costs is not None:
         chosen.update(_decided(aim.costs, chosen.get(strides.FORM, strides.FORM)))
-    return tuple(chosen.get(form, form) for form in FORMS)
+    return tuple(chosen.get(form, form) for form in FORMS if not (aim.integers and form in PARTED))
 
 
 def _decided(costs: Costs, usual_strides: Form) -> dict[Form, Form]:
@@ -173,10 +178,14 @@ def later_forms(aim: Aim) -> tuple[Form, ...]:
     """Those that are tried on what `early_forms` have made, for what the file is made for."""
     if aim.target == "gpu":
         return LATER_FOR_GPU
-    forms = LATER if aim.target is None else LATER_FOR_CPU
+    forms = tuple(
+        form
+        for form in (LATER if aim.target is None else LATER_FOR_CPU)
+        if not (aim.integers and form in PARTED)
+    )
     if aim.target == "arm" or aim.costs is not None:
         forms = (_at_will("tanh gates", gates.FORM if aim.target == "arm" else None, aim), *forms)
-    if aim.optimize == "speed":
+    if aim.optimize == "speed" and not aim.integers:
         forms = (_at_will("winograd", WINOGRAD[aim.target or "cpu"], aim), *forms)
     return forms
 

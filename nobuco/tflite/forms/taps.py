@@ -6,7 +6,11 @@
     before  CONV_2D 3x3, dilation 12 (1, 28, 28, 2048) -> (1, 28, 28, 256), padded by 12
     after   9 times SLICE of what a tap reads, CONV_2D 1x1, PAD, and 8 ADD: half of the products
 
-In DeepLab's pyramids most products are with zeros. Those that are left are the same, in another order."""
+In DeepLab's pyramids most products are with zeros. Those that are left are the same, in another order. After / before:
+
+    3x3, dilation; picture; channels   7x7, 512→512   14x14, 256→256   12; 28x28, 512→256   36; 65x65, 256→256
+    emulated Cortex-A76, instructions  0.77           0.96             0.53                 0.43
+    one core of a Xeon, time           0.84           0.77             0.46                 0.6"""
 
 from __future__ import annotations
 
@@ -140,4 +144,5 @@ def _parted(op: Any, now: Now) -> Tensor:
 
 
 IDLE = Form(("Conv2D", "DepthwiseConv2dNative"), _has_idle_taps, _without_idle_taps)
-FORMS = (Form(("Conv2D",), _is_worth_parting, _parted), IDLE)
+PARTED = Form(("Conv2D",), _is_worth_parting, _parted)
+FORMS = (PARTED, IDLE)

@@ -67,6 +67,11 @@ class Recipe:
         return self.activations in ("int8", "int16")
 
     @property
+    def of_integers(self) -> bool:
+        """Whether products are computed, or weights stored, as integers."""
+        return bool(self.rows) or self.weights != "fp16"
+
+    @property
     def name(self) -> str:
         """ "int8" of a recipe that has a name, else its parts."""
         if self.rows:
