@@ -137,11 +137,13 @@ def group_norm(
 
 def _of_groups(means, groups):
     """For each channel its group's mean, of (B, 1, ..., C). A convolution repeats it, which XNNPACK and GPUs take."""
-    shape = shape_of(means)
-    size = means.shape[-1] // groups
-    if groups == 1 or size == 1:
+    shape, channels = shape_of(means), means.shape[-1]
+    if groups in (1, channels):
         return means
+    size = shape[-1] // groups
     of_groups = tf.reduce_mean(tf.reshape(means, [shape[0], 1, groups, size]), -1, keepdims=True)
+    if channels is None:
+        return tf.reshape(tf.repeat(of_groups, size, -1), shape)
     return tf.reshape(tf.nn.conv2d(of_groups, tf.ones([1, 1, 1, size], means.dtype), 1, "VALID"), shape)
 
 
