@@ -37,10 +37,8 @@ def test_right(data: Any) -> None:
     least = [(rows - 1) * dilations[0] + 1 - height, (columns - 1) * dilations[1] + 1 - width]
     sides[0], sides[2] = max(sides[0], least[0] - sides[1]), max(sides[2], least[1] - sides[3])
     padding = data.draw(st.sampled_from(["SAME", "VALID"]))
-    deep, form = data.draw(
-        st.sampled_from([(False, taps.FORMS[1]), (False, taps.FORMS[0]), (True, taps.FORMS[1])])
-    )
-    channels = 40 if form is taps.FORMS[0] else 3
+    deep, form = data.draw(st.sampled_from([(False, taps.IDLE), (False, taps.PARTED), (True, taps.IDLE)]))
+    channels = 60 if form is taps.PARTED else 3
     kernel = numbers(rows, columns, channels, 2)
 
     def convolved(x: Any) -> Any:
@@ -56,9 +54,11 @@ def test_right(data: Any) -> None:
 
 WHERE = {  # height and width, what is to come of it: kernels, and how many
     "no tap but one": (nn.Conv2d(64, 32, 3, dilation=24, padding=24), (16, 16), {(1, 1): 1}),
-    "one row of taps": (nn.Conv2d(64, 32, 3, dilation=24, padding=24), (16, 40), {(1, 1): 3}),
+    "one row of taps": (nn.Conv2d(64, 32, 3, dilation=24, padding=24), (16, 40), {(1, 3): 1}),
+    "one row of taps, apart": (nn.Conv2d(256, 32, 3, dilation=24, padding=24), (16, 40), {(1, 1): 3}),
     "a picture of one place": (nn.Conv2d(64, 32, 3, padding=1), (1, 1), {(1, 1): 1}),
     "half of the products": (nn.Conv2d(64, 32, 3, dilation=12, padding=12), (28, 28), {(1, 1): 9}),
+    "a fifth of the products": (nn.Conv2d(512, 32, 3, padding=1), (7, 7), {(3, 3): 1}),
     "few products": (nn.Conv2d(64, 32, 3, dilation=2, padding=2), (28, 28), {(3, 3): 1}),
     "few channels": (nn.Conv2d(8, 32, 3, dilation=12, padding=12), (28, 28), {(3, 3): 1}),
     "groups, one tap": (nn.Conv2d(64, 32, 3, dilation=24, padding=24, groups=2), (16, 16), {(1, 1): 1}),
