@@ -29,7 +29,8 @@ _HEAD = """\
 <!-- Written by `python docs/peers.py` from records/peers.jsonl; the tests compare. -->
 
 What float32 files of the same models and weights take, in millions of instructions that an **emulated** Cortex-A76 executes
-for one inference (one thread, XNNPACK): no time, without caches and memory bandwidth. Made on {date} by
+for one inference (one thread, XNNPACK): no time, without caches and memory bandwidth. Made on {date}, in several runs into
+one folder, as by
 
     bench zoo --models small,{models} \\
         --converter nobuco,nobuco:arm,litert-torch,onnx2tf --device arm-emulated --rounds 1
