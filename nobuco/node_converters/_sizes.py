@@ -141,3 +141,18 @@ def pads_like_same(
         if windows != -(-size // s) or before != same_before or after < same_after:
             return False
     return True
+
+
+def of_known_sizes(x: Any, sizes: Any, amounts: Sequence[tuple[Any, Any]]) -> Any:
+    """Where one amount is computed, TensorFlow takes all sizes for unknown, channels as well, and TFLite convolves no
+    unknown number of channels: sizes that are known are said by a reshape."""
+    computed = [any(map(tf.is_tensor, pair)) for pair in amounts]
+    if not any(computed):
+        return x
+    x.set_shape(
+        [
+            None if size is None or unknown else size + sum(pair)
+            for size, pair, unknown in zip(sizes, amounts, computed, strict=True)
+        ]
+    )
+    return tf.reshape(x, shape_of(x))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -17,7 +16,7 @@ from nobuco.contract.converter import Impossible
 from nobuco.contract.registry import builtin
 from nobuco.contract.unknown_sizes import static_shape
 from nobuco.node_converters._layouts import same_layout
-from nobuco.node_converters._sizes import larger, per_dim, product_of, shape_of
+from nobuco.node_converters._sizes import larger, of_known_sizes, per_dim, product_of, shape_of
 from nobuco.node_converters._types import cast
 
 
@@ -291,7 +290,7 @@ def padded(input: Tensor, pad, mode: str = "constant", value: float | None = Non
             if any(tf.is_tensor(each) or each for pair in amounts for each in pair):
                 sizes = x.shape
                 x = tf.pad(x, amounts, constant_values=cast(value or 0, x.dtype))
-                x = _of_known_sizes(x, sizes, amounts)
+                x = of_known_sizes(x, sizes, amounts)
         else:
             for axis, dim in enumerate(layout):
                 computed = any(map(tf.is_tensor, pairs[dim]))
@@ -299,21 +298,6 @@ def padded(input: Tensor, pad, mode: str = "constant", value: float | None = Non
         return set_layout(x, layout)
 
     return func
-
-
-def _of_known_sizes(x: Any, sizes: Any, amounts: Sequence[tuple[Any, Any]]) -> Any:
-    """Where one amount is computed, TensorFlow takes all sizes for unknown, channels as well, and TFLite convolves no
-    unknown number of channels: sizes that are known are said by a reshape."""
-    computed = [any(map(tf.is_tensor, pair)) for pair in amounts]
-    if not any(computed):
-        return x
-    x.set_shape(
-        [
-            None if size is None or unknown else size + sum(pair)
-            for size, pair, unknown in zip(sizes, amounts, computed, strict=True)
-        ]
-    )
-    return tf.reshape(x, shape_of(x))
 
 
 def _int32(amount: Any) -> Any:

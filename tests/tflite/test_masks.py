@@ -52,6 +52,7 @@ MASKS: dict[str, tuple[Any, tuple[Tensor, ...]]] = {
 OTHERS: dict[str, tuple[Any, tuple[Tensor, ...]]] = {
     "no softmax": (lambda x: x + causal(-1e9), SCORES),
     "a tensor of large numbers": (lambda x: (x + torch.linspace(-9e4, -8e4, 8)).softmax(-1), SCORES),
+    "a mask made smaller": (lambda x: ((x + causal(-1e9)) * 1e-4).softmax(-1), SCORES),
     "a steep softmax": (lambda x: (x * -1e5).softmax(-1), SCORES),
 }
 

@@ -20,7 +20,8 @@ from nobuco.tflite.lowering.copying import copied
 
 _LOWEST, _END_OF_HALF = -30_000.0, -65_504.0
 _SMALL = 10_000.0
-_ON_THE_WAY = ("Add", "AddV2", "ExpandDims", "Maximum", "Mul", "Reshape", "Squeeze")
+# Between mask and softmax; no product, which could make the mask as small as the scores.
+_ON_THE_WAY = ("Add", "AddV2", "ExpandDims", "Reshape", "Squeeze")
 
 
 def _is_a_mask(tensor: Tensor) -> bool:
