@@ -40,8 +40,8 @@ for by name where it fails without. Every output was compared with PyTorch's on 
 or that the device does not run, has no figure; *—* was not measured. `nobuco:arm` is nobuco's file with `target="arm"`.
 
 `ratio` is nobuco's better file over the best file of the others, of those that were measured: **below 1 nobuco's takes
-less**. `left` is the number of nodes that XNNPACK leaves to the runtime's own kernels, of nobuco's better file and of the best other one; `moves` that of
-TRANSPOSE ops. Those where nobuco is furthest behind come first.
+less**. `left` is the number of nodes that XNNPACK leaves to the runtime's own kernels, of nobuco's better file and of the
+best other one; `moves` that of TRANSPOSE ops. Those where nobuco is furthest behind come first.
 
 | model | nobuco | :arm | litert-torch | onnx2tf | ratio | moves | left |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
