@@ -32,16 +32,19 @@ class FloatFile:
     """Attributes:
     model: as it was traced, in the forms of `aim`.
     layers: which PyTorch call each Keras layer comes from.
-    data: the file.
-    info: what is in it.
+    info: what is in the file.
     """
 
     keras_model: keras.Model
     aim: Aim
     model: TracedModel
     layers: Layers
-    data: bytes
     info: TFLiteInfo
+
+    @property
+    def data(self) -> bytes:
+        """The file. It is read anew: kept, it would be one more copy of all weights while the file is checked."""
+        return self.info.path.read_bytes()
 
     def request(
         self, recipe: Recipe, samples: Sequence[Sequence[Any]] | None = None, **asked: Any
@@ -68,11 +71,11 @@ class FloatFile:
         """The float file with the scales that the model carries, as pairs of QUANTIZE and DEQUANTIZE."""
         with without_native_noise():
             model = trace_model(self.keras_model, self.aim, mark_scales=True)
-        return _file_of(model, self.layers, False)
+        return bytes(_file_of(model, self.layers, False))
 
     def convert(self, recipe: Recipe, samples: Sequence[Any], integer_io: bool) -> bytes:
         """What TFLite's own converter makes by a recipe."""
-        return _file_of(self.model, self.layers, False, Quantisation(recipe, samples, integer_io))
+        return bytes(_file_of(self.model, self.layers, False, Quantisation(recipe, samples, integer_io)))
 
 
 def float_file(keras_model: keras.Model, path: Path, aim: Aim, allow_flex: bool = False) -> FloatFile:
@@ -85,9 +88,8 @@ def float_file(keras_model: keras.Model, path: Path, aim: Aim, allow_flex: bool 
         warnings.warn(narrowed(model, layers), stacklevel=3)
     if model.branches_kept:
         warnings.warn(branches_kept(model, layers), stacklevel=3)
-    data = _file_of(model, layers, allow_flex)
-    path.write_bytes(data)
-    return FloatFile(keras_model, aim, model, layers, data, inspect_tflite(path, source))
+    path.write_bytes(_file_of(model, layers, allow_flex))
+    return FloatFile(keras_model, aim, model, layers, inspect_tflite(path, source))
 
 
 def from_pytorch(keras_model: keras.Model) -> keras.Model | None:
@@ -114,14 +116,14 @@ def _traced(keras_model: keras.Model, layers: Layers, aim: Aim) -> TracedModel:
 
 def _file_of(
     model: TracedModel, layers: Layers, allow_flex: bool, quantisation: Quantisation | None = None
-) -> bytes:
+) -> bytearray:
     try:
         with without_native_noise(drop_on_error=True):
             data = bytearray(converted(model, allow_flex, quantisation))
     except Exception as error:  # ConverterError has no public name; other types come from the same call
         raise refused(error, model, layers, allow_flex) from error
     _restore_order_and_names(data, model)
-    return bytes(data)
+    return data
 
 
 def _restore_order_and_names(data: bytearray, model: TracedModel) -> None:
