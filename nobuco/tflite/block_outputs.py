@@ -16,13 +16,13 @@ from nobuco.tflite import flatbuffer as fb
 from nobuco.tflite.precision.editing import Editing
 
 
-def with_own_outputs(data: bytes) -> bytes:
+def with_own_outputs(data: bytes | bytearray) -> bytes | bytearray:
     """The file with a copy wherever an output of a block shares its memory; most files have none, and stay as they are."""
     model = fb.root(data)
     found = {number: list(_sharing(fb.subgraphs(model)[number])) for number in sorted(_blocks(model))}
     if not any(found.values()):
         return data
-    editing = Editing(data)
+    editing = Editing(bytes(data))
     for number, places in found.items():
         editing.graph = editing.model.subgraphs[number]
         for place in places:

@@ -18,6 +18,7 @@ from nobuco.tflite.constants import with_constants
 from nobuco.tflite.precision.recipe import Recipe
 from nobuco.tflite.repeats import without_repeats
 from nobuco.tflite.signature import TracedModel
+from nobuco.tflite.stand_ins import StandIn, put_back
 
 # Bytes of weights. A function with the weights inside holds each many times over.
 _LARGE = 8_000_000
@@ -37,15 +38,28 @@ class Quantisation:
     integer_io: bool
 
 
-def converted(model: TracedModel, allow_flex: bool, quantisation: Quantisation | None = None) -> bytes:
+def converted(
+    model: TracedModel, allow_flex: bool, quantisation: Quantisation | None = None
+) -> bytes | bytearray:
     """The `.tflite` file of a model; raises what TFLite's converter raises."""
+    if quantisation is None:
+        return with_own_outputs(without_repeats(_float(model, allow_flex)))
     with tempfile.TemporaryDirectory() as folder:
         _save(model, folder)
-        if quantisation is None:
-            data = without_repeats(_of_saved(folder, allow_flex))
-        else:
-            data = _quantised(folder, model, quantisation)
-    return with_own_outputs(data)
+        return with_own_outputs(_quantised(folder, model, quantisation))
+
+
+def _float(model: TracedModel, allow_flex: bool, apart: bool = True) -> bytes | bytearray:
+    """As it comes out of the converter.
+
+    apart: which does not get to see large weights, where that is possible."""
+    with tempfile.TemporaryDirectory() as folder:
+        weights = _save(model, folder, apart)
+        data = _of_saved(folder, allow_flex)
+    if not weights:
+        return data
+    data = bytearray(data)
+    return data if put_back(data, weights) else _float(model, allow_flex, apart=False)
 
 
 def _of_saved(folder: str, allow_flex: bool) -> bytes:
@@ -98,15 +112,17 @@ def _quantise(converter: Any, model: TracedModel, quantisation: Quantisation) ->
             converter.inference_input_type = converter.inference_output_type = kind
 
 
-def _save(model: TracedModel, folder: str) -> None:
+def _save(model: TracedModel, folder: str, apart: bool = False) -> Sequence[StandIn]:
     """Variables take time by their number, not their size, to save and to load, and constants take memory by their size: the
-    small ones become constants, and all of a small model."""
+    small ones become constants, and all of a small model. Returns what is to be put back into the file of a large one whose
+    weights are kept `apart`."""
     size = sum(variable.shape.num_elements() * variable.dtype.size for variable in model.variables)
-    definition = with_constants(model.function.graph, math.inf if size < _LARGE else _SMALL)
-    if definition is not None:
-        named = model.named(_imported(definition, model))
+    small = size < _LARGE
+    graph = with_constants(model.function.graph, math.inf if small else _SMALL, apart and not small)
+    if graph is not None:
+        named = model.named(_imported(graph.definition, model))
         variables = named.graph.variables
-    elif size < _LARGE:
+    elif small:
         # Loops stay functions: taken apart, TFLite puts them together wrongly now and then.
         named = model.named(convert_variables_to_constants_v2(model.function, lower_control_flow=False))
         variables = ()
@@ -120,6 +136,7 @@ def _save(model: TracedModel, folder: str) -> None:
         signatures={_SIGNATURE: named},
         options=tf.saved_model.SaveOptions(save_debug_info=False),
     )
+    return () if graph is None else graph.apart
 
 
 def _imported(definition: Any, model: TracedModel) -> Callable[..., list[tf.Tensor]]:

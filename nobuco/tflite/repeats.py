@@ -15,7 +15,7 @@ _WORTH = 1 / 1000  # of a file's bytes
 _HEAD = 64  # bytes in which different weights differ
 
 
-def without_repeats(data: bytes) -> bytes:
+def without_repeats(data: bytes | bytearray) -> bytes | bytearray:
     """The file with equal constants once, where it is smaller for it. TensorFlow takes a file apart and writes it anew even
     where there are none, half as long as converting it."""
     repeated = sum(each.size for each in _repeats(fb.root(data)))

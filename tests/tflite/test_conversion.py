@@ -1,6 +1,7 @@
 """The short way to TFLite's converter gives what the long one does."""
 
 import tempfile
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,14 +9,16 @@ import pytest
 import tensorflow as tf
 import torch
 from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.tools import flatbuffer_utils
 from tensorflow.lite.python.convert import deduplicate_readonly_buffers
 from torch import nn
 
 import nobuco
-from nobuco.tflite import conversion
+from nobuco.tflite import conversion, stand_ins
 from nobuco.tflite.block_outputs import with_own_outputs
 from nobuco.tflite.repeats import without_repeats
 from nobuco.tflite.signature import TracedModel, trace_model
+from nobuco.tflite.stand_ins import StandIn
 
 
 class _Loop(nn.Module):
@@ -42,11 +45,43 @@ def _convolutions() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Hardswish(), nn.Flatten(), nn.Linear(8, 4))
 
 
+class _Layers(nn.Module):
+    """Large layers of all kinds, with what TFLite's converter draws into their weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 160, 3), nn.BatchNorm2d(160), nn.ReLU())
+        self.middle = nn.Sequential(nn.Conv2d(160, 160, 5, bias=False), nn.BatchNorm2d(160), nn.SiLU())
+        self.depthwise = nn.Conv2d(160, 160, 11, groups=160)
+        self.attention = nn.MultiheadAttention(160, 4, batch_first=True)
+        self.linear = nn.Linear(160, 1600)
+        self.scale = nn.Parameter(torch.rand(1600))
+        self.head = nn.Linear(1600, 1000)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.depthwise(self.middle(self.stem(x))).relu().flatten(2).mT
+        x = self.attention(x, x, x)[0]
+        return self.head((self.linear(x) * self.scale).relu() * 0.5)
+
+
+class _Added(nn.Module):
+    """A constant is added to what a layer takes, and TFLite's converter computes a bias from the layer's weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(1500, 1500), nn.Linear(1500, 1000)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.second(self.first(x))
+
+
 MODELS = {
     "convolutions": (_convolutions, (1, 3, 3, 3)),
     "a loop and a branch": (_Loop, (2, 6)),
     "recurrent": (_Recurrent, (1, 5, 6)),
     "large": (lambda: nn.Sequential(nn.Linear(1500, 1500), nn.ReLU(), nn.Linear(1500, 3)), (1, 1500)),
+    "large, layers of all kinds": (_Layers, (1, 3, 20, 20)),
+    "large, with a constant added": (_Added, (1, 1500)),
 }
 
 
@@ -74,8 +109,56 @@ def _public_way(model: TracedModel, allow_flex: bool) -> bytes:
 @pytest.mark.parametrize("allow_flex", [False, True])
 def test_the_file_is_the_one_that_the_public_converter_makes(name: str, allow_flex: bool) -> None:
     model = _traced(name)
-    ours = deduplicate_readonly_buffers(conversion.converted(model, allow_flex))
-    assert ours == deduplicate_readonly_buffers(with_own_outputs(_public_way(model, allow_flex)))
+    ours = deduplicate_readonly_buffers(_names_apart(conversion.converted(model, allow_flex)))
+    theirs = with_own_outputs(_public_way(model, allow_flex))
+    assert ours == deduplicate_readonly_buffers(_names_apart(theirs))
+
+
+def _names_apart(data: bytes | bytearray) -> bytes:
+    """Outputs are named after the call of a function that reads variables, or of one that does not; an export names them
+    anew."""
+    model: Any = flatbuffer_utils.read_model_from_bytearray(data)
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            tensor.name = tensor.name.replace(b"StatefulPartitionedCall", b"PartitionedCall")
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("large", 1), ("large, layers of all kinds", 5), ("large, with a constant added", 1), ("recurrent", 0)],
+)
+def test_large_weights_are_kept_from_the_converter(
+    name: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+
+    def put_back(data: bytearray, weights: Sequence[StandIn]) -> bool:
+        given.extend(weights)
+        assert stand_ins.put_back(data, weights)
+        return True
+
+    monkeypatch.setattr(conversion, "put_back", put_back)
+    conversion.converted(_traced(name), False)
+    assert len(given) == count
+
+
+def test_a_model_is_converted_with_its_weights_where_the_converter_computes_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stand_ins, "_DRAWN_IN", ())  # it is not foreseen
+    found = []
+
+    def put_back(data: bytearray, weights: Sequence[StandIn]) -> bool:
+        found.append(stand_ins.put_back(data, weights))
+        return found[-1]
+
+    monkeypatch.setattr(conversion, "put_back", put_back)
+    model = _traced("large, with a constant added")
+    ours = conversion.converted(model, False)
+    assert found == [False]
+    monkeypatch.undo()
+    assert ours == conversion.converted(model, False)
 
 
 def _file(*constants: np.ndarray) -> bytes:
