@@ -116,11 +116,6 @@ reason below; *—*: not tried. Made by `python -m tests.delegates.survey`; `ben
 nobuco,nobuco:gpu,litert-torch,onnx2tf` makes the same files of your models, with these columns.
 """
 
-_LACKED = (
-    "onnx2tf was given its onnxsim and the options that it asks for by name only after the files of maxvit_t, swin_v2_t,\n"
-    "raft_small and fcn_resnet50 had been made: with them it may do better there."
-)
-
 _OUTPUTS = """\
 ## Their outputs on WebGPU
 
@@ -217,7 +212,7 @@ def _failures(record: _Rows) -> list[str]:
         for converter, row in files.items()
         if row["failed"]
     ]
-    return [_LACKED, "", "No file, or a wrong one:", "", *lines]
+    return ["No file, or a wrong one:", "", *lines]
 
 
 def _shortened(text: str) -> str:
