@@ -21,9 +21,10 @@ from nobuco.tflite import flatbuffer as fb
 # Bytes of a weight that is worth it.
 _LARGE = 65_536
 
-# The numbers lie from 2**100 to 2**101, where no weight does: what the converter computes with one is as large.
-_FROM = 2.0**100
-_SUSPICIOUS = 2.0**60, 2.0**126
+# The numbers lie from 2**110 to 2**111, where no weight does: what the converter computes with one is large too, unless it
+# is so little of it that the sum is none the wiser. Larger ones still are masks of attention.
+_FROM = 2.0**110
+_SUSPICIOUS = 2.0**40, 2.0**127
 
 # How an op's weights stand in a file: by the op in TensorFlow and the op in the file the order of their dims, and which of
 # those are its output channels. Of a product the dims depend on how TensorFlow reads them.
@@ -84,6 +85,8 @@ class StandIn:
                 return False
             folded.append(self.scales[len(folded)])
             standing = standing * folded[-1]
+            if not np.isfinite(standing).all():
+                return False  # an infinity does not tell what made it
         constant[...] = weight
         for scale in folded:  # one after the other, as the converter does
             constant *= scale.reshape(shape)
@@ -111,6 +114,7 @@ def stand_ins(definition: Any, values: Mapping[str, np.ndarray]) -> dict[str, St
     return found
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def put_back(data: bytearray, given: Sequence[StandIn]) -> bool:
     """Write the weights into a file in the places of what stands for them; False where one is not found, or has been
     computed with, and the file is of no use."""
@@ -150,17 +154,13 @@ class _Graph:
 
     def belongs_to(self, name: str, layer: Any) -> bool:
         """Whether a node yields what does not depend on the inputs, to one layer alone, where TFLite's converter is not
-        expected to compute with it: it draws what is done to the input of a product into its weights."""
+        expected to compute with it: it draws what is done to a layer's input into its weights."""
         given = self._whole(layer.input[0])
         drawn_in = _DRAWN_IN
         while given.op == "Reshape":
             given, drawn_in = self._whole(given.input[0]), _DRAWN_IN_FROM_AFAR
         changed = given.op in drawn_in and not self._constant.isdisjoint(map(_node, given.input))
-        return (
-            self._readers[name] == [layer]
-            and name in self._constant
-            and not (changed and layer.op in _PRODUCTS)
-        )
+        return self._readers[name] == [layer] and name in self._constant and not changed
 
     def scales(self, layer: Any) -> list[str]:
         """The constants that a layer's result is multiplied by, before anything but a constant is added to it."""

@@ -67,12 +67,26 @@ class _Layers(nn.Module):
 class _Added(nn.Module):
     """A constant is added to what a layer takes, and TFLite's converter computes a bias from the layer's weights."""
 
-    def __init__(self) -> None:
+    def __init__(self, added: float | None = None) -> None:
         super().__init__()
         self.first, self.second = nn.Linear(1500, 1500), nn.Linear(1500, 1000)
+        self.added = added
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.second(self.first(x))
+        x = self.first(x)
+        return self.second(x if self.added is None else x.relu() + self.added)
+
+
+class _Scaled(nn.Module):
+    """By so much that a number of a stand-in becomes infinite."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(1500, 1500)
+        self.register_buffer("scale", torch.rand(1500) * 1e8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x) * self.scale
 
 
 MODELS = {
@@ -82,6 +96,8 @@ MODELS = {
     "large": (lambda: nn.Sequential(nn.Linear(1500, 1500), nn.ReLU(), nn.Linear(1500, 3)), (1, 1500)),
     "large, layers of all kinds": (_Layers, (1, 3, 20, 20)),
     "large, with a constant added": (_Added, (1, 1500)),
+    "large, with next to nothing added": (lambda: _Added(1e-18), (1, 1500)),
+    "large, scaled up": (_Scaled, (1, 1500)),
 }
 
 
@@ -143,8 +159,11 @@ def test_large_weights_are_kept_from_the_converter(
     assert len(given) == count
 
 
+@pytest.mark.parametrize(
+    "name", ["large, with a constant added", "large, with next to nothing added", "large, scaled up"]
+)
 def test_a_model_is_converted_with_its_weights_where_the_converter_computes_with_them(
-    monkeypatch: pytest.MonkeyPatch,
+    name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stand_ins, "_DRAWN_IN", ())  # it is not foreseen
     found = []
@@ -154,7 +173,7 @@ def test_a_model_is_converted_with_its_weights_where_the_converter_computes_with
         return found[-1]
 
     monkeypatch.setattr(conversion, "put_back", put_back)
-    model = _traced("large, with a constant added")
+    model = _traced(name)
     ours = conversion.converted(model, False)
     assert found == [False]
     monkeypatch.undo()
