@@ -76,6 +76,22 @@ def test_where(layer: nn.Conv2d, size: tuple[int, int], kernels: dict[Any, int],
     assert {each: found.count(each) for each in found} == kernels
 
 
+def test_weights_that_two_layers_read_stay_whole(tmp_path: Path) -> None:
+    class Heads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Conv2d(256, 256, 3, padding=1, bias=False)
+
+        def forward(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return self.head(x), self.head(y)
+
+    args = [torch.randn(1, 256, 16, 16), torch.randn(1, 256, 2, 2)]
+    model = nobuco.pytorch_to_keras(Heads().eval(), args, verbose=False)
+    exported = export_tflite(model, tmp_path / "model.tflite")
+    assert exported.info.ops == {"CONV_2D": 2}
+    assert exported.info.size_bytes < 1.1 * model.count_params() * 4
+
+
 def test_a_gpu_is_given_no_more_convolutions(tmp_path: Path) -> None:
     layer = nn.Conv2d(64, 32, 3, dilation=12, padding=12).eval()
     keras_model = nobuco.pytorch_to_keras(layer, [torch.randn(1, 64, 28, 28)], verbose=False)

@@ -12,7 +12,9 @@ In DeepLab's pyramids most products are with zeros. Those that are left are the 
     emulated Cortex-A76, instructions  0.20                 0.53                 0.43
     one core of a Xeon, time           0.16                 0.46                 0.6
 
-Without dilation less is saved, and there are too many ops for it: 512 channels at 7x7 take 0.77 of the instructions."""
+Without dilation less is saved, and there are too many ops for it: 512 channels at 7x7 take 0.77 of the instructions.
+Weights that another layer reads as well, as a detector's heads do at every scale, would be in the file twice: they stay
+whole."""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ from typing import Any
 import tensorflow as tf
 
 from nobuco.tflite.forms.borders import bordered
-from nobuco.tflite.forms.form import Form, Now, Tensor, is_constant
+from nobuco.tflite.forms.form import Form, Now, Tensor, is_constant, readers, source
 
 # Instructions of an emulated Cortex-A76, for a number of the result: of a product, and of the sum with what another tap has
 # made there. And the share of both that has to be saved: four ops in place of one tap are four times that threads wait for
@@ -119,10 +121,23 @@ def _is_worth_parting(op: Any) -> bool:
     down, across = axes
     channels = op.inputs[1].shape[2]
     taps = len(down.used) * len(across.used)
-    if channels != op.inputs[0].shape[3] or taps == 1:
+    if channels != op.inputs[0].shape[3] or taps == 1 or _is_shared(op.inputs[1]):
         return False
     sums = _SUM * (taps - 1) / (taps * channels * _PRODUCT)
     return down.share * across.share + sums <= 1 - _SAVED
+
+
+def _is_shared(weights: Tensor) -> bool:
+    """Whether other ops read the same constant or variable."""
+    whole = source(weights)
+    if whole.op.type == "ReadVariableOp":
+        variable = whole.op.inputs[0]
+        reading = [op for read in variable.consumers() for op in readers(read.outputs[0])]
+    else:
+        reading = list(readers(whole))
+    # an earlier form of an op may still be there, and nothing reads it
+    alive = [op for op in reading if op is None or any(list(readers(each)) for each in op.outputs)]
+    return len(alive) > 1
 
 
 def _parted(op: Any, now: Now) -> Tensor:
