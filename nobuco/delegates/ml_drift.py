@@ -122,6 +122,10 @@ def _places(node: Node) -> str | None:
     return "its paddings, places or order are int64" if wrong else None
 
 
+def _with_itself(node: Node) -> str | None:
+    return "it is multiplied with itself" if node.given[0] is node.given[1] else None
+
+
 def _product(node: Node) -> str | None:
     if len(node.given) != 2:
         return f"{len(node.given)} inputs"
@@ -215,6 +219,7 @@ ML_DRIFT = Delegate(
         Rule("a computed scalar", ("ADD", "MUL", *TWO_OPERANDS), _scalar_operand, "give it the other operand's number of dims, by a reshape", _BUILDER),
         Rule("type of a constant", ("ADD", "MUL", *TWO_OPERANDS), _constant_type, "compute in float32 or int8", f"{_BUILDER}; {_HERE}"),
         Rule("64-bit places", ("PAD", "PADV2", "MIRROR_PAD", "SLICE", "STRIDED_SLICE", "TRANSPOSE"), _places, "export the file with target='gpu', or give them as int32", _BUILDER),
+        Rule("a linear layer of a tensor with itself", ("FULLY_CONNECTED",), _with_itself, "write it as a function of one tensor", f"{_HERE}: the process ends", Breach.FATAL),
         Rule("product", ("BATCH_MATMUL",), _product, "a computed left side", _BUILDER),
         Rule("slice", ("SLICE",), _sliced, "slice at fixed places", _BUILDER),
         Rule("slice by ranges", ("STRIDED_SLICE",), _strided, "export the file with target='gpu', or slice three or four dims", _BUILDER),

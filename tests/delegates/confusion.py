@@ -24,7 +24,8 @@ _AT_ONCE = 25
 def verdict(row: dict[str, Any]) -> str:
     """What a forecast was worth."""
     if row.get("failed") and not row.get("nodes"):
-        return "not run"
+        foreseen_whole = row.get("forecast") and not row["refused"] and not row["unknown"]
+        return "taken, failed" if foreseen_whole else "not run"
     whole = row["taken"] == row["nodes"]
     if row["unknown"]:
         return "unknown, taken" if whole else "unknown, not taken"

@@ -28,6 +28,7 @@ from nobuco.delegates.partitions import partitions
 from nobuco.native_log import without_native_noise
 from nobuco.tflite import TFLiteFileError
 from tests.delegates import composites
+from tests.delegates.confusion import verdict
 from tests.delegates.files import file_with_open_sizes
 
 _OTHER = tf.constant(np.random.default_rng(0).standard_normal((2, 4, 5, 8)), tf.float32)
@@ -151,6 +152,22 @@ def test_rows_that_a_reshape_makes(rows: int, fatal: bool) -> None:
     linear = Node(1, "FULLY_CONNECTED", 1, [flat, weights, None], [made], None)
     found = [rule.name for rule in DELEGATES["gpu-opencl"].rules_for(linear) if rule.broken(linear)]
     assert found == (["a reshape before a linear layer"] if fatal else [])
+
+
+def test_a_linear_layer_of_a_tensor_with_itself() -> None:
+    """ML Drift ends the process, as it does in the file of `torch.corrcoef`."""
+    given, weights, made = _tensor(0, (3, 2)), _tensor(1, (3, 2)), _tensor(2, (3, 3))
+    for other, fails in ((given, True), (weights, False)):
+        linear = Node(0, "FULLY_CONNECTED", 1, [given, other, None], [made], None)
+        found = [rule.name for rule in DELEGATES["gpu-webgpu"].rules_for(linear) if rule.broken(linear)]
+        assert found == ["a linear layer of a tensor with itself"] * fails
+
+
+def test_a_file_that_was_to_be_taken_and_fails_is_no_file_that_was_not_run() -> None:
+    row = {"failed": "the runner was ended", "nodes": 0, "forecast": 3, "refused": [], "unknown": 0}
+    assert verdict(row) == "taken, failed"
+    assert verdict({**row, "refused": ["WHERE"]}) == "not run"
+    assert verdict({"failed": "no samples", "nodes": 0}) == "not run"
 
 
 def _chain(kinds: str) -> list[Node]:
